@@ -1,0 +1,48 @@
+# mlops: machine learning in the database. See README.md.
+# The installed extension has two libraries: mlops (score, decide; no linear
+# algebra) and mlops_learn (fit; OpenBLAS), built by src/learn/Makefile.
+
+EXTENSION = mlops
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" mlops.control)
+MODULE_big = mlops
+
+# pieces of the install script, in the order in which they are concatenated
+SQL_PIECES = \
+	sql/install/10_catalog.sql \
+	sql/install/20_model.sql \
+	sql/install/30_train.sql \
+	sql/install/40_score.sql \
+	sql/install/50_deploy.sql \
+	sql/install/60_look.sql \
+	sql/install/90_grants.sql
+
+OBJS = \
+	src/mlops.o src/settings.o src/errors.o src/budget.o \
+	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe model score metric registry deploy train)))))
+HEADERS_ALL = $(wildcard src/*.h src/*/*.h)
+
+DATA_built = sql/mlops--$(EXTVERSION).sql
+EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
+
+PG_CPPFLAGS = -I$(srcdir)/src -DMLOPS_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -Wno-cast-function-type -Wno-clobbered -ffp-contract=off
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+$(OBJS): $(HEADERS_ALL)
+
+sql/mlops--$(EXTVERSION).sql: $(SQL_PIECES) mlops.control
+	cat $(SQL_PIECES) > $@
+
+all: learn
+install: install-learn
+clean: clean-learn
+.PHONY: learn install-learn clean-learn
+learn:
+	$(MAKE) -C src/learn all PG_CONFIG='$(PG_CONFIG)'
+install-learn:
+	$(MAKE) -C src/learn install PG_CONFIG='$(PG_CONFIG)' DESTDIR='$(DESTDIR)'
+clean-learn:
+	$(MAKE) -C src/learn clean PG_CONFIG='$(PG_CONFIG)'

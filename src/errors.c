@@ -1,0 +1,42 @@
+/*
+ * errors.c
+ *		The nearest name to one that was mistyped.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "errors.h"
+#include "utils/builtins.h"
+
+#define ML_NEAREST_MAX_LENGTH 255	/* varstr_levenshtein's own limit */
+
+void
+ml_nearest_begin(MlNearest *nearest, const char *name)
+{
+	nearest->name = name;
+	nearest->best = NULL;
+	nearest->distance = INT_MAX;
+}
+
+/* The candidate must live as long as the hint that may name it. */
+void
+ml_nearest_offer(MlNearest *nearest, const char *candidate)
+{
+	int			nlen = strlen(nearest->name);
+	int			clen = strlen(candidate);
+	int			limit = Max(nlen, clen) / 2;
+	int			distance;
+
+	if (nlen == 0 || clen == 0 ||
+		nlen > ML_NEAREST_MAX_LENGTH || clen > ML_NEAREST_MAX_LENGTH)
+		return;
+	distance = varstr_levenshtein_less_equal(nearest->name, nlen,
+											 candidate, clen,
+											 1, 1, 1, limit, true);
+	if (distance <= limit && distance < nearest->distance)
+	{
+		nearest->best = candidate;
+		nearest->distance = distance;
+	}
+}

@@ -1,0 +1,167 @@
+/*
+ * algorithm.h
+ *		The contract of an algorithm, and what mlops_learn offers to mlops.
+ *
+ * An algorithm is a fold: repeat { begin pass; consume blocks of rows into a
+ * state; merge states; end pass } until the end of a pass says done. A driver
+ * (driver.c) walks the rows; an algorithm never sees a relation, a datum or a
+ * transaction. The driver cuts the rows into blocks of ML_BLOCK_ROWS and merges
+ * the states of the blocks in a tree of fixed shape that depends on the number
+ * of blocks alone, so that the sums, and with them the bytes of the result,
+ * are the same whatever the number of workers.
+ *
+ * mlops.so calls this library through MlLearnApi, found under the rendezvous
+ * variable ML_LEARN_RENDEZVOUS; this library calls nothing of mlops.so.
+ */
+#ifndef ML_ALGORITHM_H
+#define ML_ALGORITHM_H
+
+#include "postgres.h"
+
+#include "learn/param.h"
+#include "lib/stringinfo.h"
+
+#define ML_LEARN_RENDEZVOUS "mlops_learn"
+#define ML_LEARN_ABI		1
+#define ML_BLOCK_ROWS		1024
+
+/* bits of MlAlgorithm.tasks; the values of MlTask (recipe.h) */
+#define ML_TASKS_REGRESSION 1
+#define ML_TASKS_BINARY		2
+#define ML_TASKS_MULTICLASS 4
+#define ML_TASKS_CLUSTER	8
+
+/*
+ * The rows that a learner sees: a matrix of doubles without NaN, read block by
+ * block. Row i of the fit is the same row in every pass.
+ */
+typedef struct MlDesignMatrix
+{
+	int64		nrows;
+	int			ncolumns;		/* without the intercept; can be 0 */
+	const char *const *column_name;
+	const bool *scaled;			/* ncolumns: a measured number (true) or a 0/1 column (false) */
+	const double *y;			/* nrows: see ml_recipe_labels */
+	const double *weight;		/* nrows, > 0; NULL: all 1 */
+	int			nclasses;		/* 0 for regression */
+
+	/* x[j * n + i] for rows [first, first + n), column-major without gaps */
+	void		(*read) (void *arg, int64 first, int n, double *x);
+	void	   *arg;
+} MlDesignMatrix;
+
+/* what a fit may use, and what it is asked */
+typedef struct MlFit
+{
+	const MlDesignMatrix *rows;
+	int			task;			/* one of ML_TASKS_* */
+	const void *params;			/* of MlAlgorithm.params_size bytes */
+	int64		seed;
+
+	/*
+	 * Called by the driver after every block and by learners in their own long
+	 * loops: checks for interrupts and reports. objective NaN: not known.
+	 */
+	void		(*progress) (void *arg, int64 done, int64 total, double objective);
+	void	   *progress_arg;
+
+	/* counts memory against the training's budget, raising 54000; called before allocating */
+	void		(*take_memory) (void *arg, Size bytes, const char *what);
+	void	   *memory_arg;
+} MlFit;
+
+/* one row of mlops_coefficients(): NaN becomes NULL */
+typedef struct MlCoefficient
+{
+	double		estimate;		/* NaN: the column was dropped as collinear */
+	double		std_error;
+	double		statistic;		/* t or z */
+	double		p_value;
+} MlCoefficient;
+
+typedef struct MlFact
+{
+	const char *name;			/* "r_squared", "iterations", "log_likelihood"... */
+	double		value;
+} MlFact;
+
+/*
+ * The result of a fit, allocated in the context that was current when fit was
+ * called. For a linear predictor (every algorithm of this release):
+ *   eta = intercept + sum over design columns of estimate * x
+ *   score = eta (identity link) or 1 / (1 + exp(-eta)) (logit link)
+ */
+typedef enum MlLink
+{
+	ML_LINK_IDENTITY, ML_LINK_LOGIT
+} MlLink;
+
+typedef struct MlFitted
+{
+	MlLink		link;
+	bool		has_intercept;
+	MlCoefficient intercept;
+	MlCoefficient *coefficient; /* ncolumns, in the original units */
+	const char *statistic_name; /* "t", "z", or NULL when there is no inference */
+	int			nclasses;		/* baseline of several classes: shares; else 0 */
+	double	   *class_share;
+	int			nfacts;
+	MlFact	   *facts;
+	int			nnotes;			/* sentences: collinear columns dropped... */
+	char	  **notes;
+	bool		converged;
+	int			passes;
+} MlFitted;
+
+typedef struct MlAlgorithm
+{
+	/* who it is */
+	const char *name;			/* as written in SQL: "linear_regression" */
+	const char *summary;		/* one line, shown by mlops_algorithms() */
+
+	/* what it can do; checked before a row is read */
+	uint32		tasks;			/* ML_TASKS_* */
+	bool		gives_probability;
+	bool		gives_inference;	/* standard errors and p-values */
+	bool		ignores_features;	/* a constant: needs no feature */
+
+	/* does the penalty, if any, make base levels unnecessary? */
+	bool		(*penalised) (const void *params);	/* can be NULL: never */
+
+	/* what may be set: data, not code */
+	const MlParam *params;
+	Size		params_size;
+
+	/* the fold, in the order the driver calls it; fit is what start returned */
+	void	   *(*start) (const MlFit *fit);
+	Size		(*state_size) (void *fit);	/* bytes of one state, fixed for the whole fit */
+	void		(*begin_pass) (void *fit, int pass);	/* from 0; can be NULL */
+	void		(*consume) (void *fit, void *state, int n, const double *x,
+							const double *y, const double *weight, int64 first);	/* into a zeroed state */
+	void		(*merge) (void *fit, void *state, const void *other);	/* state is the earlier rows */
+	bool		(*end_pass) (void *fit, void *state);	/* true: done */
+
+	/* a pass may read a prefix of the blocks only (a random sample, since canonical order is random) */
+	int64		(*pass_rows) (void *fit, int pass, int64 nrows);	/* can be NULL: all */
+
+	MlFitted   *(*finish) (void *fit);
+	int			(*expected_passes) (void *fit);	/* for progress */
+} MlAlgorithm;
+
+typedef struct MlLearnApi
+{
+	int			abi;			/* ML_LEARN_ABI */
+	const MlAlgorithm *const *algorithms;	/* NULL ends */
+	const char *(*blas_version) (void); /* "OpenBLAS 0.3.21 ... Haswell", kernel included */
+	int			(*blas_threads) (void);
+
+	/*
+	 * Runs the fold in memory. Memory comes from a child of the current
+	 * context, deleted at the end; the result is allocated in the current one.
+	 * Errors: ML002 fewer rows than columns, ML003 no convergence or
+	 * separation, 54000 over budget.
+	 */
+	MlFitted   *(*fit) (const MlAlgorithm *algorithm, const MlFit *fit);
+} MlLearnApi;
+
+#endif							/* ML_ALGORITHM_H */

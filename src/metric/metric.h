@@ -1,0 +1,44 @@
+/*
+ * metric.h
+ *		Metrics of predictions against labels.
+ *
+ * Every metric knows its task, direction and range; nobody else states them.
+ */
+#ifndef ML_METRIC_H
+#define ML_METRIC_H
+
+#include "postgres.h"
+
+#include "recipe/recipe.h"
+
+typedef struct MlMeasurement
+{
+	MlTask		task;
+	int64		n;
+	const double *label;		/* value; BINARY 0 or 1; MULTICLASS class index */
+	const double *prediction;	/* value; BINARY P(positive); MULTICLASS: n x nclasses, a row contiguous */
+	const double *weight;		/* NULL: all 1 */
+	int			nclasses;
+	double		threshold;		/* BINARY: for metrics of labels */
+} MlMeasurement;
+
+typedef struct MlMetric
+{
+	const char *name;
+	const char *summary;		/* one sentence with the formula */
+	uint32		tasks;			/* ML_TASK_* bits */
+	bool		higher_is_better;
+	double		minimum;		/* range of values */
+	double		maximum;
+	double		(*measure) (const MlMeasurement *rows); /* NaN: not defined on these rows */
+} MlMetric;
+
+extern const MlMetric *const ml_metrics[];	/* NULL ends */
+
+/* by name, or NULL */
+extern const MlMetric *ml_metric_find(const char *name);
+
+/* the metric that a model of this task is judged by unless it names another: rmse, roc_auc, log_loss */
+extern const MlMetric *ml_metric_default(MlTask task);
+
+#endif							/* ML_METRIC_H */

@@ -1,0 +1,264 @@
+/*
+ * recipe.h
+ *		What was learned about the columns, and the only way from values to
+ *		features: training, evaluation and scoring call the same functions
+ *		below with the same recipe.
+ *
+ * A recipe turns the values of a row into an encoded row: doubles for what is
+ * a number (a NULL is NaN, and so is a NaN that arrives when scoring) and
+ * small integers for categories. Learners that want neither NaN nor
+ * categories see the design: columns of doubles made from the encoded row
+ * (numbers with missing ones filled, 0/1 columns for categories).
+ *
+ * A recipe never depends on settings: it holds the time zone of date parts.
+ * It is immutable once learned and part of the artifact.
+ */
+#ifndef ML_RECIPE_H
+#define ML_RECIPE_H
+
+#include "postgres.h"
+
+#include <math.h>
+
+#include "frame/frame.h"
+
+/* ---- what a feature is ---- */
+
+/* one double of the encoded row made from a time */
+typedef enum MlTimePart
+{
+	ML_PART_EPOCH,				/* seconds */
+	ML_PART_HOUR_SIN, ML_PART_HOUR_COS,		/* time of day, period 24 hours */
+	ML_PART_WEEK_SIN, ML_PART_WEEK_COS,		/* day of the week, period 7 days */
+	ML_PART_YEAR_SIN, ML_PART_YEAR_COS		/* day of the year, period 365.2425 days */
+} MlTimePart;
+
+typedef struct MlFeature
+{
+	char	   *name;			/* of the column */
+	MlKind		kind;
+	char	   *type_name;		/* as declared in the source, for messages */
+	bool		zoned;			/* TIME: timestamptz, so parts use the recipe's zone */
+
+	/* NUMBER, TIME, ARRAY: doubles [first_number, first_number + nnumbers) of the encoded row */
+	int			first_number;
+	int			nnumbers;		/* 1 for NUMBER, array length for ARRAY, number of parts for TIME */
+	MlTimePart *parts;			/* TIME: nnumbers of them */
+
+	/* CATEGORY */
+	int			category;		/* index of its code in the encoded row; -1 otherwise */
+	int			nlevels;		/* levels with a place of their own, in C order */
+	char	  **level;			/* terminated */
+	int32	   *level_length;
+	double	   *level_share;	/* share of the training rows, by weight */
+	double		pool_share;		/* share of pooled rare values; 0: no pool */
+	double		null_share;		/* share of NULL */
+	struct MlLevelIndex *index; /* hash of the levels; private to recipe */
+} MlFeature;
+
+/* codes of a category besides 0 .. nlevels - 1 */
+#define ML_CODE_POOL(feature)		((feature)->nlevels)	/* rare or unseen */
+#define ML_CODE_MISSING(feature)	((feature)->nlevels + 1)	/* NULL */
+#define ML_NCODES(feature)			((feature)->nlevels + 2)
+
+/* one double of the encoded row */
+typedef struct MlNumber
+{
+	char	   *name;			/* "tenure", "embedding[3]", "signup (hour sin)" */
+	int			feature;
+	double		fill;			/* stands for a missing value */
+	double		mean;			/* over the training rows, missing ones left out, by weight */
+	double		deviation;		/* standard deviation, likewise */
+	double		minimum;
+	double		maximum;
+	double		null_share;
+} MlNumber;
+
+/* ---- the design: what learners without categories see ---- */
+
+typedef enum MlDesignKind
+{
+	ML_DESIGN_NUMBER,			/* number, missing filled */
+	ML_DESIGN_MISSING,			/* 1 if number is missing, else 0 */
+	ML_DESIGN_LEVEL				/* the share that code has in this column: see below */
+} MlDesignKind;
+
+/*
+ * A category's codes spread over its design columns: a level has 1 in its own
+ * column and 0 in the others; the base level of treatment coding has 0 in all;
+ * pooled and NULL values have a column if they occurred in training. A code
+ * that has none (unseen value without a pool, NULL where training had none)
+ * gets each column's share in the training rows, as a missing number gets the
+ * mean. design_value[category][code * ncolumns + column] says it all.
+ */
+typedef struct MlDesignColumn
+{
+	char	   *name;			/* "tenure", "tenure (missing)", "plan=pro", "plan=(other)", "plan=(null)" */
+	MlDesignKind kind;
+	int			feature;
+	int			number;			/* NUMBER, MISSING: index into the encoded doubles; else -1 */
+	int			code;			/* LEVEL: the code whose own column this is; else -1 */
+} MlDesignColumn;
+
+typedef struct MlCategoryDesign
+{
+	int			feature;
+	int			first_column;	/* in the design */
+	int			ncolumns;		/* may be 0: one level, treatment coding */
+	double	   *value;			/* ML_NCODES(feature) x ncolumns, a code contiguous */
+} MlCategoryDesign;
+
+typedef enum MlImpute
+{
+	ML_IMPUTE_MEAN, ML_IMPUTE_MEDIAN,
+	ML_IMPUTE_DROP				/* training drops rows with a NULL feature; such a row scores NULL */
+} MlImpute;
+
+typedef enum MlCoding
+{
+	ML_CODING_TREATMENT,		/* base level has no column: unpenalised models */
+	ML_CODING_ONE_HOT			/* every level has one: penalised models */
+} MlCoding;
+
+/* parameters that every algorithm shares; laid out by ml_recipe_params[] */
+typedef struct MlRecipeParams
+{
+	int			impute;			/* MlImpute */
+	bool		missing_indicator;
+	int64		max_categories; /* levels with a place of their own, per column */
+	int64		min_category_rows;	/* rarer values are pooled */
+} MlRecipeParams;
+
+typedef enum MlTask
+{
+	ML_TASK_REGRESSION = 1, ML_TASK_BINARY = 2, ML_TASK_MULTICLASS = 4, ML_TASK_CLUSTER = 8
+} MlTask;
+
+typedef struct MlTarget
+{
+	char	   *name;			/* NULL: none */
+	char	   *type_name;
+	MlTask		task;
+	int			nclasses;		/* 0 for regression */
+	char	  **class_label;	/* in C order; numbers in numeric order; false before true */
+	double	   *class_share;	/* share of the training rows, by weight */
+	int			positive;		/* BINARY: index of the positive class */
+} MlTarget;
+
+typedef struct MlRecipe
+{
+	MemoryContext cxt;
+	MlRecipeParams params;
+	MlCoding	coding;
+	char	   *time_zone;		/* IANA name, for the parts of timestamptz */
+	struct pg_tz *zone;			/* looked up when learned or read */
+	int			nfeatures;
+	MlFeature  *features;
+	int			nnumbers;		/* doubles of an encoded row */
+	MlNumber   *numbers;
+	int			ncategories;	/* codes of an encoded row */
+	int			ndesign;
+	MlDesignColumn *design;
+	MlCategoryDesign *category_design;	/* ncategories of them */
+	MlTarget	target;
+	int64		ntrain;			/* rows it was learned from */
+} MlRecipe;
+
+/* one encoded row; the caller owns the arrays */
+typedef struct MlRow
+{
+	double	   *number;			/* recipe->nnumbers; NaN is missing */
+	int32	   *code;			/* recipe->ncategories */
+} MlRow;
+
+/* ---- putting values into an encoded row: the one code path ---- */
+
+static inline void
+ml_recipe_put_number(const MlFeature *feature, double value, MlRow *row)
+{
+	row->number[feature->first_number] = value;
+}
+
+/* code of a value of a category; the bytes need no terminator */
+extern int32 ml_recipe_code(const MlFeature *feature, const char *bytes, int length);
+extern void ml_recipe_put_time(const MlRecipe *recipe, const MlFeature *feature, int64 usec, MlRow *row);
+
+/* length must equal feature->nnumbers; the caller has checked */
+extern void ml_recipe_put_array(const MlFeature *feature, const double *value, MlRow *row);
+extern void ml_recipe_put_null(const MlFeature *feature, MlRow *row);
+
+static inline void
+ml_recipe_put_category(const MlFeature *feature, const char *bytes, int length, MlRow *row)
+{
+	row->code[feature->category] = ml_recipe_code(feature, bytes, length);
+}
+
+/* true if impute is 'drop' and something is missing: the row scores NULL */
+extern bool ml_recipe_row_dropped(const MlRecipe *recipe, const MlRow *row);
+
+/* index of the feature of that name, or -1 (hashed when there are many) */
+extern int	ml_recipe_find(const MlRecipe *recipe, const char *name);
+
+/* ---- learning it ---- */
+
+/* what to make of a frame's target; names are the user's, for messages */
+typedef struct MlTargetRequest
+{
+	const char *model;
+	const char *positive;		/* NULL: the last class in order */
+	int			task;			/* MlTask asked for by the algorithm's tasks (bit set); 0: by the type */
+} MlTargetRequest;
+
+/*
+ * Task from the type alone: numbers are regression, bool / category binary or
+ * multiclass by the number of distinct values.
+ */
+extern MlTask ml_target_task(const MlFrame *frame, int target, int allowed_tasks);
+
+/*
+ * First half of learning, before the frame is arranged: which rows can train.
+ * Fills keep[nrows] and the counts of rows skipped by reason. Raises ML002 for
+ * a target that is all NULL, NaN or infinity in features or target (column,
+ * count, first row), a negative or NULL weight (22023).
+ */
+typedef struct MlSkipped
+{
+	int64		target_null;
+	int64		feature_null;	/* impute => 'drop' */
+	int64		weight_zero;
+} MlSkipped;
+
+extern void ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params,
+								  bool *keep, MlSkipped *skipped);
+
+/*
+ * Second half: learns the recipe from rows [0, frame->ntrain). The recipe is
+ * made in a child of the current context. Raises ML002 (target constant, of
+ * too many classes for the tasks allowed, all features constant or unusable,
+ * no rows) and 42804 (text with nearly as many values as rows; advice: exclude
+ * it, or pool it with max_categories).
+ */
+extern MlRecipe *ml_recipe_learn(const MlFrame *frame, const MlRecipeParams *params,
+								 MlCoding coding, const MlTargetRequest *target);
+
+/* builds what is derived (level indexes, time zone, design) after reading an artifact */
+extern void ml_recipe_finish(MlRecipe *recipe);
+
+/* ---- blocks of a frame ---- */
+
+/*
+ * The y of rows [first, first + n): the target for regression, the class index
+ * for classes; for BINARY 1 for the positive class and 0 for the other.
+ */
+extern void ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame,
+							 int64 first, int64 n, double *y);
+
+/* encoded rows [first, first + n): number[j * n + i], code[c * n + i] (column-major) */
+extern void ml_recipe_encode_block(const MlRecipe *recipe, const MlFrame *frame,
+								   int64 first, int n, double *number, int32 *code);
+
+/* the design from encoded rows: x[j * n + i], j < recipe->ndesign */
+extern void ml_recipe_design_block(const MlRecipe *recipe, int n,
+								   const double *number, const int32 *code, double *x);
+
+#endif							/* ML_RECIPE_H */

@@ -1,0 +1,189 @@
+/*
+ * registry.h
+ *		The only code that knows the tables of mlops.
+ *
+ * Reads that scoring makes are catalog-style index scans under the active
+ * snapshot, without privileges of the caller. Everything else goes through SPI
+ * inside ml_registry_enter / ml_registry_leave, which switch to the extension's
+ * owner and to search_path pg_catalog, pg_temp: open the scope late, close it
+ * early, call no user code inside. An error inside needs no cleaning up: the
+ * (sub)transaction restores both.
+ */
+#ifndef ML_REGISTRY_H
+#define ML_REGISTRY_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "model/model.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+/* ---- scope ---- */
+
+typedef struct MlRegistryScope
+{
+	Oid			user;
+	int			security;
+	int			guc_level;
+} MlRegistryScope;
+
+/* connects SPI too; ml_registry_leave disconnects it (memory allocated by the caller outside survives) */
+extern void ml_registry_enter(MlRegistryScope *scope);
+extern void ml_registry_leave(MlRegistryScope *scope);
+
+/* 25006 with a hint when in recovery or in a read-only transaction; what: "train a model" */
+extern void ml_registry_require_writable(const char *what);
+
+/* ---- references: 'churn', 'churn@fallback', 'churn/7' ---- */
+
+typedef struct MlReference
+{
+	char		model[NAMEDATALEN];
+	char		alias[NAMEDATALEN]; /* empty: none; "active" is the same as none */
+	int			version;		/* 0: none */
+} MlReference;
+
+/* 22023 for a malformed reference (what was found, how one is written) */
+extern void ml_reference_parse(const char *text, int length, MlReference *reference);
+
+/* ---- privileges ---- */
+
+typedef enum MlPrivilege
+{
+	ML_PRIVILEGE_OWNER,			/* settings, grants, dropping */
+	ML_PRIVILEGE_TRAIN,			/* implies read and predict */
+	ML_PRIVILEGE_PROMOTE,		/* implies read and predict */
+	ML_PRIVILEGE_PREDICT,
+	ML_PRIVILEGE_READ			/* versions, runs, history, coefficients; implies predict */
+} MlPrivilege;
+
+/* can be called for every statement that scores: two index scans, no SPI */
+extern bool ml_privilege_has(const char *model, Oid user, MlPrivilege privilege);
+
+/* 42704 no such model (nearest name among those the user may see), 42501 with the grant that is missing */
+extern void ml_privilege_require(const char *model, MlPrivilege privilege);
+
+/* ---- resolution, for scoring ---- */
+
+/* which version a reference stands for under the active snapshot */
+typedef struct MlResolved
+{
+	char		model[NAMEDATALEN];
+	int			version;
+	uint8		sha256[ML_SHA256_LENGTH];
+	double		threshold;		/* of the bundle; of the version for alias and number; else 0.5 */
+} MlResolved;
+
+/*
+ * Errors: 42704 no such model, version or alias (nearest name, or the versions
+ * there are); 55000 nothing is active yet (hint: mlops_promote); 42501.
+ * privilege is checked first, as the current user.
+ */
+extern void ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
+								MlResolved *resolved);
+
+/* bytes of the artifact of a resolved version, under the active snapshot; ML004 if parts are missing */
+extern bytea *ml_registry_artifact(const MlResolved *resolved);
+
+/* resolve + acquire: owner as in ml_model_acquire */
+extern const MlModel *ml_registry_model(const MlReference *reference, MlPrivilege privilege,
+										MemoryContext owner, MlResolved *resolved);
+
+/* ---- models ---- */
+
+typedef struct MlModelRow
+{
+	char	   *name;
+	char	   *owner;
+	char	   *target;			/* these may be NULL */
+	char	   *task;
+	char	   *metric;
+	char	   *positive;
+	char	   *description;
+	Jsonb	   *settings;
+	int			last_version;
+} MlModelRow;
+
+/* NULL if there is none; no privilege check; palloc'd in the current context */
+extern MlModelRow *ml_registry_model_row(const char *name);
+
+/*
+ * Makes a model owned by the current user: 42710 exists, 42501 no CREATE on
+ * schema mlops, 22023 bad name. Fields but name may be NULL.
+ */
+extern void ml_registry_create_model(const MlModelRow *row);
+
+/* fills in target, task, metric where they are still NULL, at a model's first version */
+extern void ml_registry_complete_model(const char *name, const char *target,
+									   const char *task, const char *metric);
+
+/* ---- runs ---- */
+
+typedef enum MlRunStatus
+{
+	ML_RUN_RUNNING, ML_RUN_FINISHED, ML_RUN_FAILED, ML_RUN_CANCELLED
+} MlRunStatus;
+
+/* inserts a running run of this backend; also marks runs whose backend is gone as lost */
+extern void ml_registry_start_run(pg_uuid_t *id, const char *model, const char *algorithm, Jsonb *spec);
+extern void ml_registry_report_run(const pg_uuid_t *id, const char *phase,
+								   int64 done, int64 total, double objective);
+extern void ml_registry_end_run(const pg_uuid_t *id, MlRunStatus status, int version,
+								const char *sqlstate, const char *message);
+
+/* ---- versions ---- */
+
+/* a finished version, all of it; texts and Jsonb may be NULL where the column is */
+typedef struct MlVersionRow
+{
+	const char *model;
+	bool		scratch;
+	pg_uuid_t	run;
+	bool		has_run;
+	const char *algorithm;
+	const char *task;
+	const char *target;
+	double		threshold;		/* NaN: none */
+	Jsonb	   *spec;
+	Jsonb	   *params;
+	const char *source;
+	Jsonb	   *columns;
+	int64		rows_read;
+	int64		rows_used;
+	Jsonb	   *rows_skipped;
+	int64		rows_training;
+	int64		rows_holdout;
+	MlHash128	data_fingerprint;
+	MlHash128	schema_fingerprint;
+	const char *time_from;
+	const char *time_to;
+	int64		seed;
+	Jsonb	   *split;
+	Jsonb	   *training_metrics;
+	Jsonb	   *holdout_metrics;
+	Jsonb	   *baseline_metrics;
+	Jsonb	   *facts;
+	int			nwarnings;
+	char	  **warnings;
+	Jsonb	   *durations;
+	bool		row_security;
+	int64		rows_kept;		/* -1: not kept */
+	const char *note;
+	Jsonb	   *builds;
+	bytea	   *artifact;		/* split into parts, checksum taken, by ml_registry_insert_version */
+} MlVersionRow;
+
+/*
+ * Takes the next number of the model (locks the model's row, not the serving
+ * row) and inserts version and artifact. Returns the number. The caller prunes
+ * scratch versions afterwards with ml_registry_prune_scratch.
+ */
+extern int	ml_registry_insert_version(const MlVersionRow *row);
+extern void ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data);
+extern int	ml_registry_prune_scratch(const char *model, int keep);	/* number dropped */
+
+/* the spec of a version; 42704 */
+extern Jsonb *ml_registry_spec(const char *model, int version);
+
+#endif							/* ML_REGISTRY_H */

@@ -1,0 +1,53 @@
+/*
+ * settings.c
+ *		The settings of mlops, in alphabetical order.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "settings.h"
+#include "utils/guc.h"
+
+int			ml_artifact_cache_kb = ML_DEFAULT_CACHE_KB;
+int			ml_max_training_memory_kb = ML_DEFAULT_TRAINING_MEMORY_KB;
+bool		ml_notify = true;
+int			ml_rollback_depth = ML_DEFAULT_ROLLBACK_DEPTH;
+int			ml_scratch_keep = ML_DEFAULT_SCRATCH_KEEP;
+
+void
+ml_settings_define(void)
+{
+	DefineCustomIntVariable("mlops.artifact_cache",
+							"Memory that a session keeps decoded models in.",
+							"A model in use is never evicted, whatever its size.",
+							&ml_artifact_cache_kb,
+							ML_DEFAULT_CACHE_KB, ML_MIN_CACHE_KB, ML_MAX_CACHE_KB,
+							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.max_training_memory",
+							"Memory that one training may take.",
+							"A training that needs more is refused before it takes it.",
+							&ml_max_training_memory_kb,
+							ML_DEFAULT_TRAINING_MEMORY_KB,
+							ML_MIN_TRAINING_MEMORY_KB, ML_MAX_TRAINING_MEMORY_KB,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomBoolVariable("mlops.notify",
+							 "Send NOTIFY mlops when what serves changes.",
+							 NULL,
+							 &ml_notify, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.rollback_depth",
+							"Number of earlier bundles that a rollback can go back to.",
+							NULL,
+							&ml_rollback_depth,
+							ML_DEFAULT_ROLLBACK_DEPTH,
+							ML_MIN_ROLLBACK_DEPTH, ML_MAX_ROLLBACK_DEPTH,
+							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.scratch_keep",
+							"Number of scratch versions that a model keeps.",
+							"Training one more drops the oldest that is not in use.",
+							&ml_scratch_keep,
+							ML_DEFAULT_SCRATCH_KEEP,
+							ML_MIN_SCRATCH_KEEP, ML_MAX_SCRATCH_KEEP,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	ml_reserve_settings("mlops");
+}
