@@ -8,6 +8,7 @@
 
 #include "errors.h"
 #include "utils/builtins.h"
+#include "utils/varlena.h"
 
 #define ML_NEAREST_MAX_LENGTH 255	/* varstr_levenshtein's own limit */
 

@@ -188,6 +188,6 @@ CREATE TABLE mlops_catalog.deployment (
 COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
 
 -- pg_dump carries every row
-SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.' OPERATOR(pg_catalog.||) t, '')
+SELECT pg_catalog.pg_extension_config_dump(('mlops_catalog.' OPERATOR(pg_catalog.||) t)::pg_catalog.regclass, '')
   FROM pg_catalog.unnest(ARRAY['model', 'privilege', 'version', 'artifact', 'kept_row',
        'dropped_version', 'run', 'serving', 'alias', 'deployment']) AS t;

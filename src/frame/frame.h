@@ -20,6 +20,7 @@
 #include "budget.h"
 #include "frame/hash.h"
 #include "frame/value.h"
+#include "executor/tuptable.h"
 
 typedef enum MlRole
 {
@@ -101,7 +102,7 @@ typedef struct MlFrameRequest
 	void		(*progress) (void *arg, int64 rows);	/* called every few thousand rows; can be NULL */
 	void	   *progress_arg;
 	/* called once per row with its slot, for keep_rows; can be NULL */
-	void		(*tee) (void *arg, struct TupleTableSlot *slot);
+	void		(*tee) (void *arg, TupleTableSlot *slot);
 	void	   *tee_arg;
 } MlFrameRequest;
 
