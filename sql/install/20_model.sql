@@ -1,0 +1,1 @@
+-- Making and settings models, privileges, and the views of schema mlops.

@@ -1,0 +1,1 @@
+-- What columns would become: mlops_profile.

@@ -1,0 +1,1 @@
+-- Training: procedures, the function for use inside a transaction, algorithms and their parameters.

@@ -1,0 +1,1 @@
+-- Deciding: promote, roll back, alias, status.

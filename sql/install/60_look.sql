@@ -1,0 +1,1 @@
+-- Looking at versions: coefficients, importance, model card, checks; dropping them.
