@@ -25,6 +25,10 @@ HEADERS_ALL = $(wildcard src/*.h src/*/*.h)
 DATA_built = sql/mlops--$(EXTVERSION).sql
 EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
 
+# the regression tests, in story order: also the table of contents
+REGRESS =
+REGRESS_OPTS = --inputdir=test --load-extension=mlops
+
 PG_CPPFLAGS = -I$(srcdir)/src -DMLOPS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -Wno-cast-function-type -Wno-clobbered -ffp-contract=off
 
