@@ -89,7 +89,7 @@ typedef enum MlDesignKind
  * pooled and NULL values have a column if they occurred in training. A code
  * that has none (unseen value without a pool, NULL where training had none)
  * gets each column's share in the training rows, as a missing number gets the
- * mean. design_value[category][code * ncolumns + column] says it all.
+ * mean.
  */
 typedef struct MlDesignColumn
 {
@@ -100,12 +100,20 @@ typedef struct MlDesignColumn
 	int			code;			/* LEVEL: the code whose own column this is; else -1 */
 } MlDesignColumn;
 
+#define ML_COLUMN_BASE		(-1)	/* the code has 0 in every column */
+#define ML_COLUMN_SHARES	(-2)	/* the code has share[] in the columns */
+
+/*
+ * Held in proportion to the levels, not to their square: a table of every code
+ * in every column would let a small artifact ask for gigabytes.
+ */
 typedef struct MlCategoryDesign
 {
 	int			feature;
 	int			first_column;	/* in the design */
 	int			ncolumns;		/* may be 0: one level, treatment coding */
-	double	   *value;			/* ML_NCODES(feature) x ncolumns, a code contiguous */
+	int32	   *column;			/* ML_NCODES(feature): the code's own column, from 0, or ML_COLUMN_* */
+	double	   *share;			/* ncolumns: share of the training rows, by weight */
 } MlCategoryDesign;
 
 typedef enum MlImpute

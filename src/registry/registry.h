@@ -186,4 +186,7 @@ extern int	ml_registry_prune_scratch(const char *model, int keep);	/* number dro
 /* the spec of a version; 42704 */
 extern Jsonb *ml_registry_spec(const char *model, int version);
 
+/* the whole row of a version as jsonb, to_jsonb(row); 42704; no privilege check */
+extern Jsonb *ml_registry_version_json(const char *model, int version);
+
 #endif							/* ML_REGISTRY_H */
