@@ -21,6 +21,7 @@
 #include <math.h>
 
 #include "frame/frame.h"
+#include "learn/param.h"
 
 /* ---- what a feature is ---- */
 
@@ -136,6 +137,8 @@ typedef struct MlRecipeParams
 	int64		max_categories; /* levels with a place of their own, per column */
 	int64		min_category_rows;	/* rarer values are pooled */
 } MlRecipeParams;
+
+extern const MlParam ml_recipe_params[];	/* NULL name ends */
 
 typedef enum MlTask
 {
