@@ -11,6 +11,7 @@ SQL_PIECES = \
 	sql/install/10_catalog.sql \
 	sql/install/20_model.sql \
 	sql/install/25_recipe.sql \
+	sql/install/26_metric.sql \
 	sql/install/30_train.sql \
 	sql/install/40_score.sql \
 	sql/install/50_deploy.sql \

@@ -91,6 +91,9 @@ typedef enum MlDesignKind
  * that has none (unseen value without a pool, NULL where training had none)
  * gets each column's share in the training rows, as a missing number gets the
  * mean.
+ *
+ * What tells nothing has no column: a number that is constant in training, a
+ * category of which only one code occurs.
  */
 typedef struct MlDesignColumn
 {
@@ -108,14 +111,32 @@ typedef struct MlDesignColumn
  * Held in proportion to the levels, not to their square: a table of every code
  * in every column would let a small artifact ask for gigabytes.
  */
+#define ML_OWN_BASE		(-1)	/* 0 in every column */
+#define ML_OWN_SHARES	(-2)	/* the share of each column */
+
 typedef struct MlCategoryDesign
 {
 	int			feature;
 	int			first_column;	/* in the design */
 	int			ncolumns;		/* may be 0: one level, treatment coding */
-	int32	   *column;			/* ML_NCODES(feature): the code's own column, from 0, or ML_COLUMN_* */
-	double	   *share;			/* ncolumns: share of the training rows, by weight */
+	int32	   *own;			/* ML_NCODES: which of the columns is the code's own, or ML_OWN_x */
+	double	   *share;			/* ncolumns: of the training rows, by weight */
 } MlCategoryDesign;
+
+/* what a code adds to a linear predictor; coefficient is that of first_column */
+static inline double
+ml_recipe_code_effect(const MlCategoryDesign *design, int code, const double *coefficient)
+{
+	double		sum = 0.0;
+
+	if (design->own[code] >= 0)
+		return coefficient[design->own[code]];
+	if (design->own[code] == ML_OWN_BASE)
+		return 0.0;
+	for (int j = 0; j < design->ncolumns; j++)
+		sum += design->share[j] * coefficient[j];
+	return sum;
+}
 
 typedef enum MlImpute
 {
@@ -137,6 +158,8 @@ typedef struct MlRecipeParams
 	int64		max_categories; /* levels with a place of their own, per column */
 	int64		min_category_rows;	/* rarer values are pooled */
 } MlRecipeParams;
+
+extern const MlParam ml_recipe_params[];	/* a NULL name ends */
 
 extern const MlParam ml_recipe_params[];	/* NULL name ends */
 
@@ -173,6 +196,11 @@ typedef struct MlRecipe
 	MlCategoryDesign *category_design;	/* ncategories of them */
 	MlTarget	target;
 	int64		ntrain;			/* rows it was learned from */
+	struct MlLevelIndex *feature_index; /* of the features' names; private to recipe */
+
+	/* sentences about columns, of a recipe just learned; not part of the artifact */
+	int			nwarnings;
+	char	  **warnings;
 } MlRecipe;
 
 /* one encoded row; the caller owns the arrays */
@@ -212,17 +240,24 @@ extern int	ml_recipe_find(const MlRecipe *recipe, const char *name);
 
 /* ---- learning it ---- */
 
+#define ML_MAX_CLASSES	100
+
 /* what to make of a frame's target; names are the user's, for messages */
 typedef struct MlTargetRequest
 {
 	const char *model;
 	const char *positive;		/* NULL: the last class in order */
 	int			task;			/* MlTask asked for by the algorithm's tasks (bit set); 0: by the type */
+	bool		features_optional;	/* the algorithm ignores features: constant or unusable ones are no error */
 } MlTargetRequest;
 
 /*
- * Task from the type alone: numbers are regression, bool / category binary or
- * multiclass by the number of distinct values.
+ * Task from the type: numbers are regression (if allowed_tasks has it, or is
+ * 0), bool / category binary or multiclass by the number of distinct values.
+ * Where the natural task is not among those allowed, a near one that is: bool
+ * as 0 and 1 for regression, integers as classes without it, two classes as
+ * multiclass. Raises 42804 (unusable type, or class labels where only numbers
+ * will do) and ML002 (too many classes for the tasks allowed).
  */
 extern MlTask ml_target_task(const MlFrame *frame, int target, int allowed_tasks);
 
@@ -252,21 +287,37 @@ extern void ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *pa
 extern MlRecipe *ml_recipe_learn(const MlFrame *frame, const MlRecipeParams *params,
 								 MlCoding coding, const MlTargetRequest *target);
 
-/* builds what is derived (level indexes, time zone, design) after reading an artifact */
+/*
+ * Builds what is derived (level and name indexes, time zone, design) in
+ * recipe->cxt after reading an artifact; the reader has checked counts, ranges
+ * and flags. ML004 for a time zone that this server does not know.
+ */
 extern void ml_recipe_finish(MlRecipe *recipe);
 
 /* ---- blocks of a frame ---- */
 
 /*
  * The y of rows [first, first + n): the target for regression, the class index
- * for classes; for BINARY 1 for the positive class and 0 for the other.
+ * for classes; for BINARY 1 for the positive class and 0 for the other. NaN
+ * for NULL and for a label that the recipe does not know.
  */
 extern void ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame,
 							 int64 first, int64 n, double *y);
 
+/*
+ * A recipe bound to the columns of a frame: of the same names and kinds, in
+ * any order. 42703 if one is missing, 42804 if it is of another kind, 2202E
+ * for arrays of another length. Lives in the current context; the recipe and
+ * the frame must outlive it.
+ */
+typedef struct MlEncoder MlEncoder;
+
+extern MlEncoder *ml_encoder_make(const MlRecipe *recipe, const MlFrame *frame);
+extern void ml_encoder_free(MlEncoder *encoder);
+
 /* encoded rows [first, first + n): number[j * n + i], code[c * n + i] (column-major) */
-extern void ml_recipe_encode_block(const MlRecipe *recipe, const MlFrame *frame,
-								   int64 first, int n, double *number, int32 *code);
+extern void ml_encoder_block(const MlEncoder *encoder, int64 first, int n,
+							 double *number, int32 *code);
 
 /* the design from encoded rows: x[j * n + i], j < recipe->ndesign */
 extern void ml_recipe_design_block(const MlRecipe *recipe, int n,
