@@ -111,16 +111,13 @@ typedef struct MlDesignColumn
  * Held in proportion to the levels, not to their square: a table of every code
  * in every column would let a small artifact ask for gigabytes.
  */
-#define ML_OWN_BASE		(-1)	/* 0 in every column */
-#define ML_OWN_SHARES	(-2)	/* the share of each column */
-
 typedef struct MlCategoryDesign
 {
 	int			feature;
 	int			first_column;	/* in the design */
 	int			ncolumns;		/* may be 0: one level, treatment coding */
-	int32	   *own;			/* ML_NCODES: which of the columns is the code's own, or ML_OWN_x */
-	double	   *share;			/* ncolumns: of the training rows, by weight */
+	int32	   *column;			/* ML_NCODES(feature): the code's own column, from 0, or ML_COLUMN_* */
+	double	   *share;			/* ncolumns: share of the training rows, by weight */
 } MlCategoryDesign;
 
 /* what a code adds to a linear predictor; coefficient is that of first_column */
@@ -129,9 +126,9 @@ ml_recipe_code_effect(const MlCategoryDesign *design, int code, const double *co
 {
 	double		sum = 0.0;
 
-	if (design->own[code] >= 0)
-		return coefficient[design->own[code]];
-	if (design->own[code] == ML_OWN_BASE)
+	if (design->column[code] >= 0)
+		return coefficient[design->column[code]];
+	if (design->column[code] == ML_COLUMN_BASE)
 		return 0.0;
 	for (int j = 0; j < design->ncolumns; j++)
 		sum += design->share[j] * coefficient[j];
@@ -158,8 +155,6 @@ typedef struct MlRecipeParams
 	int64		max_categories; /* levels with a place of their own, per column */
 	int64		min_category_rows;	/* rarer values are pooled */
 } MlRecipeParams;
-
-extern const MlParam ml_recipe_params[];	/* a NULL name ends */
 
 extern const MlParam ml_recipe_params[];	/* NULL name ends */
 
