@@ -1,6 +1,21 @@
 # mlops: machine learning in the database. See README.md.
 # The installed extension has two libraries: mlops (score, decide; no linear
 # algebra) and mlops_learn (fit; OpenBLAS), built by src/learn/Makefile.
+#
+#   make demo, make check, make bench, make lint, make readme
+#       need nothing but Debian: they install what is missing, build in a
+#       temporary directory, use a server of their own there and remove it all
+#   make, make install, make installcheck
+#       build for the PostgreSQL of PG_CONFIG, install into it, test its server
+
+STEPS = demo check bench lint readme
+ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
+
+.PHONY: $(STEPS)
+$(STEPS):
+	@DATA='$(DATA)' test/run/sandbox $@
+
+else
 
 EXTENSION = mlops
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" mlops.control)
@@ -21,7 +36,7 @@ SQL_PIECES = \
 OBJS = \
 	src/mlops.o src/settings.o src/errors.o src/budget.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe model score metric registry deploy train)))))
-HEADERS_ALL = $(wildcard src/*.h src/*/*.h)
+ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 DATA_built = sql/mlops--$(EXTVERSION).sql
 EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
@@ -30,14 +45,26 @@ EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
 REGRESS =
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
+# two sessions at once: specs in test/specs
+ISOLATION =
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
+
+# servers of their own: dump and restore, standby, crash, real data
+TAP_TESTS = 1
+PROVE_TESTS ?= test/t/*.pl
+PROVE_FLAGS += -I test/t
+
 PG_CPPFLAGS = -I$(srcdir)/src -DMLOPS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -Wno-cast-function-type -Wno-clobbered -ffp-contract=off
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(PGXS)),)
+$(error found no server headers through PG_CONFIG=$(PG_CONFIG); install postgresql-server-dev-15, or try "make demo", which installs what it needs)
+endif
 include $(PGXS)
 
-$(OBJS): $(HEADERS_ALL)
+$(OBJS): $(ALL_HEADERS)
 
 sql/mlops--$(EXTVERSION).sql: $(SQL_PIECES) mlops.control
 	cat $(SQL_PIECES) > $@
@@ -52,3 +79,5 @@ install-learn:
 	$(MAKE) -C src/learn install PG_CONFIG='$(PG_CONFIG)' DESTDIR='$(DESTDIR)'
 clean-learn:
 	$(MAKE) -C src/learn clean PG_CONFIG='$(PG_CONFIG)'
+
+endif

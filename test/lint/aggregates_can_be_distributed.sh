@@ -1,0 +1,23 @@
+# Citus hands a mergeable aggregate to its workers, and fails at run time if such
+# an aggregate takes a pseudo-type; it calls the support functions as the user.
+psql -X -At -v ON_ERROR_STOP=1 <<'END'
+WITH a AS (
+	SELECT g.*, p.proargtypes, p.pronargs, st.typtype
+	  FROM pg_aggregate g JOIN pg_proc p ON p.oid = g.aggfnoid
+	  JOIN pg_type st ON st.oid = g.aggtranstype
+	  JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+	  JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'mlops')
+SELECT aggfnoid::regprocedure || ': a mergeable aggregate with an argument of type ' || t.typname
+  FROM a CROSS JOIN LATERAL unnest(a.proargtypes) AS u(oid) JOIN pg_type t ON t.oid = u.oid
+ WHERE a.aggcombinefn <> 0 AND a.typtype <> 'p' AND t.typtype = 'p'
+UNION ALL
+SELECT aggfnoid::regprocedure || ': an internal state that can be merged needs serialise and deserialise functions'
+  FROM a WHERE aggtranstype = 'internal'::regtype AND aggcombinefn <> 0 AND (aggserialfn = 0 OR aggdeserialfn = 0)
+UNION ALL
+SELECT aggfnoid::regprocedure || ': everybody must be allowed to execute ' || f::regprocedure
+  FROM a CROSS JOIN LATERAL unnest(ARRAY[aggtransfn, aggfinalfn, aggcombinefn, aggserialfn, aggdeserialfn]::oid[]) f
+ WHERE f <> 0 AND NOT has_function_privilege('pg_read_all_stats', f, 'EXECUTE')
+UNION ALL
+SELECT aggfnoid::regprocedure || ': an aggregate without arguments cannot be handed to workers'
+  FROM a WHERE pronargs = 0;
+END
