@@ -187,7 +187,14 @@ CREATE TABLE mlops_catalog.deployment (
 );
 COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
 
--- pg_dump carries every row
-SELECT pg_catalog.pg_extension_config_dump(('mlops_catalog.' OPERATOR(pg_catalog.||) t)::pg_catalog.regclass, '')
-  FROM pg_catalog.unnest(ARRAY['model', 'privilege', 'version', 'artifact', 'kept_row',
-       'dropped_version', 'run', 'serving', 'alias', 'deployment']) AS t;
+-- pg_dump carries every row; one statement each, since each changes the extension's row
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.version', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.artifact', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.kept_row', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.dropped_version', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alias', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.deployment', '');
