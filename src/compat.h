@@ -41,4 +41,34 @@
 #define ml_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
 #endif
 
+/* 14 put hash functions behind one interface, which OpenSSL may implement */
+#if PG_VERSION_NUM >= 140000
+#include "common/cryptohash.h"
+#else
+#include "common/sha2.h"
+#endif
+
+/* digest: 32 bytes; false: the implementation refused */
+static inline bool
+ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
+{
+#if PG_VERSION_NUM >= 140000
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA256);
+	bool		done = context != NULL &&
+		pg_cryptohash_init(context) >= 0 &&
+		pg_cryptohash_update(context, bytes, length) >= 0 &&
+		pg_cryptohash_final(context, digest, 32) >= 0;
+
+	pg_cryptohash_free(context);
+	return done;
+#else
+	pg_sha256_ctx context;
+
+	pg_sha256_init(&context);
+	pg_sha256_update(&context, bytes, length);
+	pg_sha256_final(&context, digest);
+	return true;
+#endif
+}
+
 #endif							/* ML_COMPAT_H */

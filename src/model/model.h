@@ -36,7 +36,7 @@ typedef struct MlModel
 	MlLink		link;
 	bool		has_intercept;
 	MlCoefficient intercept;
-	MlCoefficient *coefficient; /* recipe->ndesign */
+	MlCoefficient *coefficient; /* recipe->ndesign; NULL: a constant model */
 	char	   *statistic_name; /* or NULL */
 	double	   *class_share;	/* constant model of several classes; or NULL */
 	int			nfacts;

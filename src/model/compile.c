@@ -1,0 +1,281 @@
+/*
+ * compile.c
+ *		The linear predictor over the encoded row, and what is made of it.
+ *
+ * Coefficients belong to columns of the design: a number with missing values
+ * filled, 0/1 columns for missing values and for levels. Scoring never builds
+ * these columns. It looks up one weight and one constant per number (for a
+ * value that is there and for one that is not) and one constant per code.
+ *
+ * Rows and blocks are summed in the same order, so that a row scores the same
+ * bits whichever way it comes.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "model/compile.h"
+#include "utils/memutils.h"
+
+#define NSUMS				4	/* independent sums, so that additions need not wait */
+#define BLOCK_VALUES		131072	/* encoded values held at a time */
+#define BLOCK_ROWS			1024
+
+/* coefficients of the design; a column that was dropped as collinear has none: 0 */
+static double *
+design_weights(const MlModel *model)
+{
+	int			n = model->recipe->ndesign;
+	double	   *weight = palloc_extended(Max(n, 1) * sizeof(double),
+										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (int i = 0; model->coefficient && i < n; i++)
+		if (!isnan(model->coefficient[i].estimate))
+			weight[i] = model->coefficient[i].estimate;
+	return weight;
+}
+
+void
+ml_model_compile(MlModel *model)
+{
+	const MlRecipe *recipe = model->recipe;
+	double	   *weight = design_weights(model);
+	Size		numbers = Max(recipe->nnumbers, 1) * sizeof(double);
+
+	model->base = model->has_intercept ? model->intercept.estimate : 0.0;
+	model->number_weight = palloc_extended(numbers, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	model->number_missing = palloc_extended(numbers, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < recipe->ndesign; i++)
+	{
+		const MlDesignColumn *column = &recipe->design[i];
+
+		if (column->kind == ML_DESIGN_NUMBER)
+		{
+			model->number_weight[column->number] = weight[i];
+			model->number_missing[column->number] += weight[i] * recipe->numbers[column->number].fill;
+		}
+		else if (column->kind == ML_DESIGN_MISSING)
+			model->number_missing[column->number] += weight[i];
+	}
+
+	model->category_weight = palloc(Max(recipe->ncategories, 1) * sizeof(double *));
+	for (int i = 0; i < recipe->ncategories; i++)
+	{
+		const MlCategoryDesign *design = &recipe->category_design[i];
+		int			ncodes = ML_NCODES(&recipe->features[design->feature]);
+
+		model->category_weight[i] = palloc_extended(ncodes * sizeof(double), MCXT_ALLOC_HUGE);
+		for (int code = 0; code < ncodes; code++)
+			model->category_weight[i][code] =
+				ml_recipe_code_effect(design, code, weight + design->first_column);
+	}
+	pfree(weight);
+}
+
+/* 1 / (1 + exp(-eta)) without overflow, and without cancellation near 0 */
+static inline double
+logistic(double eta)
+{
+	double		e;
+
+	if (eta >= 0)
+		return 1.0 / (1.0 + exp(-eta));
+	e = exp(eta);
+	return e / (1.0 + e);
+}
+
+static inline double
+term(double weight, double missing, double value)
+{
+	double		product = weight * value;
+
+	return value == value ? product : missing;
+}
+
+/*
+ * What eta is when the sum came out as NaN: an infinite value in a column of
+ * weight 0 adds nothing. Infinities of both signs leave NaN.
+ */
+static double
+infinite_eta(const MlModel *model, const double *number, Size stride, const int32 *code)
+{
+	const MlRecipe *recipe = model->recipe;
+	double		eta = model->base;
+
+	for (int i = 0; i < recipe->nnumbers; i++)
+	{
+		double		value = number[i * stride];
+
+		if (model->number_weight[i] != 0 || isnan(value))
+			eta += term(model->number_weight[i], model->number_missing[i], value);
+	}
+	for (int i = 0; i < recipe->ncategories; i++)
+		eta += model->category_weight[i][code[i * stride]];
+	return eta;
+}
+
+static double
+prediction_of(const MlModel *model, double eta, const double *number, Size stride, const int32 *code)
+{
+	if (unlikely(isnan(eta)))
+		eta = infinite_eta(model, number, stride, code);
+	return model->link == ML_LINK_LOGIT ? logistic(eta) : eta;
+}
+
+double
+ml_model_predict(const MlModel *model, const MlRow *row)
+{
+	const MlRecipe *recipe = model->recipe;
+	const double *weight = model->number_weight;
+	const double *missing = model->number_missing;
+	const double *number = row->number;
+	int			n = recipe->nnumbers;
+	double		sum[NSUMS] = {0};
+	double		eta;
+	int			i = 0;
+
+	if (unlikely(recipe->params.impute == ML_IMPUTE_DROP) &&
+		ml_recipe_row_dropped(recipe, row))
+		return NAN;
+
+	for (; i + NSUMS <= n; i += NSUMS)
+	{
+		sum[0] += term(weight[i], missing[i], number[i]);
+		sum[1] += term(weight[i + 1], missing[i + 1], number[i + 1]);
+		sum[2] += term(weight[i + 2], missing[i + 2], number[i + 2]);
+		sum[3] += term(weight[i + 3], missing[i + 3], number[i + 3]);
+	}
+	for (; i < n; i++)
+		sum[i % NSUMS] += term(weight[i], missing[i], number[i]);
+
+	eta = model->base + ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+	for (i = 0; i < recipe->ncategories; i++)
+		eta += model->category_weight[i][row->code[i]];
+	return prediction_of(model, eta, number, 1, row->code);
+}
+
+/* the encoded rows of a block, column-major, and a row's sums */
+typedef struct MlBlock
+{
+	int			n;
+	double	   *number;
+	int32	   *code;
+	double	   *sum[NSUMS];
+	double	   *row_number;		/* one row gathered, for impute => 'drop' */
+	int32	   *row_code;
+} MlBlock;
+
+static bool
+block_row_dropped(const MlModel *model, const MlBlock *block, int i)
+{
+	const MlRecipe *recipe = model->recipe;
+	MlRow		row;
+
+	if (recipe->params.impute != ML_IMPUTE_DROP)
+		return false;
+	row.number = block->row_number;
+	row.code = block->row_code;
+	for (int j = 0; j < recipe->nnumbers; j++)
+		row.number[j] = block->number[(Size) j * block->n + i];
+	for (int j = 0; j < recipe->ncategories; j++)
+		row.code[j] = block->code[(Size) j * block->n + i];
+	return ml_recipe_row_dropped(recipe, &row);
+}
+
+static void
+predict_block(const MlModel *model, const MlBlock *block, double *prediction)
+{
+	const MlRecipe *recipe = model->recipe;
+	int			n = block->n;
+
+	for (int s = 0; s < NSUMS; s++)
+		memset(block->sum[s], 0, n * sizeof(double));
+	for (int j = 0; j < recipe->nnumbers; j++)
+	{
+		const double *value = block->number + (Size) j * n;
+		double	   *sum = block->sum[j % NSUMS];
+		double		weight = model->number_weight[j];
+		double		missing = model->number_missing[j];
+
+		for (int i = 0; i < n; i++)
+			sum[i] += term(weight, missing, value[i]);
+	}
+	for (int i = 0; i < n; i++)
+		prediction[i] = model->base + ((block->sum[0][i] + block->sum[1][i]) +
+									   (block->sum[2][i] + block->sum[3][i]));
+	for (int j = 0; j < recipe->ncategories; j++)
+	{
+		const int32 *code = block->code + (Size) j * n;
+
+		for (int i = 0; i < n; i++)
+			prediction[i] += model->category_weight[j][code[i]];
+	}
+	for (int i = 0; i < n; i++)
+	{
+		if (block_row_dropped(model, block, i))
+			prediction[i] = NAN;
+		else
+			prediction[i] = prediction_of(model, prediction[i],
+										  block->number + i, n, block->code + i);
+	}
+}
+
+void
+ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
+					   int64 first, int64 n, double *prediction)
+{
+	const MlRecipe *recipe = model->recipe;
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops predict block",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MlEncoder  *encoder = ml_encoder_make(recipe, frame);
+	int			width = recipe->nnumbers + recipe->ncategories;
+	int			rows = Max(1, Min(BLOCK_ROWS, BLOCK_VALUES / Max(width, 1)));
+	MlBlock		block;
+
+	block.number = palloc((Size) rows * Max(recipe->nnumbers, 1) * sizeof(double));
+	block.code = palloc((Size) rows * Max(recipe->ncategories, 1) * sizeof(int32));
+	block.row_number = palloc(Max(recipe->nnumbers, 1) * sizeof(double));
+	block.row_code = palloc(Max(recipe->ncategories, 1) * sizeof(int32));
+	for (int s = 0; s < NSUMS; s++)
+		block.sum[s] = palloc(rows * sizeof(double));
+
+	for (int64 done = 0; done < n; done += block.n)
+	{
+		CHECK_FOR_INTERRUPTS();
+		block.n = (int) Min((int64) rows, n - done);
+		ml_encoder_block(encoder, first + done, block.n, block.number, block.code);
+		predict_block(model, &block, prediction + done);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+void
+ml_model_probabilities(const MlModel *model, double prediction, double *probability)
+{
+	const MlTarget *target = &model->recipe->target;
+
+	if (target->task == ML_TASK_BINARY)
+	{
+		probability[target->positive] = prediction;
+		probability[1 - target->positive] = 1.0 - prediction;
+	}
+	else if (model->class_share)
+		memcpy(probability, model->class_share, target->nclasses * sizeof(double));
+}
+
+int
+ml_model_class(const MlModel *model, double prediction, double threshold)
+{
+	const MlTarget *target = &model->recipe->target;
+	int			best = 0;
+
+	if (target->task == ML_TASK_BINARY)
+		return prediction >= threshold ? target->positive : 1 - target->positive;
+	if (model->class_share == NULL)
+		return -1;
+	for (int i = 1; i < target->nclasses; i++)
+		if (model->class_share[i] > model->class_share[best])
+			best = i;
+	return best;
+}
