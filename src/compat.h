@@ -71,4 +71,29 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #endif
 }
 
+/* 15 renamed the analysis of a query without parameters */
+#if PG_VERSION_NUM >= 150000
+#define ml_analyze_and_rewrite(raw, text) \
+	pg_analyze_and_rewrite_fixedparams(raw, text, NULL, 0, NULL)
+#else
+#define ml_analyze_and_rewrite(raw, text) \
+	pg_analyze_and_rewrite(raw, text, NULL, 0, NULL)
+#endif
+
+/* 18 no longer asks whether a plan is run once only */
+#if PG_VERSION_NUM >= 180000
+#define ml_executor_run(desc) ExecutorRun(desc, ForwardScanDirection, 0)
+#else
+#define ml_executor_run(desc) ExecutorRun(desc, ForwardScanDirection, 0, true)
+#endif
+
+/* 16 has one privilege check for all classes of objects */
+#if PG_VERSION_NUM >= 160000
+#define ml_function_aclcheck(function) \
+	object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE)
+#else
+#define ml_function_aclcheck(function) \
+	pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE)
+#endif
+
 #endif							/* ML_COMPAT_H */

@@ -72,15 +72,26 @@ typedef struct MlFrame
 	MlBudget   *budget;
 	int			ncols;
 	MlColumn   *cols;			/* every column of the source, in its order */
+
+	/*
+	 * Indexes of the named columns, -1 for none. A key or time column that is
+	 * listed in features has role FEATURE and is found here too.
+	 */
+	int			target_column;
+	int			weight_column;
+	int			key_column;
+	int			time_column;
+
 	int64		nrows;
 	MlHash128  *fingerprint;	/* of each row: the loaded columns but the key */
-	uint64	   *key_hash;		/* of each row; NULL without a key column */
+	uint64	   *key_hash;		/* of each row (ml_hash_key, seed 0); NULL without a key column */
 
 	MlHash128	set_fingerprint;	/* of the rows as a multiset, whatever their order */
 	MlHash128	schema_fingerprint; /* of names and types of the loaded columns */
 	bool		row_security;	/* row-level security filtered the source */
 	int64		rows_read;		/* = nrows until ml_frame_arrange leaves some out */
 	double		seconds;		/* spent reading */
+	Size		memory;			/* bytes of it that the budget counts */
 
 	/* set by ml_frame_arrange: rows [0, ntrain) train, [ntrain, nrows) are held out */
 	int64		ntrain;
@@ -101,7 +112,10 @@ typedef struct MlFrameRequest
 	bool		all_kinds;		/* profile: columns of kind NONE are no error, but not loaded */
 	void		(*progress) (void *arg, int64 rows);	/* called every few thousand rows; can be NULL */
 	void	   *progress_arg;
-	/* called once per row with its slot, for keep_rows; can be NULL */
+	/*
+	 * Called once per row with its slot, for keep_rows, in a context that is
+	 * reset before the next row; can be NULL.
+	 */
 	void		(*tee) (void *arg, TupleTableSlot *slot);
 	void	   *tee_arg;
 } MlFrameRequest;
@@ -156,5 +170,11 @@ extern void ml_frame_free(MlFrame *frame);
  * no data-modifying WITH). Used to word errors early, before any row is read.
  */
 extern char *ml_source_query(const char *source);
+
+/*
+ * An error context callback for the time in which such a query is parsed or
+ * run; arg is its text. Positions of errors become positions in that text.
+ */
+extern void ml_source_error_callback(void *arg);
 
 #endif							/* ML_FRAME_H */

@@ -16,10 +16,17 @@ typedef struct MlHash128
 	uint64		low;
 } MlHash128;
 
+/* odd, so that adding it again and again visits every word (the golden ratio) */
+#define ML_HASH_STEP UINT64CONST(0x9e3779b97f4a7c15)
+
 /* 64-bit hash of bytes under a seed */
 extern uint64 ml_hash_bytes(const void *bytes, Size length, uint64 seed);
 
-/* a finalizer: every bit of the result depends on every bit of x */
+/*
+ * A finalizer: every bit of the result depends on every bit of x, and no two x
+ * share a result. Constants: Stafford's variant 13, as in SplitMix64 (Steele,
+ * Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014).
+ */
 static inline uint64
 ml_hash_mix(uint64 x)
 {
@@ -31,11 +38,95 @@ ml_hash_mix(uint64 x)
 	return x;
 }
 
+/* takes one more word into a hash */
+static inline uint64
+ml_hash_word(uint64 hash, uint64 word)
+{
+	return ml_hash_mix((hash ^ word) + ML_HASH_STEP);
+}
+
 /* uniform in [0, 1) with 53 bits */
 static inline double
 ml_hash_unit(uint64 hash)
 {
 	return (double) (hash >> 11) * (1.0 / 9007199254740992.0);
+}
+
+/* ---- fingerprints: sums modulo 2^128, so that order does not matter ---- */
+
+/* what a column's values are mixed with, derived from its name alone */
+typedef struct MlHashSecret
+{
+	uint64		add;
+	uint64		multiply;		/* odd */
+	MlHash128	null;			/* what a NULL adds */
+} MlHashSecret;
+
+extern void ml_hash_secret(const char *name, MlHashSecret *secret);
+
+static inline void
+ml_hash128_add(MlHash128 *sum, MlHash128 x)
+{
+	sum->low += x.low;
+	sum->high += x.high + (sum->low < x.low);
+}
+
+/* a * b without loss */
+static inline MlHash128
+ml_hash_multiply(uint64 a, uint64 b)
+{
+	MlHash128	product;
+
+#ifdef HAVE_INT128
+	uint128		wide = (uint128) a * b;
+
+	product.high = (uint64) (wide >> 64);
+	product.low = (uint64) wide;
+#else
+	uint64		a0 = a & 0xffffffff;
+	uint64		a1 = a >> 32;
+	uint64		b0 = b & 0xffffffff;
+	uint64		b1 = b >> 32;
+	uint64		middle = a1 * b0 + ((a0 * b0) >> 32);
+	uint64		carry = (middle & 0xffffffff) + a0 * b1;
+
+	product.high = a1 * b1 + (middle >> 32) + (carry >> 32);
+	product.low = a * b;
+#endif
+	return product;
+}
+
+/*
+ * What a value adds to the fingerprint of its row. Both steps are one to one,
+ * so that rows that differ in one column never collide.
+ */
+static inline MlHash128
+ml_hash_value(const MlHashSecret *secret, uint64 bits)
+{
+	return ml_hash_multiply(ml_hash_mix(bits + secret->add), secret->multiply);
+}
+
+/* the sum of a row's values becomes its fingerprint: a Feistel network of three rounds */
+static inline MlHash128
+ml_hash_finish(MlHash128 sum)
+{
+	sum.high ^= ml_hash_mix(sum.low + ML_HASH_STEP);
+	sum.low ^= ml_hash_mix(sum.high + ML_HASH_STEP);
+	sum.high ^= ml_hash_mix(sum.low + ML_HASH_STEP);
+	return sum;
+}
+
+/* the bits of a double by which equal numbers are equal: one zero, one NaN */
+static inline uint64
+ml_hash_double(double x)
+{
+	uint64		bits;
+
+	if (x != x)
+		return UINT64CONST(0x7ff8000000000000);
+	x += 0.0;					/* -0 becomes 0 */
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
 }
 
 #endif							/* ML_HASH_H */

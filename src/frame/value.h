@@ -15,7 +15,7 @@ typedef enum MlKind
 {
 	ML_KIND_NONE,				/* cannot be a feature: bytea, json, composite... */
 	ML_KIND_NUMBER,				/* int2/4/8, float4/8, numeric, bool (0 or 1) */
-	ML_KIND_CATEGORY,			/* text, varchar, char, enum */
+	ML_KIND_CATEGORY,			/* text, varchar, char, name, enum */
 	ML_KIND_TIME,				/* date, timestamp, timestamptz, time, interval */
 	ML_KIND_ARRAY				/* array of numbers, or a type with a cast to one */
 } MlKind;
@@ -26,7 +26,7 @@ typedef enum MlReading
 	ML_READ_NONE,
 	ML_READ_BOOL, ML_READ_INT2, ML_READ_INT4, ML_READ_INT8,
 	ML_READ_FLOAT4, ML_READ_FLOAT8, ML_READ_NUMERIC,
-	ML_READ_TEXT, ML_READ_BPCHAR, ML_READ_ENUM,
+	ML_READ_TEXT, ML_READ_BPCHAR, ML_READ_NAME, ML_READ_ENUM,
 	ML_READ_DATE, ML_READ_TIMESTAMP, ML_READ_TIMESTAMPTZ, ML_READ_TIME, ML_READ_INTERVAL,
 	ML_READ_INT2_ARRAY, ML_READ_INT4_ARRAY, ML_READ_INT8_ARRAY,
 	ML_READ_FLOAT4_ARRAY, ML_READ_FLOAT8_ARRAY, ML_READ_NUMERIC_ARRAY
@@ -92,7 +92,8 @@ extern const char *ml_value_text(const MlValueType *type, Datum value, int *leng
  * ML_KIND_TIME. Microseconds: since 1970-01-01 00:00 (UTC for timestamptz) for
  * date and timestamps, since midnight for time, of length for interval (a
  * month is 30 days, a day 24 hours, as the server's own interval comparison).
- * Infinite dates and timestamps become PG_INT64_MIN / PG_INT64_MAX.
+ * Infinite dates and timestamps, and what is too far away for microseconds in
+ * 64 bits, become PG_INT64_MIN / PG_INT64_MAX.
  */
 extern int64 ml_value_usec(const MlValueType *type, Datum value);
 
@@ -101,5 +102,13 @@ extern int64 ml_value_usec(const MlValueType *type, Datum value);
  * the current context. More than one dimension is flattened in storage order.
  */
 extern double *ml_value_array(MlValueType *type, Datum value, int *length);
+
+/*
+ * Hash of a key: of the text that it becomes, so that 42, 42::bigint and '42'
+ * are one key. For every type, whatever the settings: dates and timestamps as
+ * ISO 8601 in UTC, bytea as its bytes, char(n) without its trailing blanks.
+ * base is the type with domains looked through.
+ */
+extern uint64 ml_hash_key(Oid base, Datum key, uint64 seed);
 
 #endif							/* ML_VALUE_H */
