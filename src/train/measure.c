@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "metric/metric.h"
+#include "miscadmin.h"
 #include "train/json.h"
 #include "train/train.h"
 #include "utils/memutils.h"
