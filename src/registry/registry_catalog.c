@@ -299,3 +299,15 @@ ml_result_float(uint64 row, int column)
 
 	return isnull ? get_float8_nan() : DatumGetFloat8(datum);
 }
+
+void
+ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" of %s must not be NULL", name,
+						get_func_name(fcinfo->flinfo->fn_oid)),
+				 errdetail("It was given as NULL."),
+				 errhint("Give a value: %s => ...", name)));
+}

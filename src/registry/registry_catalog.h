@@ -12,6 +12,7 @@
 #include "access/genam.h"
 #include "access/skey.h"
 #include "executor/spi.h"
+#include "fmgr.h"
 #include "registry/registry.h"
 #include "utils/relcache.h"
 
@@ -143,6 +144,17 @@ extern char *ml_version_ranges(const char *model, MlSight sight);
 extern bool ml_privilege_has_by(const char *model, Oid user, MlPrivilege privilege,
 								MlSight sight, bool *exists);
 extern void ml_privilege_check(const char *model, MlPrivilege privilege, MlSight sight);
+
+/* 22004 if an argument that is needed is NULL */
+extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+
+/* ---- what serves; inside a scope ---- */
+
+/* locks the serving row of a model until the end of the transaction; the active version, or 0 */
+extern int	ml_serving_lock(const char *model);
+
+/* to be called after the serving table was written */
+extern void ml_serving_changed(void);
 
 /* 42501 unless the role may own models: CREATE on schema mlops */
 extern void ml_registry_require_create(const char *model, Oid role);
