@@ -94,7 +94,8 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #else
 #define ml_function_aclcheck(function) \
 	pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE)
-/* 16 replaced the functions that check privileges by one for all kinds of objects */
+#endif
+
 #if PG_VERSION_NUM >= 160000
 #define ml_namespace_aclcheck(oid, role, mode) \
 	object_aclcheck(NamespaceRelationId, (oid), (role), (mode))
