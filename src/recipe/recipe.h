@@ -233,6 +233,9 @@ extern bool ml_recipe_row_dropped(const MlRecipe *recipe, const MlRow *row);
 /* index of the feature of that name, or -1 (hashed when there are many) */
 extern int	ml_recipe_find(const MlRecipe *recipe, const char *name);
 
+/* does a column of this type suit the feature? kinds must agree, and timestamptz with timestamptz only */
+extern bool ml_feature_accepts(const MlFeature *feature, const MlValueType *type);
+
 /* ---- learning it ---- */
 
 #define ML_MAX_CLASSES	100

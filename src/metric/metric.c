@@ -1,0 +1,52 @@
+/*
+ * metric.c
+ *		The table of metrics, and what they share: names, and the default of
+ *		each task.
+ */
+#include "postgres.h"
+
+#include "metric/measure.h"
+
+const MlMetric *
+ml_metric_find(const char *name)
+{
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+	{
+		if (strcmp(ml_metrics[i]->name, name) == 0)
+			return ml_metrics[i];
+	}
+	return NULL;
+}
+
+const MlMetric *
+ml_metric_default(MlTask task)
+{
+	switch (task)
+	{
+		case ML_TASK_REGRESSION:
+			return &ml_metric_rmse;
+		case ML_TASK_BINARY:
+			return &ml_metric_roc_auc;
+		case ML_TASK_MULTICLASS:
+			return &ml_metric_log_loss;
+		case ML_TASK_CLUSTER:
+			break;
+	}
+	return NULL;
+}
+
+/* in the order in which mlops_metrics() lists them */
+const MlMetric *const ml_metrics[] = {
+	&ml_metric_rmse,
+	&ml_metric_mae,
+	&ml_metric_r2,
+	&ml_metric_max_error,
+	&ml_metric_roc_auc,
+	&ml_metric_log_loss,
+	&ml_metric_brier,
+	&ml_metric_accuracy,
+	&ml_metric_precision,
+	&ml_metric_recall,
+	&ml_metric_f1,
+	NULL
+};
