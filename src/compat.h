@@ -96,4 +96,11 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 	pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE)
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#define ml_namespace_aclcheck(oid, role, mode) \
+	object_aclcheck(NamespaceRelationId, (oid), (role), (mode))
+#else
+#define ml_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck((oid), (role), (mode))
+#endif
+
 #endif							/* ML_COMPAT_H */

@@ -132,6 +132,7 @@ CREATE TABLE mlops_catalog.run (
     pid             integer,
     backend_start   timestamptz,
     started_at      timestamptz NOT NULL,
+    phase_started_at    timestamptz NOT NULL,
     reported_at     timestamptz NOT NULL,
     finished_at     timestamptz,
     trained_by      text NOT NULL
@@ -178,6 +179,7 @@ CREATE TABLE mlops_catalog.deployment (
     share           float8 NOT NULL DEFAULT 1,
     from_version    integer,
     from_deployment integer,
+    restored_deployment integer,
     forced          boolean NOT NULL DEFAULT false,
     evidence        jsonb,
     reason          text,
@@ -185,6 +187,7 @@ CREATE TABLE mlops_catalog.deployment (
     deployed_at     timestamptz NOT NULL,
     PRIMARY KEY (model, number)
 );
+CREATE INDEX deployment_model_version ON mlops_catalog.deployment (model, version, number);
 COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
 
 -- pg_dump carries every row; one statement each, since each changes the extension's row

@@ -1,1 +1,36 @@
--- Training: procedures, the function for use inside a transaction, algorithms and their parameters.
+-- Training: a query becomes a version.
+--
+-- Procedures and C functions carry no SET clause: it would silently make CALL
+-- atomic, and then a fit would hold a snapshot.
+
+CREATE FUNCTION mlops_algorithms(OUT algorithm text, OUT tasks text[], OUT summary text,
+                                 OUT probability boolean, OUT inference boolean)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops_algorithms() IS 'the algorithms that mlops_train knows';
+
+CREATE FUNCTION mlops_params(algorithm text DEFAULT NULL, OUT algorithm text, OUT parameter text,
+                             OUT type text, OUT default_value text, OUT minimum float8, OUT maximum float8,
+                             OUT choices text[], OUT explanation text)
+    RETURNS SETOF record
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops_params(text) IS 'the parameters of an algorithm, with ranges, defaults and explanations';
+
+CREATE PROCEDURE mlops_train(model text, source text, target text DEFAULT NULL, algorithm text DEFAULT NULL,
+                             params jsonb DEFAULT '{}', features text[] DEFAULT NULL, exclude text[] DEFAULT NULL,
+                             key text DEFAULT NULL, time_column text DEFAULT NULL, weight text DEFAULT NULL,
+                             holdout float8 DEFAULT 0.2, seed bigint DEFAULT 42, options jsonb DEFAULT '{}',
+                             note text DEFAULT NULL, INOUT version integer DEFAULT NULL)
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE mlops_train(text, text, text, text, jsonb, text[], text[], text, text, text, float8, bigint, jsonb, text, integer)
+    IS 'trains a new version of a model from a table or query; holds no snapshot and no lock while it fits';
+
+CREATE FUNCTION mlops_train_now(model text, source text, target text DEFAULT NULL, algorithm text DEFAULT NULL,
+                                params jsonb DEFAULT '{}', features text[] DEFAULT NULL, exclude text[] DEFAULT NULL,
+                                key text DEFAULT NULL, time_column text DEFAULT NULL, weight text DEFAULT NULL,
+                                holdout float8 DEFAULT 0.2, seed bigint DEFAULT 42, options jsonb DEFAULT '{}',
+                                note text DEFAULT NULL)
+    RETURNS integer
+    AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_train_now(text, text, text, text, jsonb, text[], text[], text, text, text, float8, bigint, jsonb, text)
+    IS 'trains a new version within the transaction of the caller; returns its number';

@@ -183,7 +183,7 @@ extern int	ml_registry_insert_version(const MlVersionRow *row);
 extern void ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data);
 extern int	ml_registry_prune_scratch(const char *model, int keep);	/* number dropped */
 
-/* the spec of a version; 42704 */
+/* the spec of a version; 42704. No privilege check, as in all readers below */
 extern Jsonb *ml_registry_spec(const char *model, int version);
 
 /* the whole row of a version as jsonb, to_jsonb(row); 42704; no privilege check */

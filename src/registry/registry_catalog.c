@@ -1,0 +1,313 @@
+/*
+ * registry_catalog.c
+ *		Scans of the registry's tables, and statements with kept plans.
+ *
+ * Tables and indexes are found by name at every scan: two look-ups in the
+ * server's own caches each, which follow DROP and CREATE EXTENSION. Scans are
+ * made as the server reads its catalogs, so no privilege of the caller is
+ * needed and no executor started; key columns are COLLATE "C" for that.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "registry/registry_catalog.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+Oid
+ml_catalog_namespace(const char *schema)
+{
+	Oid			oid = get_namespace_oid(schema, true);
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("schema \"%s\" of extension \"mlops\" does not exist", schema),
+				 errdetail("The extension is not installed in this database, or not completely."),
+				 errhint("CREATE EXTENSION mlops;")));
+	return oid;
+}
+
+Oid
+ml_catalog_oid(const char *name)
+{
+	Oid			oid = get_relname_relid(name, ml_catalog_namespace(ML_CATALOG_SCHEMA));
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" of extension \"mlops\" does not exist",
+						ML_CATALOG_SCHEMA, name),
+				 errdetail("The extension is not installed in this database, or not completely."),
+				 errhint("CREATE EXTENSION mlops;")));
+	return oid;
+}
+
+Oid
+ml_catalog_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(ml_catalog_oid("model")));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation \"%s.model\"", ML_CATALOG_SCHEMA);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* ---- scans ---- */
+
+/*
+ * A parallel worker must see what its leader sees, so it never takes a
+ * snapshot of its own.
+ */
+static bool
+needs_snapshot(MlSight sight)
+{
+	if (!ActiveSnapshotSet())
+		return true;
+	return sight == ML_SIGHT_NOW && !IsInParallelMode();
+}
+
+void
+ml_scan_begin(MlScan *scan, MlSight sight, const char *table,
+			  const char *index, ScanKey key, int nkeys)
+{
+	scan->pushed = needs_snapshot(sight);
+	if (scan->pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	scan->table = table_open(ml_catalog_oid(table), AccessShareLock);
+	scan->scan = systable_beginscan(scan->table, ml_catalog_oid(index), true,
+									GetActiveSnapshot(), nkeys, key);
+}
+
+HeapTuple
+ml_scan_next(MlScan *scan)
+{
+	return systable_getnext(scan->scan);
+}
+
+void
+ml_scan_end(MlScan *scan)
+{
+	systable_endscan(scan->scan);
+	table_close(scan->table, AccessShareLock);
+	if (scan->pushed)
+		PopActiveSnapshot();
+}
+
+void
+ml_key_text(ScanKey key, int position, AttrNumber column, text *value)
+{
+	ScanKeyInit(&key[position], column, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(value));
+}
+
+void
+ml_key_int(ScanKey key, int position, AttrNumber column, int value)
+{
+	ScanKeyInit(&key[position], column, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(value));
+}
+
+char *
+ml_column_text(MlScan *scan, HeapTuple tuple, AttrNumber column)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(tuple, column, RelationGetDescr(scan->table), &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(datum);
+}
+
+int
+ml_column_int(MlScan *scan, HeapTuple tuple, AttrNumber column, int if_null)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(tuple, column, RelationGetDescr(scan->table), &isnull);
+
+	return isnull ? if_null : DatumGetInt32(datum);
+}
+
+double
+ml_column_float(MlScan *scan, HeapTuple tuple, AttrNumber column, double if_null)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(tuple, column, RelationGetDescr(scan->table), &isnull);
+
+	return isnull ? if_null : DatumGetFloat8(datum);
+}
+
+bytea *
+ml_column_bytes(MlScan *scan, HeapTuple tuple, AttrNumber column)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(tuple, column, RelationGetDescr(scan->table), &isnull);
+
+	if (isnull)
+		elog(ERROR, "column %d of \"%s\" is null", column,
+			 RelationGetRelationName(scan->table));
+	return DatumGetByteaPP(datum);
+}
+
+void
+ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, uint8 *digest)
+{
+	bytea	   *bytes = ml_column_bytes(scan, tuple, column);
+
+	if (VARSIZE_ANY_EXHDR(bytes) != ML_SHA256_LENGTH)
+		elog(ERROR, "checksum in \"%s\" has %d bytes",
+			 RelationGetRelationName(scan->table), (int) VARSIZE_ANY_EXHDR(bytes));
+	memcpy(digest, VARDATA_ANY(bytes), ML_SHA256_LENGTH);
+}
+
+/* ---- arguments ---- */
+
+void
+ml_arg_datum(MlArguments *args, Oid type, Datum value, bool isnull)
+{
+	if (args->n >= ML_MAX_ARGUMENTS)
+		elog(ERROR, "too many arguments of a statement");
+	args->type[args->n] = type;
+	args->value[args->n] = value;
+	args->null[args->n] = isnull ? 'n' : ' ';
+	args->n++;
+}
+
+void
+ml_arg_text(MlArguments *args, const char *value)
+{
+	ml_arg_datum(args, TEXTOID, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
+}
+
+void
+ml_arg_int(MlArguments *args, int value)
+{
+	ml_arg_datum(args, INT4OID, Int32GetDatum(value), false);
+}
+
+void
+ml_arg_int_or_null(MlArguments *args, int value, bool isnull)
+{
+	ml_arg_datum(args, INT4OID, Int32GetDatum(value), isnull);
+}
+
+void
+ml_arg_int8(MlArguments *args, int64 value)
+{
+	ml_arg_datum(args, INT8OID, Int64GetDatum(value), false);
+}
+
+void
+ml_arg_float(MlArguments *args, double value)
+{
+	ml_arg_datum(args, FLOAT8OID, Float8GetDatum(value), isnan(value));
+}
+
+void
+ml_arg_bool(MlArguments *args, bool value)
+{
+	ml_arg_datum(args, BOOLOID, BoolGetDatum(value), false);
+}
+
+void
+ml_arg_jsonb(MlArguments *args, Jsonb *value)
+{
+	ml_arg_datum(args, JSONBOID, value ? JsonbPGetDatum(value) : (Datum) 0, value == NULL);
+}
+
+void
+ml_arg_bytes(MlArguments *args, const void *bytes, int length)
+{
+	bytea	   *value = NULL;
+
+	if (bytes != NULL)
+	{
+		value = palloc(VARHDRSZ + length);
+		SET_VARSIZE(value, VARHDRSZ + length);
+		memcpy(VARDATA(value), bytes, length);
+	}
+	ml_arg_datum(args, BYTEAOID, PointerGetDatum(value), value == NULL);
+}
+
+/* ---- statements ---- */
+
+uint64
+ml_statement_run(MlStatement *statement, MlArguments *args)
+{
+	int			code;
+
+	if (statement->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(statement->sql, args->n, args->type);
+
+		if (plan == NULL)
+			elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
+				 SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not keep the plan of \"%s\"", statement->sql);
+		statement->plan = plan;
+	}
+	code = SPI_execute_plan(statement->plan, args->value, args->null, false, 0);
+	if (code < 0)
+		elog(ERROR, "could not run \"%s\": %s", statement->sql,
+			 SPI_result_code_string(code));
+	return SPI_processed;
+}
+
+Datum
+ml_result_datum(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
+}
+
+char *
+ml_result_text(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		datum = ml_result_datum(row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(datum);
+}
+
+int
+ml_result_int(uint64 row, int column, int if_null)
+{
+	bool		isnull;
+	Datum		datum = ml_result_datum(row, column, &isnull);
+
+	return isnull ? if_null : DatumGetInt32(datum);
+}
+
+double
+ml_result_float(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		datum = ml_result_datum(row, column, &isnull);
+
+	return isnull ? get_float8_nan() : DatumGetFloat8(datum);
+}
+
+void
+ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" of %s must not be NULL", name,
+						get_func_name(fcinfo->flinfo->fn_oid)),
+				 errdetail("It was given as NULL."),
+				 errhint("Give a value: %s => ...", name)));
+}

@@ -1,0 +1,165 @@
+/*
+ * registry_catalog.h
+ *		Names of the tables and numbers of the columns that are read by scans,
+ *		and what the files of the registry share. Private to registry/ and
+ *		deploy/; test/sql/model.sql holds the numbers against pg_attribute.
+ */
+#ifndef ML_REGISTRY_CATALOG_H
+#define ML_REGISTRY_CATALOG_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/skey.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "registry/registry.h"
+#include "utils/relcache.h"
+
+#define ML_CATALOG_SCHEMA			"mlops_catalog"
+#define ML_VIEW_SCHEMA				"mlops"
+
+#define Anum_ml_model_name			1
+#define Anum_ml_model_owner			2
+#define Anum_ml_model_target		3
+#define Anum_ml_model_task			4
+#define Anum_ml_model_metric		5
+#define Anum_ml_model_positive		6
+#define Anum_ml_model_description	7
+#define Anum_ml_model_settings		8
+#define Anum_ml_model_last_version	9
+
+#define Anum_ml_privilege_model		1
+#define Anum_ml_privilege_grantee	2
+#define Anum_ml_privilege_privilege	3
+
+#define Anum_ml_version_model		1
+#define Anum_ml_version_version		2
+#define Anum_ml_version_sha256		3
+#define Anum_ml_version_threshold	4
+
+#define Anum_ml_artifact_model		1
+#define Anum_ml_artifact_version	2
+#define Anum_ml_artifact_part		3
+#define Anum_ml_artifact_data		4
+
+#define Anum_ml_serving_model		1
+#define Anum_ml_serving_version		2
+#define Anum_ml_serving_sha256		3
+#define Anum_ml_serving_threshold	4
+
+#define Anum_ml_alias_model			1
+#define Anum_ml_alias_alias			2
+#define Anum_ml_alias_version		3
+#define Anum_ml_alias_sha256		4
+
+/* ---- index scans without the executor, and without privileges of the caller ---- */
+
+typedef enum MlSight
+{
+	ML_SIGHT_STATEMENT,			/* what the active snapshot sees: scoring */
+	ML_SIGHT_NOW				/* a new snapshot where the isolation level allows: deciding */
+} MlSight;
+
+typedef struct MlScan
+{
+	Relation	table;
+	SysScanDesc scan;
+	bool		pushed;			/* a snapshot of our own */
+} MlScan;
+
+extern void ml_scan_begin(MlScan *scan, MlSight sight, const char *table,
+						  const char *index, ScanKey key, int nkeys);
+extern HeapTuple ml_scan_next(MlScan *scan);
+extern void ml_scan_end(MlScan *scan);
+
+/* the key is the caller's array of at least position + 1; text must outlive the scan */
+extern void ml_key_text(ScanKey key, int position, AttrNumber column, text *value);
+extern void ml_key_int(ScanKey key, int position, AttrNumber column, int value);
+
+/* a column of the current tuple; text is copied, NULL for NULL */
+extern char *ml_column_text(MlScan *scan, HeapTuple tuple, AttrNumber column);
+extern int	ml_column_int(MlScan *scan, HeapTuple tuple, AttrNumber column, int if_null);
+extern double ml_column_float(MlScan *scan, HeapTuple tuple, AttrNumber column, double if_null);
+extern bytea *ml_column_bytes(MlScan *scan, HeapTuple tuple, AttrNumber column);	/* not NULL */
+extern void ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, uint8 *digest);
+
+/* OID of a table or index of mlops_catalog; 3F000 if the extension is not there */
+extern Oid	ml_catalog_oid(const char *name);
+extern Oid	ml_catalog_namespace(const char *schema);
+
+/* the role that owns the tables: the extension's owner */
+extern Oid	ml_catalog_owner(void);
+
+/* ---- statements inside ml_registry_enter / ml_registry_leave ---- */
+
+#define ML_MAX_ARGUMENTS 48
+
+/* one argument list; filled in order, $1 first */
+typedef struct MlArguments
+{
+	int			n;
+	Oid			type[ML_MAX_ARGUMENTS];
+	Datum		value[ML_MAX_ARGUMENTS];
+	char		null[ML_MAX_ARGUMENTS];
+} MlArguments;
+
+extern void ml_arg_text(MlArguments *args, const char *value);	/* NULL is NULL, here and below */
+extern void ml_arg_int(MlArguments *args, int value);
+extern void ml_arg_int_or_null(MlArguments *args, int value, bool isnull);
+extern void ml_arg_int8(MlArguments *args, int64 value);
+extern void ml_arg_float(MlArguments *args, double value);	/* NaN is NULL */
+extern void ml_arg_bool(MlArguments *args, bool value);
+extern void ml_arg_jsonb(MlArguments *args, Jsonb *value);
+extern void ml_arg_bytes(MlArguments *args, const void *bytes, int length);
+extern void ml_arg_datum(MlArguments *args, Oid type, Datum value, bool isnull);
+
+/*
+ * A statement whose plan is kept for the life of the session; every plan is a
+ * static variable. The first run fixes the types of its arguments.
+ */
+typedef struct MlStatement
+{
+	const char *sql;
+	SPIPlanPtr	plan;
+} MlStatement;
+
+/* rows affected or returned (in SPI_tuptable) */
+extern uint64 ml_statement_run(MlStatement *statement, MlArguments *args);
+
+/* columns of a row of SPI_tuptable, copied into the current context; NULL for NULL */
+extern char *ml_result_text(uint64 row, int column);
+extern int	ml_result_int(uint64 row, int column, int if_null);
+extern double ml_result_float(uint64 row, int column);	/* NaN for NULL */
+extern Datum ml_result_datum(uint64 row, int column, bool *isnull);
+
+/* ---- words of errors that several files raise ---- */
+
+extern void ml_error_no_model(const char *model, MlSight sight) pg_attribute_noreturn();
+extern void ml_error_no_version(const char *model, int version, MlSight sight) pg_attribute_noreturn();
+
+/* "1-3, 5" of the versions there are, newest ranges if there are many; NULL if none */
+extern char *ml_version_ranges(const char *model, MlSight sight);
+
+extern bool ml_privilege_has_by(const char *model, Oid user, MlPrivilege privilege,
+								MlSight sight, bool *exists);
+extern void ml_privilege_check(const char *model, MlPrivilege privilege, MlSight sight);
+
+/* 22004 if an argument that is needed is NULL */
+extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+
+/* ---- what serves; inside a scope ---- */
+
+/* locks the serving row of a model until the end of the transaction; the active version, or 0 */
+extern int	ml_serving_lock(const char *model);
+
+/* to be called after the serving table was written */
+extern void ml_serving_changed(void);
+
+/* 42501 unless the role may own models: CREATE on schema mlops */
+extern void ml_registry_require_create(const char *model, Oid role);
+
+/* 22023 unless a name can stand in a reference; what: "model", "alias" */
+extern void ml_reference_check_name(const char *name, const char *what);
+
+#endif							/* ML_REGISTRY_CATALOG_H */

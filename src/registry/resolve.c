@@ -1,0 +1,314 @@
+/*
+ * resolve.c
+ *		From a model reference to the version that it stands for.
+ *
+ * Scoring resolves once per statement, under the statement's snapshot: all
+ * rows of a statement, in the leader and in its parallel workers, see one
+ * bundle. Nothing is kept between calls.
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "registry/registry_catalog.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define DEFAULT_THRESHOLD	0.5
+#define MAX_LISTED_RANGES	10
+#define MAX_ARTIFACT_BYTES	(ML_ARTIFACT_MAX - 1024)	/* what one datum can hold, with room */
+
+/* fills in what a version's own row says; false if there is no such version */
+static bool
+read_version(text *model, int version, MlSight sight, MlResolved *resolved)
+{
+	ScanKeyData key[2];
+	MlScan		scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	ml_key_text(key, 0, Anum_ml_version_model, model);
+	ml_key_int(key, 1, Anum_ml_version_version, version);
+	ml_scan_begin(&scan, sight, "version", "version_pkey", key, 2);
+	tuple = ml_scan_next(&scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		resolved->version = version;
+		ml_column_sha256(&scan, tuple, Anum_ml_version_sha256, resolved->sha256);
+		resolved->threshold = ml_column_float(&scan, tuple, Anum_ml_version_threshold,
+											  DEFAULT_THRESHOLD);
+	}
+	ml_scan_end(&scan);
+	return found;
+}
+
+static bool
+read_serving(text *model, MlResolved *resolved)
+{
+	ScanKeyData key[1];
+	MlScan		scan;
+	HeapTuple	tuple;
+
+	resolved->version = 0;
+	ml_key_text(key, 0, Anum_ml_serving_model, model);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "serving", "serving_pkey", key, 1);
+	tuple = ml_scan_next(&scan);
+	if (HeapTupleIsValid(tuple))
+		resolved->version = ml_column_int(&scan, tuple, Anum_ml_serving_version, 0);
+	if (resolved->version != 0)
+	{
+		ml_column_sha256(&scan, tuple, Anum_ml_serving_sha256, resolved->sha256);
+		resolved->threshold = ml_column_float(&scan, tuple, Anum_ml_serving_threshold,
+											  DEFAULT_THRESHOLD);
+	}
+	ml_scan_end(&scan);
+	return resolved->version != 0;
+}
+
+static int
+read_alias(text *model, text *alias)
+{
+	ScanKeyData key[2];
+	MlScan		scan;
+	HeapTuple	tuple;
+	int			version = 0;
+
+	ml_key_text(key, 0, Anum_ml_alias_model, model);
+	ml_key_text(key, 1, Anum_ml_alias_alias, alias);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "alias", "alias_pkey", key, 2);
+	tuple = ml_scan_next(&scan);
+	if (HeapTupleIsValid(tuple))
+		version = ml_column_int(&scan, tuple, Anum_ml_alias_version, 0);
+	ml_scan_end(&scan);
+	return version;
+}
+
+static void
+error_nothing_active(const char *model)
+{
+	char	   *versions = ml_version_ranges(model, ML_SIGHT_STATEMENT);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("model \"%s\" has no active version", model),
+			 versions ? errdetail("Its versions are %s.", versions) :
+			 errdetail("It has no versions yet."),
+			 versions ? errhint("Make one active with mlops_promote('%s', version), or write '%s/version'.",
+								model, model) :
+			 errhint("Train one with CALL mlops_train('%s', ...).", model)));
+}
+
+static void
+error_no_alias(const char *model, const char *alias, text *name)
+{
+	ScanKeyData key[1];
+	MlNearest	nearest;
+	MlScan		scan;
+	HeapTuple	tuple;
+
+	ml_nearest_begin(&nearest, alias);
+	ml_key_text(key, 0, Anum_ml_alias_model, name);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "alias", "alias_pkey", key, 1);
+	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
+		ml_nearest_offer(&nearest, ml_column_text(&scan, tuple, Anum_ml_alias_alias));
+	ml_scan_end(&scan);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" has no alias \"%s\"", model, alias),
+			 nearest.best ? errhint("Perhaps you meant '%s@%s'.", model, nearest.best) :
+			 errhint("Make it with mlops_set_alias('%s', '%s', version).", model, alias)));
+}
+
+void
+ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
+					MlResolved *resolved)
+{
+	text	   *model;
+
+	ml_privilege_check(reference->model, privilege, ML_SIGHT_STATEMENT);
+	model = cstring_to_text(reference->model);
+	strlcpy(resolved->model, reference->model, NAMEDATALEN);
+	if (reference->version == 0 && reference->alias[0] == '\0')
+	{
+		if (!read_serving(model, resolved))
+			error_nothing_active(reference->model);
+	}
+	else
+	{
+		int			version = reference->version;
+
+		if (version == 0)
+			version = read_alias(model, cstring_to_text(reference->alias));
+		if (version == 0)
+			error_no_alias(reference->model, reference->alias, model);
+		if (!read_version(model, version, ML_SIGHT_STATEMENT, resolved))
+			ml_error_no_version(reference->model, version, ML_SIGHT_STATEMENT);
+	}
+	pfree(model);
+}
+
+/* ---- the artifact ---- */
+
+static void
+error_artifact(const MlResolved *resolved, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ML_BAD_ARTIFACT),
+			 errmsg("artifact of version %d of model \"%s\" is incomplete",
+					resolved->version, resolved->model),
+			 errdetail_internal("%s", detail),
+			 errhint("SELECT * FROM mlops_verify() checks every stored artifact; retrain the version or restore it from a backup.")));
+}
+
+/* appends one part; false if it is not stored */
+static bool
+append_part(StringInfo bytes, text *model, const MlResolved *resolved, int part)
+{
+	ScanKeyData key[3];
+	MlScan		scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	ml_key_text(key, 0, Anum_ml_artifact_model, model);
+	ml_key_int(key, 1, Anum_ml_artifact_version, resolved->version);
+	ml_key_int(key, 2, Anum_ml_artifact_part, part);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "artifact", "artifact_pkey", key, 3);
+	tuple = ml_scan_next(&scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+	{
+		bytea	   *data = ml_column_bytes(&scan, tuple, Anum_ml_artifact_data);
+
+		if ((int64) bytes->len + VARSIZE_ANY_EXHDR(data) > MAX_ARTIFACT_BYTES)
+			error_artifact(resolved, "Its parts together exceed 1 GB.");
+		appendBinaryStringInfo(bytes, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+	}
+	ml_scan_end(&scan);
+	return found;
+}
+
+/* a missing part in the middle or at the end shows in the checksum */
+bytea *
+ml_registry_artifact(const MlResolved *resolved)
+{
+	text	   *model = cstring_to_text(resolved->model);
+	StringInfoData bytes;
+	int			part = 0;
+
+	initStringInfo(&bytes);
+	appendStringInfoSpaces(&bytes, VARHDRSZ);
+	while (append_part(&bytes, model, resolved, part))
+	{
+		CHECK_FOR_INTERRUPTS();
+		part++;
+	}
+	if (part == 0)
+		error_artifact(resolved, "None of its parts is stored.");
+	SET_VARSIZE(bytes.data, bytes.len);
+	return (bytea *) bytes.data;
+}
+
+static bytea *
+load_artifact(void *arg)
+{
+	return ml_registry_artifact((const MlResolved *) arg);
+}
+
+const MlModel *
+ml_registry_model(const MlReference *reference, MlPrivilege privilege,
+				  MemoryContext owner, MlResolved *resolved)
+{
+	ml_registry_resolve(reference, privilege, resolved);
+	return ml_model_acquire(resolved->sha256, load_artifact, resolved, owner);
+}
+
+/* ---- which versions there are ---- */
+
+static void
+append_range(StringInfo list, int first, int last)
+{
+	if (list->len > 0)
+		appendStringInfoString(list, ", ");
+	if (first == last)
+		appendStringInfo(list, "%d", first);
+	else
+		appendStringInfo(list, "%d%s%d", first, last == first + 1 ? ", " : " to ", last);
+}
+
+/* the numbers of a model's versions, ascending; n is 0 if there are none */
+static int *
+version_numbers(const char *model, MlSight sight, int *n)
+{
+	ScanKeyData key[1];
+	MlScan		scan;
+	HeapTuple	tuple;
+	int			size = 64;
+	int		   *numbers = palloc(size * sizeof(int));
+
+	*n = 0;
+	ml_key_text(key, 0, Anum_ml_version_model, cstring_to_text(model));
+	ml_scan_begin(&scan, sight, "version", "version_pkey", key, 1);
+	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (*n == size)
+		{
+			size *= 2;
+			numbers = repalloc_huge(numbers, size * sizeof(int));
+		}
+		numbers[(*n)++] = ml_column_int(&scan, tuple, Anum_ml_version_version, 0);
+	}
+	ml_scan_end(&scan);
+	return numbers;
+}
+
+char *
+ml_version_ranges(const char *model, MlSight sight)
+{
+	StringInfoData list;
+	int			n;
+	int		   *numbers = version_numbers(model, sight, &n);
+	int			first = n;
+	int			nranges = 0;
+
+	if (n == 0)
+		return NULL;
+	/* walk back from the newest to the start of the oldest range to be shown */
+	while (first > 0 && nranges < MAX_LISTED_RANGES)
+	{
+		first--;
+		while (first > 0 && numbers[first - 1] == numbers[first] - 1)
+			first--;
+		nranges++;
+	}
+	initStringInfo(&list);
+	if (first > 0)
+		appendStringInfo(&list, "%d older ones", first);
+	for (int i = first; i < n;)
+	{
+		int			end = i;
+
+		while (end + 1 < n && numbers[end + 1] == numbers[end] + 1)
+			end++;
+		append_range(&list, numbers[i], numbers[end]);
+		i = end + 1;
+	}
+	return list.data;
+}
+
+void
+ml_error_no_version(const char *model, int version, MlSight sight)
+{
+	char	   *versions = ml_version_ranges(model, sight);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("version %d of model \"%s\" does not exist", version, model),
+			 versions ? errdetail("Its versions are %s.", versions) :
+			 errdetail("It has no versions yet."),
+			 versions ? errhint("SELECT * FROM mlops.version WHERE model = '%s' describes them.", model) :
+			 errhint("Train one with CALL mlops_train('%s', ...).", model)));
+	pg_unreachable();
+}

@@ -1,0 +1,258 @@
+/*
+ * version_row.c
+ *		The rows of versions: inserted once, finished; read whole; dropped.
+ *
+ * The number comes from the counter in the model's row, which is locked until
+ * the end of the transaction. Promotions lock the serving row only, so they
+ * never wait for a training that has not committed.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "registry/registry_catalog.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/uuid.h"
+
+#define FINGERPRINT_LENGTH 16
+
+static int
+next_number(const char *model)
+{
+	static MlStatement update = {
+		"UPDATE mlops_catalog.model SET last_version = last_version OPERATOR(pg_catalog.+) 1 "
+		"WHERE name OPERATOR(pg_catalog.=) $1 RETURNING last_version"
+	};
+	MlArguments args = {0};
+
+	ml_arg_text(&args, model);
+	if (ml_statement_run(&update, &args) == 0)
+		return 0;
+	return ml_result_int(0, 1, 0);
+}
+
+/* high half first, big-endian: the same bytes on every machine */
+static void
+arg_fingerprint(MlArguments *args, const MlHash128 *hash)
+{
+	uint8		bytes[FINGERPRINT_LENGTH];
+
+	for (int i = 0; i < 8; i++)
+	{
+		bytes[i] = (uint8) (hash->high >> (56 - 8 * i));
+		bytes[8 + i] = (uint8) (hash->low >> (56 - 8 * i));
+	}
+	ml_arg_bytes(args, bytes, FINGERPRINT_LENGTH);
+}
+
+static void
+arg_warnings(MlArguments *args, const MlVersionRow *row)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(row->nwarnings, 1));
+
+	for (int i = 0; i < row->nwarnings; i++)
+		elements[i] = CStringGetTextDatum(row->warnings[i]);
+	ml_arg_datum(args, TEXTARRAYOID,
+				 PointerGetDatum(construct_array(elements, row->nwarnings, TEXTOID, -1,
+												 false, TYPALIGN_INT)), false);
+}
+
+/* $1 - $13: what it is */
+static void
+arg_identity(MlArguments *args, const MlVersionRow *row, int version, const uint8 *sha256)
+{
+	ml_arg_text(args, row->model);
+	ml_arg_int(args, version);
+	ml_arg_bytes(args, sha256, ML_SHA256_LENGTH);
+	ml_arg_float(args, row->threshold);
+	ml_arg_bool(args, row->scratch);
+	ml_arg_datum(args, UUIDOID, UUIDPGetDatum(&row->run), !row->has_run);
+	ml_arg_text(args, row->algorithm);
+	ml_arg_text(args, row->task);
+	ml_arg_text(args, row->target);
+	ml_arg_jsonb(args, row->spec);
+	ml_arg_jsonb(args, row->params);
+	ml_arg_text(args, row->source);
+	ml_arg_jsonb(args, row->columns);
+}
+
+/* $14 - $24: what it was trained on */
+static void
+arg_rows(MlArguments *args, const MlVersionRow *row)
+{
+	ml_arg_int8(args, row->rows_read);
+	ml_arg_int8(args, row->rows_used);
+	ml_arg_jsonb(args, row->rows_skipped);
+	ml_arg_int8(args, row->rows_training);
+	ml_arg_int8(args, row->rows_holdout);
+	arg_fingerprint(args, &row->data_fingerprint);
+	arg_fingerprint(args, &row->schema_fingerprint);
+	ml_arg_text(args, row->time_from);
+	ml_arg_text(args, row->time_to);
+	ml_arg_int8(args, row->seed);
+	ml_arg_jsonb(args, row->split);
+}
+
+/* $25 - $37: what came out, and how */
+static void
+arg_results(MlArguments *args, const MlVersionRow *row, const char *trained_by)
+{
+	ml_arg_jsonb(args, row->training_metrics);
+	ml_arg_jsonb(args, row->holdout_metrics);
+	ml_arg_jsonb(args, row->baseline_metrics);
+	ml_arg_jsonb(args, row->facts);
+	arg_warnings(args, row);
+	ml_arg_jsonb(args, row->durations);
+	ml_arg_bool(args, row->row_security);
+	ml_arg_datum(args, INT8OID, Int64GetDatum(row->rows_kept), row->rows_kept < 0);
+	ml_arg_text(args, row->note);
+	ml_arg_text(args, trained_by);
+	ml_arg_jsonb(args, row->builds);
+	ml_arg_int(args, ML_ARTIFACT_FORMAT);
+	ml_arg_int8(args, VARSIZE_ANY_EXHDR(row->artifact));
+}
+
+static void
+insert_row(const MlVersionRow *row, int version, const uint8 *sha256, const char *trained_by)
+{
+	static MlStatement insert = {
+		"INSERT INTO mlops_catalog.version (model, version, sha256, threshold, scratch, run, "
+		"algorithm, task, target, spec, params, source, columns, "
+		"rows_read, rows_used, rows_skipped, rows_training, rows_holdout, "
+		"data_fingerprint, schema_fingerprint, time_from, time_to, seed, split, "
+		"training_metrics, holdout_metrics, baseline_metrics, facts, warnings, durations, "
+		"row_security, rows_kept, note, trained_by, builds, artifact_format, artifact_size) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+		"COALESCE($16, '{}'::pg_catalog.jsonb), $17, $18, $19, $20, $21, $22, $23, "
+		"COALESCE($24, '{}'::pg_catalog.jsonb), COALESCE($25, '{}'::pg_catalog.jsonb), $26, $27, "
+		"COALESCE($28, '{}'::pg_catalog.jsonb), $29, COALESCE($30, '{}'::pg_catalog.jsonb), "
+		"$31, $32, $33, $34, COALESCE($35, '{}'::pg_catalog.jsonb), $36, $37)"
+	};
+	MlArguments args = {0};
+
+	arg_identity(&args, row, version, sha256);
+	arg_rows(&args, row);
+	arg_results(&args, row, trained_by);
+	ml_statement_run(&insert, &args);
+}
+
+static void
+insert_artifact(const MlVersionRow *row, int version)
+{
+	static MlStatement insert = {
+		"INSERT INTO mlops_catalog.artifact (model, version, part, data) VALUES ($1, $2, $3, $4)"
+	};
+	const char *bytes = VARDATA_ANY(row->artifact);
+	Size		length = VARSIZE_ANY_EXHDR(row->artifact);
+	Size		at = 0;
+	int			part = 0;
+
+	do
+	{
+		Size		n = Min(length - at, ML_ARTIFACT_PART);
+		MlArguments args = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		ml_arg_text(&args, row->model);
+		ml_arg_int(&args, version);
+		ml_arg_int(&args, part++);
+		ml_arg_bytes(&args, bytes + at, n);
+		ml_statement_run(&insert, &args);
+		pfree(DatumGetPointer(args.value[3]));
+		at += n;
+	} while (at < length);
+}
+
+int
+ml_registry_insert_version(const MlVersionRow *row)
+{
+	const char *trained_by = GetUserNameFromId(GetUserId(), false);
+	uint8		sha256[ML_SHA256_LENGTH];
+	MlRegistryScope scope;
+	int			version;
+
+	/* a long fit lies between the first check and now */
+	ml_privilege_require(row->model, ML_PRIVILEGE_TRAIN);
+	ml_sha256(VARDATA_ANY(row->artifact), VARSIZE_ANY_EXHDR(row->artifact), sha256);
+	ml_registry_enter(&scope);
+	version = next_number(row->model);
+	if (version > 0)
+	{
+		insert_row(row, version, sha256, trained_by);
+		insert_artifact(row, version);
+	}
+	ml_registry_leave(&scope);
+	if (version == 0)
+		ml_error_no_model(row->model, ML_SIGHT_NOW);
+	return version;
+}
+
+void
+ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data)
+{
+	static MlStatement insert = {
+		"INSERT INTO mlops_catalog.kept_row (model, version, n, data) VALUES ($1, $2, $3, $4)"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_arg_text(&args, model);
+	ml_arg_int(&args, version);
+	ml_arg_int8(&args, n);
+	ml_arg_jsonb(&args, data);
+	ml_registry_enter(&scope);
+	ml_statement_run(&insert, &args);
+	ml_registry_leave(&scope);
+}
+
+/* ---- reading ---- */
+
+/* one jsonb of a version; the caller has checked the privilege */
+static Jsonb *
+read_jsonb(MlStatement *statement, const char *model, int version)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	Jsonb	   *result = NULL;
+
+	ml_arg_text(&args, model);
+	ml_arg_int(&args, version);
+	ml_registry_enter(&scope);
+	if (ml_statement_run(statement, &args) > 0)
+	{
+		bool		isnull;
+		Datum		datum = ml_result_datum(0, 1, &isnull);
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		result = DatumGetJsonbPCopy(datum);
+		MemoryContextSwitchTo(spi);
+	}
+	ml_registry_leave(&scope);
+	if (result == NULL)
+		ml_error_no_version(model, version, ML_SIGHT_NOW);
+	return result;
+}
+
+Jsonb *
+ml_registry_spec(const char *model, int version)
+{
+	static MlStatement select = {
+		"SELECT spec FROM mlops_catalog.version "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
+	};
+
+	return read_jsonb(&select, model, version);
+}
+
+Jsonb *
+ml_registry_version_json(const char *model, int version)
+{
+	static MlStatement select = {
+		"SELECT pg_catalog.to_jsonb(v) FROM mlops_catalog.version v "
+		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2"
+	};
+
+	return read_jsonb(&select, model, version);
+}

@@ -1,0 +1,28 @@
+/*
+ * call.h
+ *		What the SQL entry points of training share.
+ */
+#ifndef ML_CALL_H
+#define ML_CALL_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "train/train.h"
+
+/* an argument, NULL if it is */
+extern char *ml_arg_text(FunctionCallInfo fcinfo, int i);
+extern Jsonb *ml_arg_jsonb(FunctionCallInfo fcinfo, int i);
+
+/* the first argument, which must not be NULL */
+extern const char *ml_arg_model(FunctionCallInfo fcinfo);
+
+extern bool ml_call_is_atomic(FunctionCallInfo fcinfo);
+
+/* a training of the model that the first argument names, in a context that survives the commits */
+extern MlTraining *ml_call_begin(FunctionCallInfo fcinfo);
+
+/* the row of INOUT arguments that a procedure returns */
+extern Datum ml_call_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls);
+
+#endif							/* ML_CALL_H */

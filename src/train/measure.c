@@ -1,0 +1,206 @@
+/*
+ * measure.c
+ *		Metrics of a model just fitted, on its training part, its hold-out, and
+ *		of the constant predictor beside it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "metric/metric.h"
+#include "miscadmin.h"
+#include "train/json.h"
+#include "train/train.h"
+#include "utils/memutils.h"
+
+#define MEASURE_ROWS 8192		/* predicted at once */
+
+/* labels, predictions and weights of a part of the frame */
+typedef struct Part
+{
+	int64		n;
+	int			width;			/* doubles per prediction: classes of MULTICLASS, else 1 */
+	double	   *label;
+	double	   *prediction;
+	double	   *weight;			/* NULL: all 1 */
+} Part;
+
+static double *
+take_doubles(MlTraining *training, int64 n)
+{
+	Size		bytes = ml_size_mul(Max(n, 1), sizeof(double));
+
+	ml_budget_take(&training->budget, bytes, "predictions to measure");
+	return palloc_extended(bytes, MCXT_ALLOC_HUGE);
+}
+
+static void
+predict(MlTraining *training, const MlModel *model, int64 first, Part *part)
+{
+	double	   *value = part->width > 1 ? palloc(sizeof(double) * MEASURE_ROWS) : NULL;
+
+	for (int64 done = 0; done < part->n; done += MEASURE_ROWS)
+	{
+		int64		n = Min(part->n - done, MEASURE_ROWS);
+
+		ml_training_report(training, "measuring", done, part->n, NAN);
+		if (value == NULL)
+			ml_model_predict_frame(model, training->frame, first + done, n, part->prediction + done);
+		else
+		{
+			ml_model_predict_frame(model, training->frame, first + done, n, value);
+			for (int64 i = 0; i < n; i++)
+				ml_model_probabilities(model, value[i], part->prediction + (done + i) * part->width);
+		}
+	}
+	if (value != NULL)
+		pfree(value);
+}
+
+/* A class that training rows do not have has no label: such rows are left out. */
+static int64
+drop_unlabelled(Part *part)
+{
+	int64		kept = 0;
+
+	for (int64 i = 0; i < part->n; i++)
+	{
+		if (isnan(part->label[i]))
+			continue;
+		part->label[kept] = part->label[i];
+		memmove(part->prediction + kept * part->width, part->prediction + i * part->width,
+				sizeof(double) * part->width);
+		if (part->weight != NULL)
+			part->weight[kept] = part->weight[i];
+		kept++;
+	}
+	return kept;
+}
+
+static void
+make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part *part)
+{
+	const MlFrame *frame = training->frame;
+	const MlTarget *target = &model->recipe->target;
+	int64		labelled;
+
+	memset(part, 0, sizeof(Part));
+	part->n = n;
+	part->width = target->task == ML_TASK_MULTICLASS ? target->nclasses : 1;
+	part->label = take_doubles(training, n);
+	part->prediction = take_doubles(training, ml_size_mul(n, part->width));
+	ml_recipe_labels(model->recipe, frame, first, n, part->label);
+	predict(training, model, first, part);
+	if (training->spec.weight != NULL)
+	{
+		const double *weight = frame->cols[ml_frame_find(frame, training->spec.weight)].number;
+
+		part->weight = take_doubles(training, n);
+		memcpy(part->weight, weight + first, sizeof(double) * n);
+	}
+	labelled = drop_unlabelled(part);
+	if (labelled < n)
+		ml_training_warn(training,
+						 psprintf(INT64_FORMAT " held-out rows are of a class that the training rows do not have: not measured",
+								  n - labelled));
+	part->n = labelled;
+}
+
+static Jsonb *
+measure(const MlModel *model, const Part *part, const MlMetric *headline, double *value)
+{
+	MlMeasurement rows = {0};
+	MlJson		json = {0};
+
+	rows.task = model->recipe->target.task;
+	rows.n = part->n;
+	rows.label = part->label;
+	rows.prediction = part->prediction;
+	rows.weight = part->weight;
+	rows.nclasses = model->recipe->target.nclasses;
+	rows.threshold = 0.5;
+	ml_json_begin_object(&json);
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+	{
+		const MlMetric *metric = ml_metrics[i];
+		double		result;
+
+		if (!(metric->tasks & rows.task))
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		result = metric->measure(&rows);
+		ml_json_put_float(&json, metric->name, result);
+		if (metric == headline)
+			*value = result;
+	}
+	ml_json_end_object(&json);
+	return ml_json_finish(&json);
+}
+
+static double
+mean_label(const Part *part)
+{
+	double		sum = 0;
+	double		weights = 0;
+
+	for (int64 i = 0; i < part->n; i++)
+	{
+		double		weight = part->weight != NULL ? part->weight[i] : 1.0;
+
+		sum += weight * part->label[i];
+		weights += weight;
+	}
+	return sum / weights;
+}
+
+/* Replaces the predictions of a part by what the training labels alone say. */
+static void
+predict_constant(const MlTarget *target, double mean, Part *part)
+{
+	for (int64 i = 0; i < part->n; i++)
+		for (int k = 0; k < part->width; k++)
+			part->prediction[i * part->width + k] =
+				target->task == ML_TASK_MULTICLASS ? target->class_share[k]
+				: target->task == ML_TASK_BINARY ? target->class_share[target->positive]
+				: mean;
+}
+
+void
+ml_training_measure(MlTraining *training, const MlModel *model)
+{
+	const MlTarget *target = &model->recipe->target;
+	MlMeasured *measured = &training->measured;
+	Size		before = training->budget.used;
+	MemoryContext cxt = AllocSetContextCreate(training->cxt, "mlops measure", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	const MlMetric *headline = NULL;
+	Jsonb	   *result[3] = {NULL, NULL, NULL};
+	Part		part;
+	double		mean;
+
+	if (training->row != NULL && training->row->metric != NULL)
+		headline = ml_metric_find(training->row->metric);
+	if (headline == NULL || !(headline->tasks & target->task))
+		headline = ml_metric_default(target->task);
+	measured->headline = headline->name;
+
+	make_part(training, model, 0, training->ntrain, &part);
+	mean = mean_label(&part);
+	result[0] = measure(model, &part, headline, &measured->value);
+	if (training->nholdout > 0)
+	{
+		make_part(training, model, training->ntrain, training->nholdout, &part);
+		result[1] = measure(model, &part, headline, &measured->value);
+	}
+	predict_constant(target, mean, &part);
+	result[2] = measure(model, &part, headline, &measured->baseline_value);
+
+	MemoryContextSwitchTo(training->cxt);
+	measured->training = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[0]));
+	if (result[1] != NULL)
+		measured->holdout = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[1]));
+	measured->baseline = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[2]));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	training->budget.used = before;
+}

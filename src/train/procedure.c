@@ -1,0 +1,182 @@
+/*
+ * procedure.c
+ *		How the phases of a training meet transactions.
+ *
+ * As a procedure at top level: the run row is inserted and committed before
+ * anything is read; reading has a transaction of its own; it is committed, and
+ * while the model is fitted there is no snapshot, no transaction id and no
+ * lock. Progress is committed at most once a second. An error is caught, its
+ * transaction rolled back, the run recorded as failed or cancelled, and the
+ * error raised again. A backend that dies leaves a run 'running' that the
+ * registry shows as lost.
+ *
+ * In a transaction block or a function all of this happens in the caller's
+ * transaction: nothing is seen from outside before it commits.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "train/train.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#define REPORT_INTERVAL_MS 1000
+
+/* ---- transactions of the procedure ---- */
+
+static void
+commit_step(void)
+{
+	SPI_commit();
+
+	/* catalog lookups of the commit must not hold back vacuum from now on */
+	InvalidateCatalogSnapshot();
+}
+
+static void
+report_and_commit(MlTraining *training, const char *phase, int64 done, int64 total, double objective)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		new_phase = training->reported_phase == NULL ||
+		strcmp(training->reported_phase, phase) != 0;
+
+	if (!new_phase && !TimestampDifferenceExceeds(training->reported_at, now, REPORT_INTERVAL_MS))
+		return;
+	training->reported_at = now;
+	training->reported_phase = phase;
+	ml_registry_report_run(&training->run, phase, done, total, objective);
+	commit_step();
+}
+
+static void
+start_run(MlTraining *training)
+{
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
+
+	ml_registry_start_run(&training->run, training->model, training->spec.algorithm,
+						  ml_spec_write(&training->spec));
+	training->has_run = true;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Leaves whatever the error happened in: the SPI connections of others, which
+ * are all atomic, down to ours, and the transaction.
+ */
+static void
+unwind(void)
+{
+	while (GetCurrentTransactionNestLevel() > 1)
+		RollbackAndReleaseCurrentSubTransaction();
+	while (!SPI_inside_nonatomic_context())
+		if (SPI_finish() != SPI_OK_FINISH)
+			break;
+	SPI_rollback();
+}
+
+/* What it says about the run must not hide the error itself. */
+static void
+record_failure(MlTraining *training, const ErrorData *error)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		ml_registry_end_run(&training->run,
+							error->sqlerrcode == ERRCODE_QUERY_CANCELED ? ML_RUN_CANCELLED : ML_RUN_FAILED,
+							0, unpack_sql_state(error->sqlerrcode), error->message);
+		SPI_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+}
+
+/* ---- the two ways ---- */
+
+static void
+run_phases(MlTraining *training, bool dry)
+{
+	ml_training_check(training);
+	if (!dry)
+		start_run(training);
+	if (!training->atomic)
+	{
+		commit_step();
+		if (!dry)
+		{
+			training->report = report_and_commit;
+			ml_training_report(training, "reading", -1, -1, NAN);
+		}
+	}
+	ml_training_read(training);
+	if (!training->atomic)
+		commit_step();
+	ml_training_fit(training);
+	if (dry)
+		return;
+	ml_training_report(training, "registering", -1, -1, NAN);
+	ml_training_register(training);
+	ml_registry_end_run(&training->run, ML_RUN_FINISHED, training->version, NULL, NULL);
+	if (!training->atomic)
+		commit_step();
+}
+
+static void
+run_with_commits(MlTraining *training, bool dry)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ErrorData  *error = NULL;
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect_ext failed");
+	MemoryContextSwitchTo(training->cxt);
+
+	/* the snapshot of CALL itself would be in the way of nothing, but is held in vain */
+	PG_TRY();
+	{
+		run_phases(training, dry);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(training->cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	if (error != NULL)
+	{
+		unwind();
+		MemoryContextSwitchTo(training->cxt);
+		if (training->has_run)
+			record_failure(training, error);
+		if (training->kept != NULL)
+			ml_kept_end(training->kept);
+		training->kept = NULL;
+		ReThrowError(error);
+	}
+	SPI_finish();
+	MemoryContextSwitchTo(cxt);
+}
+
+int
+ml_training_run(MlTraining *training, bool dry, bool atomic)
+{
+	training->atomic = atomic;
+	if (atomic)
+		run_phases(training, dry);
+	else
+		run_with_commits(training, dry);
+	if (!dry)
+		ml_training_tell(training);
+	return training->version;
+}

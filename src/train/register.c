@@ -1,0 +1,241 @@
+/*
+ * register.c
+ *		A training becomes a version: lineage written out, row inserted, the
+ *		user told.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "metric/metric.h"
+#include "settings.h"
+#include "train/json.h"
+#include "train/learn_link.h"
+#include "train/train.h"
+#include "utils/builtins.h"
+
+static const char *
+task_name(MlTask task)
+{
+	switch (task)
+	{
+		case ML_TASK_REGRESSION:
+			return "regression";
+		case ML_TASK_BINARY:
+			return "binary";
+		case ML_TASK_MULTICLASS:
+			return "multiclass";
+		case ML_TASK_CLUSTER:
+			return "cluster";
+	}
+	elog(ERROR, "unknown task %d", (int) task);
+}
+
+static Jsonb *
+write_skipped(const MlSkipped *skipped)
+{
+	MlJson		json = {0};
+
+	ml_json_begin_object(&json);
+	ml_json_put_int(&json, "target_null", skipped->target_null);
+	ml_json_put_int(&json, "feature_null", skipped->feature_null);
+	ml_json_put_int(&json, "weight_zero", skipped->weight_zero);
+	ml_json_end_object(&json);
+	return ml_json_finish(&json);
+}
+
+static Jsonb *
+write_split(const MlTraining *training)
+{
+	static const char *const kind_name[] = {
+		[ML_SPLIT_NONE] = "none", [ML_SPLIT_ROW] = "row", [ML_SPLIT_KEY] = "key", [ML_SPLIT_TIME] = "time"
+	};
+	const MlSplit *split = &training->split;
+	MlJson		json = {0};
+
+	ml_json_begin_object(&json);
+	ml_json_put_text(&json, "by", kind_name[split->kind]);
+	ml_json_put_float(&json, "holdout", split->holdout);
+	ml_json_put_int(&json, "seed", split->seed);
+	if (split->kind == ML_SPLIT_TIME)
+		ml_json_put_float(&json, "from", split->time_from);
+	ml_json_put_bool(&json, "refit", training->spec.options.refit);
+	ml_json_end_object(&json);
+	return ml_json_finish(&json);
+}
+
+static Jsonb *
+write_facts(const MlFitted *fitted)
+{
+	MlJson		json = {0};
+
+	ml_json_begin_object(&json);
+	ml_json_put_bool(&json, "converged", fitted->converged);
+	ml_json_put_int(&json, "passes", fitted->passes);
+	for (int i = 0; i < fitted->nfacts; i++)
+		ml_json_put_float(&json, fitted->facts[i].name, fitted->facts[i].value);
+	ml_json_end_object(&json);
+	return ml_json_finish(&json);
+}
+
+static Jsonb *
+write_durations(const MlTraining *training)
+{
+	MlJson		json = {0};
+
+	ml_json_begin_object(&json);
+	ml_json_put_float(&json, "reading", training->reading);
+	ml_json_put_float(&json, "preparing", training->preparing);
+	ml_json_put_float(&json, "fitting", training->fitting);
+	ml_json_put_float(&json, "measuring", training->measuring);
+	ml_json_end_object(&json);
+	return ml_json_finish(&json);
+}
+
+static Jsonb *
+write_builds(void)
+{
+	MlJson		json = {0};
+
+	ml_json_begin_object(&json);
+	ml_json_put_text(&json, "server", PG_VERSION_STR);
+	ml_json_put_text(&json, "extension", MLOPS_VERSION);
+	ml_json_put_text(&json, "blas", ml_learn()->blas_version());
+	ml_json_end_object(&json);
+	return ml_json_finish(&json);
+}
+
+/* the spec with everything filled in that was left to us */
+static Jsonb *
+write_spec(const MlTraining *training)
+{
+	MlSpec		spec = training->spec;
+
+	spec.algorithm = unconstify(char *, training->algorithm->name);
+	spec.params = training->params_json;
+	if (spec.author != NULL && strcmp(spec.author, GetUserNameFromId(GetUserId(), false)) == 0)
+		spec.author = NULL;
+	return ml_spec_write(&spec);
+}
+
+/*
+ * Makes the model if it is still missing. One that was there at the start and
+ * is gone now was dropped meanwhile; one that appeared may be somebody else's.
+ */
+static void
+require_model(const MlTraining *training)
+{
+	const MlTarget *target = &training->recipe->target;
+	MlModelRow *row = ml_registry_model_row(training->model);
+	MlModelRow	made = {0};
+
+	if (row == NULL && training->row != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" was dropped while it was trained", training->model),
+				 errhint("Train again to make it anew.")));
+	if (row == NULL)
+	{
+		made.name = unconstify(char *, training->model);
+		ml_registry_create_model(&made);
+	}
+	else
+		ml_privilege_require(training->model, ML_PRIVILEGE_TRAIN);
+	if (row != NULL && row->target != NULL && strcmp(row->target, training->spec.target) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("model \"%s\" was given target \"%s\" while it was trained for \"%s\"",
+						training->model, row->target, training->spec.target),
+				 errhint("Train another model.")));
+	if (row != NULL && row->task != NULL && strcmp(row->task, task_name(target->task)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" is for %s, but algorithm \"%s\" trained a %s version",
+						training->model, row->task, training->algorithm->name, task_name(target->task)),
+				 errdetail("The versions of a model have one task, so that they can be compared."),
+				 errhint("Choose an algorithm for %s, or train another model.", row->task)));
+	ml_registry_complete_model(training->model, training->spec.target, task_name(target->task),
+							   ml_metric_default(target->task)->name);
+}
+
+static void
+fill_row(const MlTraining *training, MlVersionRow *row)
+{
+	const MlFrame *frame = training->frame;
+
+	row->model = training->model;
+	row->scratch = training->spec.options.scratch;
+	row->run = training->run;
+	row->has_run = training->has_run;
+	row->algorithm = training->algorithm->name;
+	row->task = task_name(training->recipe->target.task);
+	row->target = training->spec.target;
+	row->threshold = NAN;
+	row->spec = write_spec(training);
+	row->params = training->params_json;
+	row->source = training->spec.source;
+	row->columns = training->columns;
+	row->rows_read = frame->rows_read;
+	row->rows_used = training->ntrain + training->nholdout;
+	row->rows_skipped = write_skipped(&training->skipped);
+	row->rows_training = training->ntrain;
+	row->rows_holdout = training->nholdout;
+	row->data_fingerprint = frame->set_fingerprint;
+	row->schema_fingerprint = frame->schema_fingerprint;
+	row->time_from = training->time_from;
+	row->time_to = training->time_to;
+	row->seed = training->spec.seed;
+	row->split = write_split(training);
+	row->training_metrics = training->measured.training;
+	row->holdout_metrics = training->measured.holdout;
+	row->baseline_metrics = training->measured.baseline;
+	row->facts = write_facts(training->fitted);
+	row->durations = write_durations(training);
+	row->row_security = frame->row_security;
+	row->rows_kept = training->kept != NULL ? frame->rows_read : -1;
+	row->note = training->note;
+	row->builds = write_builds();
+	row->artifact = training->artifact;
+}
+
+int
+ml_training_register(MlTraining *training)
+{
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
+	MlVersionRow row = {0};
+	ListCell   *cell;
+
+	require_model(training);
+	fill_row(training, &row);
+	row.warnings = palloc(sizeof(char *) * (list_length(training->warnings) + 1));
+	foreach(cell, training->warnings)
+		row.warnings[row.nwarnings++] = lfirst(cell);
+	training->version = ml_registry_insert_version(&row);
+	if (training->kept != NULL)
+		ml_kept_insert(training->kept, training->model, training->version);
+	if (row.scratch)
+		ml_registry_prune_scratch(training->model, Max(ml_scratch_keep, 1));
+	MemoryContextSwitchTo(old);
+	return training->version;
+}
+
+void
+ml_training_tell(const MlTraining *training)
+{
+	const MlMeasured *measured = &training->measured;
+	double		seconds = training->reading + training->preparing + training->fitting +
+		training->measuring;
+	ListCell   *cell;
+
+	foreach(cell, training->warnings)
+		ereport(WARNING,
+				(errmsg("model \"%s\": %s", training->model, (const char *) lfirst(cell))));
+	ereport(NOTICE,
+			(errmsg("version %d of model \"%s\": %s on " INT64_FORMAT " rows, %s %.3f on " INT64_FORMAT " %s rows (baseline %.3f), %.2f s",
+					training->version, training->model, training->algorithm->name, training->ntrain,
+					measured->headline, measured->value,
+					training->nholdout > 0 ? training->nholdout : training->ntrain,
+					training->nholdout > 0 ? "held-out" : "training",
+					measured->baseline_value, seconds)));
+}

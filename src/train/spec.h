@@ -1,0 +1,76 @@
+/*
+ * spec.h
+ *		What a version is trained from: the arguments of mlops_train as one
+ *		value, to and from its canonical JSON.
+ */
+#ifndef ML_SPEC_H
+#define ML_SPEC_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#define ML_DEFAULT_HOLDOUT	0.2
+#define ML_DEFAULT_SEED		42
+
+/* the settings that the text of a source is read under, and its values printed */
+#define ML_NSETTINGS		5
+extern const char *const ml_spec_setting_names[ML_NSETTINGS];
+
+typedef struct MlTrainOptions
+{
+	bool		refit;			/* fit again on all rows after measuring */
+	bool		keep_rows;
+	bool		scratch;
+	bool		canonical_order;
+} MlTrainOptions;
+
+typedef struct MlSpec
+{
+	char	   *source;
+	char	   *target;			/* NULL: the model's */
+	char	   *algorithm;		/* NULL: by the target's type */
+	Jsonb	   *params;			/* as given; NULL: none */
+	char	  **features;		/* NULL: every other column */
+	int			nfeatures;
+	char	  **exclude;
+	int			nexclude;
+	char	   *key;			/* these may be NULL */
+	char	   *time_column;
+	char	   *weight;
+	double		holdout;
+	int64		seed;
+	MlTrainOptions options;
+	char	   *settings[ML_NSETTINGS];
+
+	/*
+	 * The role that wrote the source: it runs as that role. NULL: the role
+	 * that trains.
+	 */
+	char	   *author;
+} MlSpec;
+
+/* a spec of defaults, with the settings of the session */
+extern void ml_spec_begin(MlSpec *spec);
+
+/*
+ * Both raise 22023 with what was found against what is wanted for whatever
+ * can be told without reading a row.
+ */
+extern void ml_spec_take_options(MlSpec *spec, Jsonb *options);
+extern void ml_spec_check(const MlSpec *spec);
+
+/* from JSON: unknown keys are refused with the nearest; not yet checked */
+extern void ml_spec_read(MlSpec *spec, Jsonb *json);
+
+/* the canonical form, which ml_spec_read takes back */
+extern Jsonb *ml_spec_write(const MlSpec *spec);
+
+/*
+ * Opens a scope in which the settings of the spec hold and the transaction is
+ * read-only; the result closes it. An error inside needs no cleaning up.
+ */
+extern int	ml_spec_enter_settings(const MlSpec *spec);
+extern void ml_spec_leave_settings(int level);
+
+#endif							/* ML_SPEC_H */

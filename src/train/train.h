@@ -1,0 +1,128 @@
+/*
+ * train.h
+ *		One training, in four phases that a caller may commit between:
+ *		check, read, fit, register.
+ *
+ * Everything of a training lives in its context, which must outlive the
+ * transactions between its phases. Only read needs a snapshot, and it takes
+ * its own; fit touches no catalog, so that a caller that has committed before
+ * it holds no snapshot, no transaction id and no lock while it runs.
+ */
+#ifndef ML_TRAIN_H
+#define ML_TRAIN_H
+
+#include "postgres.h"
+
+#include "budget.h"
+#include "frame/frame.h"
+#include "learn/algorithm.h"
+#include "model/model.h"
+#include "recipe/recipe.h"
+#include "registry/registry.h"
+#include "train/spec.h"
+
+typedef struct MlKept MlKept;	/* rows put aside for keep_rows; kept.c */
+
+/* what the model was measured on; NULL metrics: not measured */
+typedef struct MlMeasured
+{
+	Jsonb	   *training;
+	Jsonb	   *holdout;
+	Jsonb	   *baseline;		/* on the hold-out; without one, on the training part */
+	const char *headline;		/* name of the model's metric */
+	double		value;			/* of it, where the baseline was measured too */
+	double		baseline_value;
+} MlMeasured;
+
+typedef struct MlTraining
+{
+	MemoryContext cxt;
+	const char *model;
+	const char *note;			/* or NULL */
+	MlSpec		spec;
+	bool		atomic;			/* everything in the caller's transaction */
+
+	/*
+	 * Called at the start of a phase and every few blocks of a fit; checks for
+	 * interrupts. May commit, but for the reading phase. NULL: nobody listens.
+	 */
+	void		(*report) (struct MlTraining *training, const char *phase,
+						   int64 done, int64 total, double objective);
+	pg_uuid_t	run;
+	bool		has_run;
+	TimestampTz reported_at;
+	const char *reported_phase;
+
+	/* check */
+	MlModelRow *row;			/* NULL: the model is to be made */
+	const MlAlgorithm *algorithm;	/* NULL until the target's type is known */
+	void	   *params;			/* as the algorithm reads them */
+	MlRecipeParams recipe_params;
+	Jsonb	   *params_json;	/* all of them, defaults filled in */
+
+	/* read */
+	MlBudget	budget;
+	MlFrame    *frame;
+	MlKept	   *kept;			/* or NULL */
+	Jsonb	   *columns;
+	char	   *time_from;		/* or NULL */
+	char	   *time_to;
+
+	/* fit */
+	MlSkipped	skipped;
+	MlSplit		split;
+	int64		ntrain;			/* rows of the training part: what was measured */
+	int64		nholdout;
+	MlRecipe   *recipe;			/* of the version: of all rows after a refit */
+	MlFitted   *fitted;
+	bytea	   *artifact;
+	MlMeasured	measured;
+	List	   *warnings;		/* of char * */
+
+	/* seconds by phase */
+	double		reading;
+	double		preparing;
+	double		fitting;
+	double		measuring;
+
+	int			version;		/* set by register */
+} MlTraining;
+
+/* a training with a default spec, in a new child of parent */
+extern MlTraining *ml_training_begin(MemoryContext parent, const char *model);
+extern void ml_training_end(MlTraining *training);
+
+/*
+ * Everything that can be refused before a row is read: 42501, 22023, 42704,
+ * 42601. Writes nothing.
+ */
+extern void ml_training_check(MlTraining *training);
+extern void ml_training_read(MlTraining *training);
+extern void ml_training_fit(MlTraining *training);
+
+/* makes the model if need be, inserts version and kept rows, returns the number */
+extern int	ml_training_register(MlTraining *training);
+
+/* the NOTICE that sums up, and a WARNING for each of the version's */
+extern void ml_training_tell(const MlTraining *training);
+
+/* ---- parts of it ---- */
+
+extern void ml_training_report(MlTraining *training, const char *phase,
+							   int64 done, int64 total, double objective);
+extern double ml_training_seconds(void);	/* of a clock that only goes forward */
+extern void ml_training_warn(MlTraining *training, char *sentence);
+
+/* measure.c: metrics of the model on both parts of the frame */
+extern void ml_training_measure(MlTraining *training, const MlModel *model);
+
+/* kept.c */
+extern MlKept *ml_kept_begin(MlTraining *training);
+extern void ml_kept_tee(void *kept, TupleTableSlot *slot);
+extern int64 ml_kept_insert(MlKept *kept, const char *model, int version);
+extern void ml_kept_end(MlKept *kept);
+
+/* procedure.c: runs all phases as the context allows; the version's number */
+extern int	ml_training_run(MlTraining *training, bool dry, bool atomic);
+
+#endif							/* ML_TRAIN_H */
