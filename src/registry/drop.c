@@ -43,8 +43,8 @@ run_on_version(MlStatement *statement, const char *model, int version)
 {
 	MlArguments args = {0};
 
-	ml_arg_text(&args, model);
-	ml_arg_int(&args, version);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
 	ml_statement_run(statement, &args);
 }
 
@@ -74,10 +74,10 @@ delete_version(const char *model, int version, const char *dropped_by, const cha
 
 	run_on_version(&delete_rows, model, version);
 	run_on_version(&delete_artifact, model, version);
-	ml_arg_text(&args, model);
-	ml_arg_int(&args, version);
-	ml_arg_text(&args, dropped_by);
-	ml_arg_text(&args, reason);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	ml_bind_text(&args, dropped_by);
+	ml_bind_text(&args, reason);
 	return ml_statement_run(&bury, &args) > 0;
 }
 
@@ -110,8 +110,8 @@ ml_registry_prune_scratch(const char *model, int keep)
 
 	if (IsolationUsesXactSnapshot())
 		return 0;
-	ml_arg_text(&args, model);
-	ml_arg_int(&args, keep);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, keep);
 	ml_registry_enter(&scope);
 	n = (int) ml_statement_run(&lock, &args);
 	version = palloc(sizeof(int) * Max(n, 1));
@@ -220,15 +220,15 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 	};
 	MlArguments args = {0};
 
-	ml_arg_text(&args, model);
-	ml_arg_text(&args, dropped_by);
-	ml_arg_text(&args, reason);
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, dropped_by);
+	ml_bind_text(&args, reason);
 	ml_statement_run(&bury, &args);
 	for (int i = 0; i < lengthof(statements); i++)
 	{
 		MlArguments name = {0};
 
-		ml_arg_text(&name, model);
+		ml_bind_text(&name, model);
 		ml_statement_run(&statements[i], &name);
 	}
 }
@@ -255,7 +255,7 @@ mlops_drop_model(PG_FUNCTION_ARGS)
 		reason = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	ml_registry_require_writable("drop a model");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
-	ml_arg_text(&args, model);
+	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
 	active = ml_serving_lock(model);
 	if (active == 0 || force)

@@ -100,15 +100,15 @@ ml_registry_create_model(const MlModelRow *row)
 	if (ml_registry_model_row(row->name) != NULL)
 		error_duplicate(row->name);
 	ml_registry_require_create(row->name, GetUserId());
-	ml_arg_text(&args, row->name);
-	ml_arg_text(&args, GetUserNameFromId(GetUserId(), false));
-	ml_arg_text(&args, row->target);
-	ml_arg_text(&args, row->task);
-	ml_arg_text(&args, row->metric);
-	ml_arg_text(&args, row->positive);
-	ml_arg_text(&args, row->description);
-	ml_arg_jsonb(&args, row->settings);
-	ml_arg_text(&serving, row->name);
+	ml_bind_text(&args, row->name);
+	ml_bind_text(&args, GetUserNameFromId(GetUserId(), false));
+	ml_bind_text(&args, row->target);
+	ml_bind_text(&args, row->task);
+	ml_bind_text(&args, row->metric);
+	ml_bind_text(&args, row->positive);
+	ml_bind_text(&args, row->description);
+	ml_bind_jsonb(&args, row->settings);
+	ml_bind_text(&serving, row->name);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&insert_model, &args);
 	if (n == 1)
@@ -133,10 +133,10 @@ ml_registry_complete_model(const char *name, const char *target,
 	MlArguments args = {0};
 	MlRegistryScope scope;
 
-	ml_arg_text(&args, name);
-	ml_arg_text(&args, target);
-	ml_arg_text(&args, task);
-	ml_arg_text(&args, metric);
+	ml_bind_text(&args, name);
+	ml_bind_text(&args, target);
+	ml_bind_text(&args, task);
+	ml_bind_text(&args, metric);
 	ml_registry_enter(&scope);
 	ml_statement_run(&update, &args);
 	ml_registry_leave(&scope);

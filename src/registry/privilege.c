@@ -263,10 +263,10 @@ mlops_grant(PG_FUNCTION_ARGS)
 				 errmsg("role \"%s\" does not exist", role),
 				 errdetail("The privilege \"%s\" on model \"%s\" was not granted.", privilege, model),
 				 errhint("Write the role's name exactly as the server keeps it, or 'public' for everybody.")));
-	ml_arg_text(&args, model);
-	ml_arg_text(&args, role);
-	ml_arg_text(&args, privilege);
-	ml_arg_text(&args, GetUserNameFromId(GetUserId(), false));
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, role);
+	ml_bind_text(&args, privilege);
+	ml_bind_text(&args, GetUserNameFromId(GetUserId(), false));
 	ml_registry_enter(&scope);
 	ml_statement_run(&insert, &args);
 	ml_registry_leave(&scope);
@@ -291,9 +291,9 @@ mlops_revoke(PG_FUNCTION_ARGS)
 
 	ml_registry_require_writable("revoke a privilege");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
-	ml_arg_text(&args, model);
-	ml_arg_text(&args, role);
-	ml_arg_text(&args, privilege);
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, role);
+	ml_bind_text(&args, privilege);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&delete, &args);
 	ml_registry_leave(&scope);

@@ -176,7 +176,7 @@ ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, uint8 *digest
 /* ---- arguments ---- */
 
 void
-ml_arg_datum(MlArguments *args, Oid type, Datum value, bool isnull)
+ml_bind_datum(MlArguments *args, Oid type, Datum value, bool isnull)
 {
 	if (args->n >= ML_MAX_ARGUMENTS)
 		elog(ERROR, "too many arguments of a statement");
@@ -187,49 +187,49 @@ ml_arg_datum(MlArguments *args, Oid type, Datum value, bool isnull)
 }
 
 void
-ml_arg_text(MlArguments *args, const char *value)
+ml_bind_text(MlArguments *args, const char *value)
 {
-	ml_arg_datum(args, TEXTOID, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
+	ml_bind_datum(args, TEXTOID, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
 }
 
 void
-ml_arg_int(MlArguments *args, int value)
+ml_bind_int(MlArguments *args, int value)
 {
-	ml_arg_datum(args, INT4OID, Int32GetDatum(value), false);
+	ml_bind_datum(args, INT4OID, Int32GetDatum(value), false);
 }
 
 void
-ml_arg_int_or_null(MlArguments *args, int value, bool isnull)
+ml_bind_int_or_null(MlArguments *args, int value, bool isnull)
 {
-	ml_arg_datum(args, INT4OID, Int32GetDatum(value), isnull);
+	ml_bind_datum(args, INT4OID, Int32GetDatum(value), isnull);
 }
 
 void
-ml_arg_int8(MlArguments *args, int64 value)
+ml_bind_int8(MlArguments *args, int64 value)
 {
-	ml_arg_datum(args, INT8OID, Int64GetDatum(value), false);
+	ml_bind_datum(args, INT8OID, Int64GetDatum(value), false);
 }
 
 void
-ml_arg_float(MlArguments *args, double value)
+ml_bind_float(MlArguments *args, double value)
 {
-	ml_arg_datum(args, FLOAT8OID, Float8GetDatum(value), isnan(value));
+	ml_bind_datum(args, FLOAT8OID, Float8GetDatum(value), isnan(value));
 }
 
 void
-ml_arg_bool(MlArguments *args, bool value)
+ml_bind_bool(MlArguments *args, bool value)
 {
-	ml_arg_datum(args, BOOLOID, BoolGetDatum(value), false);
+	ml_bind_datum(args, BOOLOID, BoolGetDatum(value), false);
 }
 
 void
-ml_arg_jsonb(MlArguments *args, Jsonb *value)
+ml_bind_jsonb(MlArguments *args, Jsonb *value)
 {
-	ml_arg_datum(args, JSONBOID, value ? JsonbPGetDatum(value) : (Datum) 0, value == NULL);
+	ml_bind_datum(args, JSONBOID, value ? JsonbPGetDatum(value) : (Datum) 0, value == NULL);
 }
 
 void
-ml_arg_bytes(MlArguments *args, const void *bytes, int length)
+ml_bind_bytes(MlArguments *args, const void *bytes, int length)
 {
 	bytea	   *value = NULL;
 
@@ -239,7 +239,7 @@ ml_arg_bytes(MlArguments *args, const void *bytes, int length)
 		SET_VARSIZE(value, VARHDRSZ + length);
 		memcpy(VARDATA(value), bytes, length);
 	}
-	ml_arg_datum(args, BYTEAOID, PointerGetDatum(value), value == NULL);
+	ml_bind_datum(args, BYTEAOID, PointerGetDatum(value), value == NULL);
 }
 
 /* ---- statements ---- */

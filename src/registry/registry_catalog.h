@@ -104,15 +104,15 @@ typedef struct MlArguments
 	char		null[ML_MAX_ARGUMENTS];
 } MlArguments;
 
-extern void ml_arg_text(MlArguments *args, const char *value);	/* NULL is NULL, here and below */
-extern void ml_arg_int(MlArguments *args, int value);
-extern void ml_arg_int_or_null(MlArguments *args, int value, bool isnull);
-extern void ml_arg_int8(MlArguments *args, int64 value);
-extern void ml_arg_float(MlArguments *args, double value);	/* NaN is NULL */
-extern void ml_arg_bool(MlArguments *args, bool value);
-extern void ml_arg_jsonb(MlArguments *args, Jsonb *value);
-extern void ml_arg_bytes(MlArguments *args, const void *bytes, int length);
-extern void ml_arg_datum(MlArguments *args, Oid type, Datum value, bool isnull);
+extern void ml_bind_text(MlArguments *args, const char *value);	/* NULL is NULL, here and below */
+extern void ml_bind_int(MlArguments *args, int value);
+extern void ml_bind_int_or_null(MlArguments *args, int value, bool isnull);
+extern void ml_bind_int8(MlArguments *args, int64 value);
+extern void ml_bind_float(MlArguments *args, double value);	/* NaN is NULL */
+extern void ml_bind_bool(MlArguments *args, bool value);
+extern void ml_bind_jsonb(MlArguments *args, Jsonb *value);
+extern void ml_bind_bytes(MlArguments *args, const void *bytes, int length);
+extern void ml_bind_datum(MlArguments *args, Oid type, Datum value, bool isnull);
 
 /*
  * A statement whose plan is kept for the life of the session; every plan is a

@@ -27,9 +27,9 @@ static const char *const run_status_names[] = {
 };
 
 static void
-arg_uuid(MlArguments *args, const pg_uuid_t *id)
+bind_uuid(MlArguments *args, const pg_uuid_t *id)
 {
-	ml_arg_datum(args, UUIDOID, UUIDPGetDatum(id), false);
+	ml_bind_datum(args, UUIDOID, UUIDPGetDatum(id), false);
 }
 
 /* skips rows that another training is marking, so that none waits for another */
@@ -46,7 +46,7 @@ mark_lost(const char *model)
 	};
 	MlArguments args = {0};
 
-	ml_arg_text(&args, model);
+	ml_bind_text(&args, model);
 	ml_statement_run(&update, &args);
 }
 
@@ -63,12 +63,12 @@ ml_registry_start_run(pg_uuid_t *id, const char *model, const char *algorithm, J
 	MlRegistryScope scope;
 	bool		isnull;
 
-	ml_arg_text(&args, model);
-	ml_arg_text(&args, algorithm);
-	ml_arg_jsonb(&args, spec);
-	ml_arg_int(&args, MyProcPid);
-	ml_arg_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
-	ml_arg_text(&args, GetUserNameFromId(GetUserId(), false));
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, algorithm);
+	ml_bind_jsonb(&args, spec);
+	ml_bind_int(&args, MyProcPid);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
+	ml_bind_text(&args, GetUserNameFromId(GetUserId(), false));
 	ml_registry_enter(&scope);
 	mark_lost(model);
 	ml_statement_run(&insert, &args);
@@ -89,11 +89,11 @@ ml_registry_report_run(const pg_uuid_t *id, const char *phase,
 	MlArguments args = {0};
 	MlRegistryScope scope;
 
-	arg_uuid(&args, id);
-	ml_arg_text(&args, phase);
-	ml_arg_int8(&args, done);
-	ml_arg_int8(&args, total);
-	ml_arg_float(&args, objective);
+	bind_uuid(&args, id);
+	ml_bind_text(&args, phase);
+	ml_bind_int8(&args, done);
+	ml_bind_int8(&args, total);
+	ml_bind_float(&args, objective);
 	ml_registry_enter(&scope);
 	ml_statement_run(&update, &args);
 	ml_registry_leave(&scope);
@@ -111,11 +111,11 @@ ml_registry_end_run(const pg_uuid_t *id, MlRunStatus status, int version,
 	MlArguments args = {0};
 	MlRegistryScope scope;
 
-	arg_uuid(&args, id);
-	ml_arg_text(&args, run_status_names[status]);
-	ml_arg_int_or_null(&args, version, version <= 0);
-	ml_arg_text(&args, sqlstate);
-	ml_arg_text(&args, message);
+	bind_uuid(&args, id);
+	ml_bind_text(&args, run_status_names[status]);
+	ml_bind_int_or_null(&args, version, version <= 0);
+	ml_bind_text(&args, sqlstate);
+	ml_bind_text(&args, message);
 	ml_registry_enter(&scope);
 	ml_statement_run(&update, &args);
 	ml_registry_leave(&scope);

@@ -25,7 +25,7 @@ ml_serving_lock(const char *model)
 	};
 	MlArguments args = {0};
 
-	ml_arg_text(&args, model);
+	ml_bind_text(&args, model);
 	if (ml_statement_run(&select, &args) == 0)
 		ml_error_no_model(model, ML_SIGHT_NOW);
 	return ml_result_int(0, 1, 0);

@@ -26,7 +26,7 @@ next_number(const char *model)
 	};
 	MlArguments args = {0};
 
-	ml_arg_text(&args, model);
+	ml_bind_text(&args, model);
 	if (ml_statement_run(&update, &args) == 0)
 		return 0;
 	return ml_result_int(0, 1, 0);
@@ -34,7 +34,7 @@ next_number(const char *model)
 
 /* high half first, big-endian: the same bytes on every machine */
 static void
-arg_fingerprint(MlArguments *args, const MlHash128 *hash)
+bind_fingerprint(MlArguments *args, const MlHash128 *hash)
 {
 	uint8		bytes[FINGERPRINT_LENGTH];
 
@@ -43,74 +43,74 @@ arg_fingerprint(MlArguments *args, const MlHash128 *hash)
 		bytes[i] = (uint8) (hash->high >> (56 - 8 * i));
 		bytes[8 + i] = (uint8) (hash->low >> (56 - 8 * i));
 	}
-	ml_arg_bytes(args, bytes, FINGERPRINT_LENGTH);
+	ml_bind_bytes(args, bytes, FINGERPRINT_LENGTH);
 }
 
 static void
-arg_warnings(MlArguments *args, const MlVersionRow *row)
+bind_warnings(MlArguments *args, const MlVersionRow *row)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * Max(row->nwarnings, 1));
 
 	for (int i = 0; i < row->nwarnings; i++)
 		elements[i] = CStringGetTextDatum(row->warnings[i]);
-	ml_arg_datum(args, TEXTARRAYOID,
+	ml_bind_datum(args, TEXTARRAYOID,
 				 PointerGetDatum(construct_array(elements, row->nwarnings, TEXTOID, -1,
 												 false, TYPALIGN_INT)), false);
 }
 
 /* $1 - $13: what it is */
 static void
-arg_identity(MlArguments *args, const MlVersionRow *row, int version, const uint8 *sha256)
+bind_identity(MlArguments *args, const MlVersionRow *row, int version, const uint8 *sha256)
 {
-	ml_arg_text(args, row->model);
-	ml_arg_int(args, version);
-	ml_arg_bytes(args, sha256, ML_SHA256_LENGTH);
-	ml_arg_float(args, row->threshold);
-	ml_arg_bool(args, row->scratch);
-	ml_arg_datum(args, UUIDOID, UUIDPGetDatum(&row->run), !row->has_run);
-	ml_arg_text(args, row->algorithm);
-	ml_arg_text(args, row->task);
-	ml_arg_text(args, row->target);
-	ml_arg_jsonb(args, row->spec);
-	ml_arg_jsonb(args, row->params);
-	ml_arg_text(args, row->source);
-	ml_arg_jsonb(args, row->columns);
+	ml_bind_text(args, row->model);
+	ml_bind_int(args, version);
+	ml_bind_bytes(args, sha256, ML_SHA256_LENGTH);
+	ml_bind_float(args, row->threshold);
+	ml_bind_bool(args, row->scratch);
+	ml_bind_datum(args, UUIDOID, UUIDPGetDatum(&row->run), !row->has_run);
+	ml_bind_text(args, row->algorithm);
+	ml_bind_text(args, row->task);
+	ml_bind_text(args, row->target);
+	ml_bind_jsonb(args, row->spec);
+	ml_bind_jsonb(args, row->params);
+	ml_bind_text(args, row->source);
+	ml_bind_jsonb(args, row->columns);
 }
 
 /* $14 - $24: what it was trained on */
 static void
-arg_rows(MlArguments *args, const MlVersionRow *row)
+bind_rows(MlArguments *args, const MlVersionRow *row)
 {
-	ml_arg_int8(args, row->rows_read);
-	ml_arg_int8(args, row->rows_used);
-	ml_arg_jsonb(args, row->rows_skipped);
-	ml_arg_int8(args, row->rows_training);
-	ml_arg_int8(args, row->rows_holdout);
-	arg_fingerprint(args, &row->data_fingerprint);
-	arg_fingerprint(args, &row->schema_fingerprint);
-	ml_arg_text(args, row->time_from);
-	ml_arg_text(args, row->time_to);
-	ml_arg_int8(args, row->seed);
-	ml_arg_jsonb(args, row->split);
+	ml_bind_int8(args, row->rows_read);
+	ml_bind_int8(args, row->rows_used);
+	ml_bind_jsonb(args, row->rows_skipped);
+	ml_bind_int8(args, row->rows_training);
+	ml_bind_int8(args, row->rows_holdout);
+	bind_fingerprint(args, &row->data_fingerprint);
+	bind_fingerprint(args, &row->schema_fingerprint);
+	ml_bind_text(args, row->time_from);
+	ml_bind_text(args, row->time_to);
+	ml_bind_int8(args, row->seed);
+	ml_bind_jsonb(args, row->split);
 }
 
 /* $25 - $37: what came out, and how */
 static void
-arg_results(MlArguments *args, const MlVersionRow *row, const char *trained_by)
+bind_results(MlArguments *args, const MlVersionRow *row, const char *trained_by)
 {
-	ml_arg_jsonb(args, row->training_metrics);
-	ml_arg_jsonb(args, row->holdout_metrics);
-	ml_arg_jsonb(args, row->baseline_metrics);
-	ml_arg_jsonb(args, row->facts);
-	arg_warnings(args, row);
-	ml_arg_jsonb(args, row->durations);
-	ml_arg_bool(args, row->row_security);
-	ml_arg_datum(args, INT8OID, Int64GetDatum(row->rows_kept), row->rows_kept < 0);
-	ml_arg_text(args, row->note);
-	ml_arg_text(args, trained_by);
-	ml_arg_jsonb(args, row->builds);
-	ml_arg_int(args, ML_ARTIFACT_FORMAT);
-	ml_arg_int8(args, VARSIZE_ANY_EXHDR(row->artifact));
+	ml_bind_jsonb(args, row->training_metrics);
+	ml_bind_jsonb(args, row->holdout_metrics);
+	ml_bind_jsonb(args, row->baseline_metrics);
+	ml_bind_jsonb(args, row->facts);
+	bind_warnings(args, row);
+	ml_bind_jsonb(args, row->durations);
+	ml_bind_bool(args, row->row_security);
+	ml_bind_datum(args, INT8OID, Int64GetDatum(row->rows_kept), row->rows_kept < 0);
+	ml_bind_text(args, row->note);
+	ml_bind_text(args, trained_by);
+	ml_bind_jsonb(args, row->builds);
+	ml_bind_int(args, ML_ARTIFACT_FORMAT);
+	ml_bind_int8(args, VARSIZE_ANY_EXHDR(row->artifact));
 }
 
 static void
@@ -131,9 +131,9 @@ insert_row(const MlVersionRow *row, int version, const uint8 *sha256, const char
 	};
 	MlArguments args = {0};
 
-	arg_identity(&args, row, version, sha256);
-	arg_rows(&args, row);
-	arg_results(&args, row, trained_by);
+	bind_identity(&args, row, version, sha256);
+	bind_rows(&args, row);
+	bind_results(&args, row, trained_by);
 	ml_statement_run(&insert, &args);
 }
 
@@ -154,10 +154,10 @@ insert_artifact(const MlVersionRow *row, int version)
 		MlArguments args = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		ml_arg_text(&args, row->model);
-		ml_arg_int(&args, version);
-		ml_arg_int(&args, part++);
-		ml_arg_bytes(&args, bytes + at, n);
+		ml_bind_text(&args, row->model);
+		ml_bind_int(&args, version);
+		ml_bind_int(&args, part++);
+		ml_bind_bytes(&args, bytes + at, n);
 		ml_statement_run(&insert, &args);
 		pfree(DatumGetPointer(args.value[3]));
 		at += n;
@@ -197,10 +197,10 @@ ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data
 	MlArguments args = {0};
 	MlRegistryScope scope;
 
-	ml_arg_text(&args, model);
-	ml_arg_int(&args, version);
-	ml_arg_int8(&args, n);
-	ml_arg_jsonb(&args, data);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	ml_bind_int8(&args, n);
+	ml_bind_jsonb(&args, data);
 	ml_registry_enter(&scope);
 	ml_statement_run(&insert, &args);
 	ml_registry_leave(&scope);
@@ -217,8 +217,8 @@ read_jsonb(MlStatement *statement, const char *model, int version)
 	MlRegistryScope scope;
 	Jsonb	   *result = NULL;
 
-	ml_arg_text(&args, model);
-	ml_arg_int(&args, version);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
 	ml_registry_enter(&scope);
 	if (ml_statement_run(statement, &args) > 0)
 	{
