@@ -1,0 +1,27 @@
+-- The same story on IBM's Telco customer churn table (make demo DATA=folder).
+-- Run in the folder of telco_churn.csv.gz. It has no dates: the day of joining
+-- is counted back from the months that a customer has been with the company.
+
+CREATE TEMP TABLE telco (
+    customer_id text, gender text, senior_citizen integer, partner text, dependents text,
+    tenure integer, phone_service text, multiple_lines text, internet_service text,
+    online_security text, online_backup text, device_protection text, tech_support text,
+    streaming_tv text, streaming_movies text, contract text, paperless_billing text,
+    payment_method text, monthly_charges float8, total_charges float8, churn text
+);
+\copy telco from program 'gzip -dc telco_churn.csv.gz' with (format csv, header true, null '')
+
+CREATE TABLE customer AS
+SELECT customer_id, (date '2025-12-31' - tenure * interval '1 month')::date AS joined,
+       gender, senior_citizen = 1 AS senior_citizen, partner, dependents, phone_service,
+       multiple_lines, internet_service, online_security, online_backup, device_protection,
+       tech_support, streaming_tv, streaming_movies, contract, paperless_billing,
+       payment_method, monthly_charges::numeric(8,2) AS monthly_charges, total_charges,
+       churn = 'Yes' AS churned
+  FROM telco;
+
+ALTER TABLE customer ADD PRIMARY KEY (customer_id);
+DROP TABLE telco;
+ANALYZE customer;
+
+\set early '2023-01-01'

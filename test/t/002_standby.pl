@@ -1,0 +1,102 @@
+# A streaming standby scores, follows a promotion once it has replayed the
+# commit, and refuses what would write, saying why.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf', "fsync = off\n");
+$primary->start;
+$primary->backup('base');
+
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+
+$standby->init_from_backup($primary, 'base', has_streaming => 1);
+$standby->start;
+
+sub catch_up { $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert')); }
+
+$primary->safe_psql('postgres', q{
+	CREATE EXTENSION mlops;
+	CREATE TABLE point (x float8, y float8);
+	INSERT INTO point SELECT i, 3 + 2 * i + (i % 5) FROM generate_series(1, 200) i;
+	CALL mlops_train('line', 'point', target => 'y', algorithm => 'baseline');
+	CALL mlops_train('line', 'point', target => 'y', algorithm => 'linear_regression');
+	SELECT mlops_promote('line', 1);
+});
+catch_up();
+
+my $score = q{SELECT string_agg(mlops_predict('line', p)::text, ',' ORDER BY x) FROM point p};
+my $first = $standby->safe_psql('postgres', $score);
+
+is($first, $primary->safe_psql('postgres', $score), 'a standby scores what the primary scores');
+
+# a session on the standby that has scored before sees the promotion at its next statement
+my ($in, $out, $timer) = ('', '', IPC::Run::timeout(60));
+my $session = $standby->background_psql('postgres', \$in, \$out, $timer);
+
+sub ask
+{
+	my ($sql) = @_;
+
+	$out = '';
+	$in .= "$sql;\n\\echo done\n";
+	$session->pump until $out =~ /done/;
+	$out =~ s/\s*done\s*//;
+	return $out;
+}
+
+is(ask($score), $first, 'a session on the standby scores');
+$primary->safe_psql('postgres', q{SELECT mlops_promote('line', 2)});
+catch_up();
+
+my $second = $primary->safe_psql('postgres', $score);
+
+isnt($second, $first, 'the promotion changes the scores on the primary');
+is(ask($score), $second, 'the same session on the standby follows');
+is(ask(q{SELECT string_agg(mlops_predict('line/1', p)::text, ',' ORDER BY x) FROM point p}),
+	$first, 'a pinned version scores as before');
+$primary->safe_psql('postgres', q{SELECT mlops_rollback('line')});
+catch_up();
+is(ask($score), $first, 'it follows a rollback too');
+$in .= "\\q\n";
+$session->finish;
+
+is($standby->safe_psql('postgres', q{SELECT version FROM mlops.serving WHERE model = 'line'}), '1', 'the views answer');
+like($standby->safe_psql('postgres', q{SELECT mlops_describe('line')}), qr/line/, 'a model can be described');
+
+sub refused
+{
+	my ($what, $sql) = @_;
+	my ($status, $stdout, $stderr) = $standby->psql('postgres', "\\set VERBOSITY verbose\n$sql");
+
+	isnt($status, 0, "$what is refused on a standby");
+	like($stderr, qr/ERROR:  25006:/, "... as a read-only transaction (25006)");
+	like($stderr, qr/HINT:  .*primary/, "... with the advice to go to the primary");
+}
+
+refused('training', q{CALL mlops_train('line', 'point', target => 'y')});
+refused('training inside a transaction', q{SELECT mlops_train_now('line', 'point', target => 'y')});
+refused('promoting', q{SELECT mlops_promote('line', 2)});
+refused('rolling back', q{SELECT mlops_rollback('line')});
+refused('creating a model', q{SELECT mlops_create_model('other')});
+
+is($standby->safe_psql('postgres', $score), $first, 'and nothing has changed');
+
+# the standby becomes a primary: life goes on there
+$standby->promote;
+$standby->safe_psql('postgres', q{
+	CALL mlops_train('line', 'point', target => 'y', algorithm => 'linear_regression');
+	SELECT mlops_promote('line', 3);
+});
+is($standby->safe_psql('postgres', q{SELECT version FROM mlops.serving WHERE model = 'line'}), '3',
+	'after a failover training and promoting go on');
+
+$standby->stop;
+$primary->stop;
+done_testing();
