@@ -62,5 +62,6 @@ SELECT n, joined, plan, country, age, seats, monthly_fee, weekly_hours, tickets,
 
 ANALYZE customer;
 
--- where the demo draws the line between "then" and "now"
+-- where demo.sql draws the lines: older customers, those of late, the newest
 \set early '2025-10-01'
+\set late '2025-12-01'

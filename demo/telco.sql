@@ -24,4 +24,6 @@ ALTER TABLE customer ADD PRIMARY KEY (customer_id);
 DROP TABLE telco;
 ANALYZE customer;
 
+-- where demo.sql draws the lines: older customers, those of late, the newest
 \set early '2023-01-01'
+\set late '2025-01-01'

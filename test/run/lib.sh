@@ -27,7 +27,8 @@ build()
 	return 1
 }
 
-# start_server NAME [initdb option...]: reached through a socket only, no TCP
+# start_server NAME [initdb option...]: reached through a socket only, no TCP;
+# SERVER_SETTINGS: more lines for postgresql.conf
 start_server()
 {
 	local name=$1
@@ -42,6 +43,7 @@ start_server()
 		unix_socket_directories = '$SANDBOX'
 		fsync = off
 		timezone = 'UTC'
+		${SERVER_SETTINGS:-}
 	END
 	pg_ctl -D "$PGDATA" -l "$SANDBOX/$name.log" -w start >/dev/null || { cat "$SANDBOX/$name.log" >&2; return 1; }
 }

@@ -1,0 +1,116 @@
+-- The story of make demo. Table customer is there (data.sql or telco.sql), and
+-- the variables early and late: dates between which behaviour changed.
+\set QUIET on
+\set ON_ERROR_STOP on
+\set VERBOSITY terse
+\pset footer off
+\pset null '-'
+CREATE EXTENSION mlops;
+CREATE VIEW customer_then AS SELECT * FROM customer WHERE joined < :'early';
+CREATE VIEW customer_until_now AS SELECT * FROM customer WHERE joined < :'late';
+CREATE VIEW newest_customer AS SELECT * FROM customer WHERE joined >= :'late';
+\set ECHO queries
+
+\echo
+\echo '1. A table of customers. Some left, and we would like to know beforehand who will.'
+\echo '   Those who joined lately behave differently, as we shall see.'
+\echo
+SELECT CASE WHEN joined < :'early' THEN 'then' WHEN joined < :'late' THEN 'lately' ELSE 'newest' END AS joined,
+       count(*) AS customers, round(100.0 * avg(churned::int)) AS percent_left
+  FROM customer GROUP BY 1 ORDER BY min(customer.joined);
+
+\echo
+\echo '2. What would mlops make of the columns? Nothing is trained yet.'
+\echo
+SELECT "column", type, becomes, missing, warning FROM mlops_profile('customer_then', 'churned');
+
+\echo
+\echo '3. Train two versions of a model on the older customers: first a constant, to have something to beat ...'
+\echo
+CALL mlops_train('churn', 'customer_then', target => 'churned', algorithm => 'baseline',
+                 key => 'customer_id', exclude => '{joined}');
+\echo
+\echo '   ... then a logistic regression.'
+\echo
+CALL mlops_train('churn', 'customer_then', target => 'churned', algorithm => 'logistic_regression',
+                 key => 'customer_id', exclude => '{joined}');
+
+\echo
+\echo '4. Compare them on the fifth of the rows that neither was trained on.'
+\echo
+SELECT version, algorithm, rows_training, rows_holdout,
+       round((holdout_metrics ->> 'roc_auc')::numeric, 3) AS roc_auc,
+       round((holdout_metrics ->> 'log_loss')::numeric, 3) AS log_loss
+  FROM mlops.version WHERE model = 'churn' ORDER BY version;
+
+\echo
+\echo '   What did the second learn? The strongest effects:'
+\echo
+SELECT feature, round(estimate::numeric, 3) AS estimate, round(odds_ratio::numeric, 2) AS odds_ratio,
+       p_value < 0.001 AS certain
+  FROM mlops_coefficients('churn/2') ORDER BY abs(statistic) DESC LIMIT 6;
+
+\echo
+\echo '5. Promote it: from the commit of this statement on, it is what "churn" means.'
+\echo
+SELECT model, version, threshold FROM mlops_promote('churn', 2, reason => 'better than a constant');
+
+\echo
+\echo '6. Score with it, in any query.'
+\echo
+SELECT customer_id, round(mlops_predict('churn', c)::numeric, 3) AS p_leaves, mlops_predict_label('churn', c) AS will_leave
+  FROM customer_then AS c ORDER BY 2 DESC, 1 LIMIT 5;
+
+\echo
+\echo '7. Time passes, and people behave differently. How good is it on the newest customers?'
+\echo
+SELECT 'older customers' AS on_whom, round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS roc_auc,
+       round(100 * avg(mlops_predict('churn', c))::numeric) AS percent_predicted,
+       round(100 * avg(churned::int)) AS percent_left
+  FROM customer_then AS c
+UNION ALL
+SELECT 'newest customers', round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3),
+       round(100 * avg(mlops_predict('churn', c))::numeric), round(100 * avg(churned::int))
+  FROM newest_customer AS c;
+
+\echo
+\echo '8. Train again, on what is known by now, and try the new version beside the active one'
+\echo '   on the newest customers, whom neither has seen. Training has changed nothing that serves.'
+\echo
+CALL mlops_train('churn', 'customer_until_now', target => 'churned', algorithm => 'logistic_regression',
+                 key => 'customer_id', exclude => '{joined}', note => 'with the change of behaviour');
+SELECT round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS active,
+       round(mlops_roc_auc(mlops_predict('churn/3', c), churned)::numeric, 3) AS candidate
+  FROM newest_customer AS c;
+
+\echo
+\echo '   Better. Promote it, if version 2 is still what serves.'
+\echo
+SELECT model, version FROM mlops_promote('churn', 3, expect => 2, reason => 'follows the change of behaviour');
+
+\echo
+\echo '9. Then something goes wrong. A nightly export writes the flag the wrong way round;'
+\echo '   a version is trained on it, measures well (on data that is wrong in the same way) and is promoted.'
+\echo
+CREATE TABLE nightly_export AS SELECT * FROM customer;
+UPDATE nightly_export SET churned = NOT churned;
+CALL mlops_train('churn', 'nightly_export', target => 'churned', algorithm => 'logistic_regression',
+                 key => 'customer_id', exclude => '{joined}');
+SELECT version, round((holdout_metrics ->> 'roc_auc')::numeric, 3) AS roc_auc FROM mlops.version WHERE version = 4;
+SELECT model, version FROM mlops_promote('churn', 4, reason => 'trained on all customers');
+\echo
+\echo '   Its favourites for leaving are the most faithful customers:'
+\echo
+SELECT round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS roc_auc FROM newest_customer AS c;
+
+\echo
+\echo '10. Go back. One statement; no training, no data to read, nothing to deploy.'
+\echo
+SELECT model, version FROM mlops_rollback('churn', reason => 'version 4 learned from an export with the flag inverted');
+SELECT round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS roc_auc FROM newest_customer AS c;
+
+\echo
+\echo '11. What happened, for whoever asks:'
+\echo
+SELECT number, action, version, from_version, reason FROM mlops.deployment WHERE model = 'churn' ORDER BY number;
+\echo

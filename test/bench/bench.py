@@ -1,0 +1,307 @@
+#!/usr/bin/python3
+"""Measures what docs/benchmarks.md promises and prints it as a markdown table.
+
+Two ways of doing the same thing are always run alternately in one session (A B
+A B ...), and medians are compared, so that a busy machine disturbs both alike.
+Connects through PGHOST to database "bench", made by data.sql. Progress goes to
+standard error.
+"""
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy
+import psycopg2
+import sklearn
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import r2_score, roc_auc_score
+
+RUNS = int(os.environ.get("BENCH_RUNS", "7"))
+FEATURES = ["f%d" % i for i in range(1, 29)]
+rows = []						# of the table: what, ours, theirs, relation, goal, reached
+
+
+def note(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def connect():
+    connection = psycopg2.connect(dbname="bench")
+    connection.autocommit = True
+    return connection
+
+
+def run(connection, sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchall() if cursor.description else None
+
+
+def seconds(action):
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def interleaved(actions, runs=RUNS, warm=1):
+    """Runs every action in turn, again and again; returns the median seconds of each."""
+    times = [[] for _ in actions]
+    for turn in range(runs + warm):
+        for i, action in enumerate(actions):
+            took = seconds(action)
+            if turn >= warm:
+                times[i].append(took)
+    return [statistics.median(t) for t in times]
+
+
+def milliseconds(value):
+    return "%.0f ms" % (1000 * value) if value >= 0.1 else "%.2f ms" % (1000 * value)
+
+
+def add_ratio(what, ours, theirs, goal, shown=milliseconds, at_least=False):
+    ratio = ours / theirs
+    reached = ratio >= goal if at_least else ratio <= goal
+    rows.append((what, shown(ours), shown(theirs), "%.2f x" % ratio,
+                 "%s %.2f x" % (">=" if at_least else "<=", goal), "yes" if reached else "no"))
+
+
+# ---- training ----
+
+def pull(columns):
+    """The columns of t as a matrix, by COPY BINARY: the fast way out of the database."""
+    with connect() as connection, tempfile.TemporaryFile() as buffer:
+        with connection.cursor() as cursor:
+            cursor.copy_expert("COPY (SELECT %s FROM t) TO STDOUT (FORMAT binary)" % ", ".join(columns), buffer)
+        buffer.seek(19)			# the header
+        data = buffer.read()
+    field = [("length", ">i4"), ("value", ">f8")]
+    row = numpy.dtype([("fields", ">i2")] + [("c%d" % i, field) for i in range(len(columns))])
+    table = numpy.frombuffer(data, dtype=row, count=(len(data) - 2) // row.itemsize)
+    matrix = numpy.empty((len(table), len(columns)))
+    for i in range(len(columns)):
+        matrix[:, i] = table["c%d" % i]["value"]
+    return matrix
+
+
+def train_outside(target, make, metric):
+    """From table to fitted and measured, with scikit-learn; returns seconds of everything and of the fit alone."""
+    start = time.perf_counter()
+    matrix = pull(FEATURES + ([target] if target == "y" else ["label::int::float8"]))
+    last = len(matrix) * 4 // 5
+    x, y = matrix[:, :-1], matrix[:, -1]
+    began = time.perf_counter()
+    model = make().fit(x[:last], y[:last])
+    fitted = time.perf_counter()
+    score = r2_score(y[last:], model.predict(x[last:])) if target == "y" else \
+        roc_auc_score(y[last:], model.predict_proba(x[last:])[:, 1])
+    note("  scikit-learn: %s %.4f, fit %.2f s" % (metric, score, fitted - began))
+    return time.perf_counter() - start, fitted - began
+
+
+def bench_training(connection):
+    for name, algorithm, target, other, make, metric in (
+            ("linear", "linear_regression", "y", "label", LinearRegression, "r2"),
+            ("logistic", "logistic_regression", "label", "y", LogisticRegression, "roc_auc")):
+        call = ("CALL mlops_train('%s', 't', target => '%s', algorithm => '%s', exclude => '{%s}', key => 'id')"
+                % (name, target, algorithm, other))
+        inside, outside, fit = [], [], []
+        for turn in range(max(3, RUNS // 2) + 1):
+            note("training %s, run %d" % (name, turn))
+            ours = seconds(lambda: run(connection, call))
+            theirs = train_outside(target, make, metric)
+            if turn > 0:		# the first warms up both
+                inside.append(ours)
+                outside.append(theirs[0])
+                fit.append(theirs[1])
+        ours = statistics.median(inside)
+        add_ratio("`CALL mlops_train`, %s, from table to stored version; against scikit-learn with COPY BINARY" % name,
+                  ours, statistics.median(outside), 0.5)
+        if name == "logistic":
+            add_ratio("the same, against scikit-learn's logistic fit alone", ours, statistics.median(fit), 1.0)
+        versions = run(connection, "SELECT max(version) FROM mlops.version WHERE model = '%s'" % name)
+        run(connection, "SELECT mlops_promote('%s', %d)" % (name, versions[0][0]))
+
+
+# ---- scoring ----
+
+def bench_scoring(connection):
+    note("scoring a table")
+    terms = run(connection, "SELECT feature, estimate FROM mlops_coefficients('logistic')")
+    formula = " + ".join("(%r)" % float(e) if f not in FEATURES else "(%r) * %s" % (float(e), f)
+                         for f, e in terms if e is not None)
+    ours = "SELECT sum(mlops_predict('logistic', t)) FROM t"
+    theirs = "SELECT sum(1 / (1 + exp(-(%s)))) FROM t" % formula
+    a, b = run(connection, ours)[0][0], run(connection, theirs)[0][0]
+    if abs(a - b) > 1e-9 * abs(a):
+        sys.exit("the formula and mlops_predict disagree: %r against %r" % (b, a))
+
+    def query(sql, jit):
+        def action():
+            run(connection, "SET jit = " + jit)
+            run(connection, sql)
+        return action
+
+    off, hand_off, on, hand_on, floor = interleaved(
+        [query(ours, "off"), query(theirs, "off"), query(ours, "on"), query(theirs, "on"),
+         query("SELECT sum(f1), sum(f28) FROM t", "off")])
+    run(connection, "RESET jit")
+    add_ratio("`sum(mlops_predict('m', t))` against the formula in SQL, JIT off", off, hand_off, 0.55)
+    add_ratio("the same, JIT on and warm", on, hand_on, 0.85)
+    add_ratio("`sum(mlops_predict('m', t))` against `sum(f1), sum(f28)`", off, floor, 1.3)
+
+
+def pgbench(script, clients, duration, background=False):
+    command = ["pgbench", "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(duration),
+               "-f", script, "bench"]
+    if background:
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float([line for line in text.splitlines() if "without initial connection" in line][0].split()[2])
+
+
+def write_script(folder, name, query, rows):
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write("\\set id random(1, %d)\n%s;\n" % (rows, query))
+    return path
+
+
+def bench_points(connection, folder):
+    count = run(connection, "SELECT count(*) FROM t")[0][0]
+    plain = write_script(folder, "plain.sql", "SELECT * FROM t WHERE id = :id", count)
+    scored = write_script(folder, "scored.sql", "SELECT *, mlops_predict('logistic', t) FROM t WHERE id = :id", count)
+    with_predict, without = [], []
+    for turn in range(RUNS):
+        note("point queries, run %d" % turn)
+        with_predict.append(pgbench(scored, 8, 5))
+        without.append(pgbench(plain, 8, 5))
+    add_ratio("`SELECT *, mlops_predict('m', t)` by primary key, prepared, `pgbench -c 8`; against `SELECT *`",
+              statistics.median(with_predict), statistics.median(without), 0.92,
+              shown=lambda tps: "%.0f TPS" % tps, at_least=True)
+    return scored
+
+
+# ---- promoting ----
+
+def bench_promotion(connection, scored):
+    note("storing 10,000 versions")
+    run(connection, "CALL mlops_train('busy', 'small', target => 'label', exclude => '{y}', key => 'id')")
+    run(connection, "SELECT mlops_promote('busy', 1)")
+    # copies of one version, put where trainings would put them: 10,000 trainings would take an hour
+    run(connection, """
+        INSERT INTO mlops_catalog.version
+        SELECT (jsonb_populate_record(v, jsonb_build_object('version', n))).*
+          FROM mlops_catalog.version v, generate_series(2, 10000) n WHERE v.model = 'busy'""")
+    run(connection, """
+        INSERT INTO mlops_catalog.artifact
+        SELECT a.model, n, a.part, a.data
+          FROM mlops_catalog.artifact a, generate_series(2, 10000) n WHERE a.model = 'busy'""")
+    run(connection, "UPDATE mlops_catalog.model SET last_version = 10000 WHERE name = 'busy'")
+    run(connection, "VACUUM ANALYZE mlops_catalog.version")
+    run(connection, "VACUUM ANALYZE mlops_catalog.artifact")
+
+    with open(scored) as file:
+        script = file.read().replace("'logistic', t", "'busy', s").replace("FROM t WHERE id", "FROM small s WHERE id")
+    path = scored.replace("scored", "busy")
+    with open(path, "w") as file:
+        file.write(script.replace("random(1, %s" % script.split("random(1, ")[1].split(")")[0], "random(1, 5000"))
+    load = pgbench(path, 50, 600, background=True)
+    time.sleep(3)
+    if load.poll() is not None:
+        sys.exit("the load did not start")
+    note("promoting under load")
+    state = {"version": 2}
+
+    def promote():
+        state["version"] = 5 - state["version"]
+        run(connection, "SELECT mlops_promote('busy', %d)" % state["version"])
+
+    try:
+        ours, theirs = interleaved([promote, lambda: run(connection, "UPDATE one SET n = n + 1 WHERE id = 1")],
+                                   runs=100, warm=10)
+        commits = {"promote": [], "update": []}
+        for turn in range(100):
+            for what, sql in (("promote", "SELECT mlops_promote('busy', %d)" % (2 + turn % 2)),
+                              ("update", "UPDATE one SET n = n + 1 WHERE id = 1")):
+                run(connection, "BEGIN")
+                run(connection, sql)
+                commits[what].append(seconds(lambda: run(connection, "COMMIT")))
+    finally:
+        load.terminate()
+        load.wait()
+    commit, commit_update = statistics.median(commits["promote"]), statistics.median(commits["update"])
+    rows.append(("`COMMIT` of a promotion, 10,000 versions stored, 50 connections scoring; against that of a one-row `UPDATE`",
+                 milliseconds(commit), milliseconds(commit_update), "%+.2f ms" % (1000 * (commit - commit_update)),
+                 "<= +1 ms", "yes" if commit - commit_update <= 0.001 else "no"))
+    rows.append(("the whole promotion, statement and commit; against the whole `UPDATE`",
+                 milliseconds(ours), milliseconds(theirs), "%+.2f ms" % (1000 * (ours - theirs)),
+                 "<= +1 ms", "yes" if ours - theirs <= 0.001 else "no"))
+
+
+# ---- memory ----
+
+def bench_memory(connection):
+    note("memory of a session that scores")
+    run(connection, "CALL mlops_train('thirty', 'small', target => 'label', exclude => '{y}', key => 'id')")
+    run(connection, "SELECT mlops_promote('thirty', max(version)) FROM mlops.version WHERE model = 'thirty'")
+    growth, contexts = [], []
+
+    def private_kb(pid):
+        with open("/proc/%d/smaps_rollup" % pid) as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith(("Private_Clean", "Private_Dirty")))
+
+    def context_kb(session):
+        return run(session, "SELECT sum(total_bytes) / 1024 FROM pg_backend_memory_contexts")[0][0]
+
+    for _ in range(5):
+        session = connect()
+        pid = run(session, "SELECT pg_backend_pid()")[0][0]
+        for _ in range(3):
+            run(session, "SELECT sum(f1), sum(exp(f30)) FROM small")
+            context_kb(session)
+        before, before_contexts = private_kb(pid), context_kb(session)
+        for _ in range(20):
+            run(session, "SELECT sum(mlops_predict('thirty', s)) FROM small s")
+        growth.append(private_kb(pid) - before)
+        contexts.append(float(context_kb(session)) - float(before_contexts))
+        session.close()
+    kb = statistics.median(growth)
+    rows.append(("growth of a session that scores a model of 30 features (private memory; of it in memory contexts)",
+                 "%.0f kB" % kb, "%.0f kB" % statistics.median(contexts), "", "< 1024 kB", "yes" if kb < 1024 else "no"))
+
+
+# ---- the report ----
+
+def machine(connection):
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    with open("/proc/meminfo") as file:
+        memory = int(file.readline().split()[1]) / 1048576
+    builds = run(connection, "SELECT builds FROM mlops.version WHERE model = 'logistic' LIMIT 1")[0][0]
+    count = run(connection, "SELECT count(*) FROM t")[0][0]
+    print("%s, %d processors, %.0f GiB, %s; PostgreSQL %s, scikit-learn %s; %s rows x 28 float8, cached; parallel query off.\n"
+          % (names[0] if names else platform.machine(), os.cpu_count(), memory, platform.system() + " " + platform.release(),
+             run(connection, "SHOW server_version")[0][0], sklearn.__version__, format(count, ",")))
+    print("Built with: %s\n" % ", ".join("%s %s" % item for item in sorted(builds.items())))
+
+
+def main():
+    connection = connect()
+    run(connection, "SET client_min_messages = warning")
+    with tempfile.TemporaryDirectory() as folder:
+        bench_training(connection)
+        bench_scoring(connection)
+        scored = bench_points(connection, folder)
+        bench_memory(connection)
+        bench_promotion(connection, scored)
+    machine(connection)
+    print("| what | mlops | the other | relation | goal | reached |\n|---|--:|--:|--:|--:|---|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+main()
