@@ -46,7 +46,7 @@ SELECT version, algorithm, rows_training, rows_holdout,
 \echo
 \echo '   What did the second learn? The strongest effects:'
 \echo
-SELECT feature, round(estimate::numeric, 3) AS estimate, round(odds_ratio::numeric, 2) AS odds_ratio,
+SELECT term, round(estimate::numeric, 3) AS estimate, round(odds_ratio::numeric, 2) AS odds_ratio,
        p_value < 0.001 AS certain
   FROM mlops_coefficients('churn/2') ORDER BY abs(statistic) DESC LIMIT 6;
 

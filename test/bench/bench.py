@@ -130,7 +130,7 @@ def bench_training(connection):
 
 def bench_scoring(connection):
     note("scoring a table")
-    terms = run(connection, "SELECT feature, estimate FROM mlops_coefficients('logistic')")
+    terms = run(connection, "SELECT term, estimate FROM mlops_coefficients('logistic')")
     formula = " + ".join("(%r)" % float(e) if f not in FEATURES else "(%r) * %s" % (float(e), f)
                          for f, e in terms if e is not None)
     ours = "SELECT sum(mlops_predict('logistic', t)) FROM t"
