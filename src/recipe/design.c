@@ -206,14 +206,14 @@ build_design(MlRecipe *recipe)
 static void
 find_zone(MlRecipe *recipe)
 {
-	recipe->zone = pg_tzset(recipe->time_zone);
+	recipe->zone = recipe->time_zone == NULL ? NULL : pg_tzset(recipe->time_zone);
 	for (int f = 0; f < recipe->nfeatures && recipe->zone == NULL; f++)
 	{
 		if (recipe->features[f].kind == ML_KIND_TIME && recipe->features[f].zoned)
 			ereport(ERROR,
 					(errcode(ERRCODE_ML_BAD_ARTIFACT),
 					 errmsg("time zone \"%s\" of column \"%s\" is not known to this server",
-							recipe->time_zone, recipe->features[f].name),
+							recipe->time_zone == NULL ? "" : recipe->time_zone, recipe->features[f].name),
 					 errdetail("The model reads the hour and the day of that column in the time zone it was trained under."),
 					 errhint("Install current time zone data, or retrain the model under a time zone of pg_timezone_names.")));
 	}

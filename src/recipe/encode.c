@@ -158,15 +158,16 @@ static void
 block_of_times(const MlRecipe *recipe, const MlFeature *feature, const int64 *usec, int n,
 			   double *number)
 {
-	double		part[ML_PART_YEAR_COS + 1];
+	/* an artifact may name more parts than there are */
+	double	   *part = palloc(sizeof(double) * Max(feature->nnumbers, 1));
 
-	Assert(feature->nnumbers <= lengthof(part));
 	for (int i = 0; i < n; i++)
 	{
 		ml_time_parts(recipe, feature, usec[i], part);
 		for (int j = 0; j < feature->nnumbers; j++)
 			number[(Size) j * n + i] = part[j];
 	}
+	pfree(part);
 }
 
 static void

@@ -322,15 +322,19 @@ class_finder_begin(ClassFinder *finder, const MlTarget *target, const MlColumn *
 	{
 		const MlDictionary *dictionary = column->dictionary;
 
+		int32	   *length = palloc(sizeof(int32) * Max(target->nclasses, 1));
+		struct MlLevelIndex *index;
+
+		for (int i = 0; i < target->nclasses; i++)
+			length[i] = strlen(target->class_label[i]);
+		index = ml_name_index_make(target->nclasses, target->class_label, length,
+								   CurrentMemoryContext);
 		finder->map = MemoryContextAllocHuge(CurrentMemoryContext,
 											 ml_size_mul(Max(dictionary->nvalues, 1), sizeof(int32)));
 		for (int i = 0; i < dictionary->nvalues; i++)
-		{
-			char	  **found = bsearch(&dictionary->value[i], target->class_label, target->nclasses,
-										sizeof(char *), compare_labels);
-
-			finder->map[i] = found == NULL ? -1 : (int32) (found - target->class_label);
-		}
+			finder->map[i] = ml_name_index_find(index, dictionary->value[i], dictionary->length[i]);
+		pfree(index);
+		pfree(length);
 		return;
 	}
 	finder->number = palloc(sizeof(double) * target->nclasses);

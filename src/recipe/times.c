@@ -113,6 +113,7 @@ turn_of(MlTimePart part, int64 day, int64 of_day)
 void
 ml_time_parts(const MlRecipe *recipe, const MlFeature *feature, int64 usec, double *value)
 {
+	bool		seconds_only = feature->nnumbers == 1 && feature->parts[0] == ML_PART_EPOCH;
 	int64		day = 0;
 	int64		of_day = 0;
 
@@ -123,7 +124,7 @@ ml_time_parts(const MlRecipe *recipe, const MlFeature *feature, int64 usec, doub
 			value[i] = NAN;
 		return;
 	}
-	if (feature->nnumbers > 1)
+	if (!seconds_only)
 		day = split_day(local_usec(recipe, feature->zoned, usec), &of_day);
 
 	for (int i = 0; i < feature->nnumbers; i++)

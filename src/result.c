@@ -1,0 +1,61 @@
+/*
+ * result.c
+ *		The rows of a set-returning function, kept until it is done.
+ *
+ * Rows live in a tuplestore of work_mem that spills to disk, in the memory of
+ * the query that called. (The server's own InitMaterializedSRF is younger than
+ * the oldest server that mlops runs on.)
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "result.h"
+#include "utils/builtins.h"
+
+void
+ml_result_begin(FunctionCallInfo fcinfo, MlResult *result)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	TupleDesc	desc;
+
+	if (info == NULL || !IsA(info, ReturnSetInfo) || (info->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a function that returns a set was called where a set cannot be accepted"),
+				 errhint("Call it in FROM: SELECT * FROM ...")));
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	old = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
+	result->desc = CreateTupleDescCopy(desc);
+	result->rows = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0,
+										 false, work_mem);
+	info->returnMode = SFRM_Materialize;
+	info->setResult = result->rows;
+	info->setDesc = result->desc;
+	MemoryContextSwitchTo(old);
+}
+
+void
+ml_result_add(MlResult *result, Datum *values, bool *nulls)
+{
+	tuplestore_putvalues(result->rows, result->desc, values, nulls);
+}
+
+void
+ml_result_text(Datum *values, bool *nulls, int i, const char *text)
+{
+	nulls[i] = text == NULL;
+	values[i] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
+void
+ml_result_number(Datum *values, bool *nulls, int i, double number)
+{
+	nulls[i] = isnan(number);
+	values[i] = Float8GetDatum(number);
+}
