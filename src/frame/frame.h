@@ -62,7 +62,7 @@ typedef struct MlColumn
 
 	/* counted while reading, over all rows of the source */
 	int64		nnull;
-	int64		nnonfinite;		/* NaN and infinity (numbers, arrays, times), not NULL */
+	int64		nnonfinite;		/* NaN and infinity, not NULL (in arrays: infinity; a NaN element is missing) */
 	int64		first_nonfinite;	/* row (from 1) of the first of these, 0 if none */
 } MlColumn;
 
