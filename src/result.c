@@ -16,7 +16,7 @@
 #include "utils/builtins.h"
 
 void
-ml_result_begin(FunctionCallInfo fcinfo, MlResult *result)
+ml_rows_begin(FunctionCallInfo fcinfo, MlRows *result)
 {
 	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext old;
@@ -41,20 +41,20 @@ ml_result_begin(FunctionCallInfo fcinfo, MlResult *result)
 }
 
 void
-ml_result_add(MlResult *result, Datum *values, bool *nulls)
+ml_rows_add(MlRows *result, Datum *values, bool *nulls)
 {
 	tuplestore_putvalues(result->rows, result->desc, values, nulls);
 }
 
 void
-ml_result_text(Datum *values, bool *nulls, int i, const char *text)
+ml_rows_text(Datum *values, bool *nulls, int i, const char *text)
 {
 	nulls[i] = text == NULL;
 	values[i] = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
 void
-ml_result_number(Datum *values, bool *nulls, int i, double number)
+ml_rows_number(Datum *values, bool *nulls, int i, double number)
 {
 	nulls[i] = isnan(number);
 	values[i] = Float8GetDatum(number);

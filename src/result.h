@@ -10,25 +10,25 @@
 #include "fmgr.h"
 #include "utils/tuplestore.h"
 
-typedef struct MlResult
+typedef struct MlRows
 {
 	TupleDesc	desc;
 	Tuplestorestate *rows;
-} MlResult;
+} MlRows;
 
 /*
  * Begins a result in materialize mode; the function is declared RETURNS TABLE
  * or RETURNS SETOF a composite type, and returns (Datum) 0 when it is done.
  */
-extern void ml_result_begin(FunctionCallInfo fcinfo, MlResult *result);
+extern void ml_rows_begin(FunctionCallInfo fcinfo, MlRows *result);
 
 /* values and nulls: as many as the function has result columns */
-extern void ml_result_add(MlResult *result, Datum *values, bool *nulls);
+extern void ml_rows_add(MlRows *result, Datum *values, bool *nulls);
 
 /* text, or SQL NULL for a NULL pointer, in place i */
-extern void ml_result_text(Datum *values, bool *nulls, int i, const char *text);
+extern void ml_rows_text(Datum *values, bool *nulls, int i, const char *text);
 
 /* the number, or SQL NULL for NaN */
-extern void ml_result_number(Datum *values, bool *nulls, int i, double number);
+extern void ml_rows_number(Datum *values, bool *nulls, int i, double number);
 
 #endif							/* ML_RESULT_H */

@@ -40,22 +40,22 @@ task_names(uint32 tasks)
 Datum
 mlops_metrics(PG_FUNCTION_ARGS)
 {
-	MlResult	result;
+	MlRows	result;
 
-	ml_result_begin(fcinfo, &result);
+	ml_rows_begin(fcinfo, &result);
 	for (int i = 0; ml_metrics[i] != NULL; i++)
 	{
 		const MlMetric *metric = ml_metrics[i];
 		Datum		values[6];
 		bool		nulls[6] = {false};
 
-		ml_result_text(values, nulls, 0, metric->name);
+		ml_rows_text(values, nulls, 0, metric->name);
 		values[1] = task_names(metric->tasks);
 		values[2] = BoolGetDatum(metric->higher_is_better);
-		ml_result_number(values, nulls, 3, metric->minimum);
-		ml_result_number(values, nulls, 4, metric->maximum);
-		ml_result_text(values, nulls, 5, metric->summary);
-		ml_result_add(&result, values, nulls);
+		ml_rows_number(values, nulls, 3, metric->minimum);
+		ml_rows_number(values, nulls, 4, metric->maximum);
+		ml_rows_text(values, nulls, 5, metric->summary);
+		ml_rows_add(&result, values, nulls);
 	}
 	return (Datum) 0;
 }
