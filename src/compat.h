@@ -103,4 +103,30 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #define ml_namespace_aclcheck(oid, role, mode) pg_namespace_aclcheck((oid), (role), (mode))
 #endif
 
+/* 18 tells old from new rows in RETURNING */
+#if PG_VERSION_NUM >= 180000
+#define ml_expand_rte(rte, row, names, values) \
+	expandRTE(rte, (row)->varno, (row)->varlevelsup, (row)->varreturningtype, \
+			  (row)->location, false, names, values)
+#else
+#define ml_expand_rte(rte, row, names, values) \
+	expandRTE(rte, (row)->varno, (row)->varlevelsup, (row)->location, false, names, values)
+#endif
+
+/* 16 marks a Var with the outer joins that may turn it to NULL */
+#if PG_VERSION_NUM >= 160000
+#define ml_var_inherit(column, row) \
+	((column)->varnullingrels = bms_copy((row)->varnullingrels))
+#else
+#define ml_var_inherit(column, row) ((void) (column))
+#endif
+
+/* 18 has generated columns that are not stored */
+#if PG_VERSION_NUM >= 180000
+#define ml_attribute_is_virtual(attribute) \
+	((attribute)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define ml_attribute_is_virtual(attribute) false
+#endif
+
 #endif							/* ML_COMPAT_H */

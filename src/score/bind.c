@@ -1,0 +1,189 @@
+/*
+ * bind.c
+ *		Columns of an input row to features of a recipe: matched by name and
+ *		checked by type once, then values go straight into the encoded row.
+ *
+ * Values enter through ml_value_* and ml_recipe_put_*, as they did when the
+ * model was trained.
+ */
+#include "postgres.h"
+
+#include "score/score.h"
+#include "utils/memutils.h"
+
+static MlTimeGroup
+reading_group(MlReading reading)
+{
+	switch (reading)
+	{
+		case ML_READ_DATE:
+		case ML_READ_TIMESTAMP:
+		case ML_READ_TIMESTAMPTZ:
+			return ML_TIME_CALENDAR;
+		case ML_READ_TIME:
+			return ML_TIME_OF_DAY;
+		case ML_READ_INTERVAL:
+			return ML_TIME_LENGTH;
+		default:
+			return ML_TIME_ANY;
+	}
+}
+
+static bool
+is_type(const char *name, const char *type)
+{
+	size_t		length = strlen(type);
+
+	return strncmp(name, type, length) == 0 &&
+		(name[length] == '\0' || name[length] == ' ' || name[length] == '(');
+}
+
+MlTimeGroup
+ml_time_group(const MlFeature *feature)
+{
+	if (feature->zoned || is_type(feature->type_name, "date") ||
+		is_type(feature->type_name, "timestamp"))
+		return ML_TIME_CALENDAR;
+	if (is_type(feature->type_name, "time"))
+		return ML_TIME_OF_DAY;
+	if (is_type(feature->type_name, "interval"))
+		return ML_TIME_LENGTH;
+	return ML_TIME_ANY;
+}
+
+/* Which column fills which feature: position[f], or -1. */
+static void
+match_names(MlScorer *scorer, const MlShape *shape, int *position)
+{
+	const MlRecipe *recipe = scorer->model->recipe;
+	bool		complete = true;
+
+	for (int f = 0; f < recipe->nfeatures; f++)
+		position[f] = -1;
+	for (int i = 0; i < shape->ncolumns; i++)
+	{
+		int			f = shape->name[i] ? ml_recipe_find(recipe, shape->name[i]) : -1;
+
+		if (f < 0)
+			continue;
+		if (position[f] >= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_AMBIGUOUS_COLUMN),
+					 errmsg("input of model \"%s\" has two columns named \"%s\"",
+							scorer->resolved.model, shape->name[i]),
+					 errdetail("They are columns %d and %d of the row; columns are matched by name.",
+							   position[f] + 1, i + 1),
+					 errhint("Name each column of the row once.")));
+		position[f] = i;
+	}
+	for (int f = 0; f < recipe->nfeatures; f++)
+		complete = complete && position[f] >= 0;
+	if (!complete)
+	{
+		bool	   *missing = (bool *) palloc(sizeof(bool) * recipe->nfeatures);
+
+		for (int f = 0; f < recipe->nfeatures; f++)
+			missing[f] = position[f] < 0;
+		ml_score_refuse_missing(scorer, missing, shape->ncolumns, shape->name);
+	}
+}
+
+/* The kinds must agree, and times must be the same sort of time. */
+static void
+check_type(const MlScorer *scorer, const MlFeature *feature, const MlValueType *type)
+{
+	MlTimeGroup wanted = ML_TIME_ANY;
+
+	if (type->kind == ML_KIND_TIME)
+		wanted = ml_time_group(feature);
+	if (type->kind == feature->kind &&
+		(wanted == ML_TIME_ANY || wanted == reading_group(type->reading)))
+		return;
+	ml_score_refuse_type(scorer, feature, ml_value_type_name(type));
+}
+
+/*
+ * Binds a scorer that is unbound to an input of these columns, in its bind_cxt.
+ * The shape may go away; a refusal leaves the scorer unbound.
+ */
+void
+ml_score_bind(MlScorer *scorer, const MlShape *shape)
+{
+	const MlRecipe *recipe = scorer->model->recipe;
+	MlBoundColumn *bound;
+	int		   *position;
+
+	position = (int *) palloc(sizeof(int) * Max(recipe->nfeatures, 1));
+	match_names(scorer, shape, position);
+	bound = (MlBoundColumn *)
+		MemoryContextAllocZero(scorer->bind_cxt,
+							   sizeof(MlBoundColumn) * Max(recipe->nfeatures, 1));
+	for (int f = 0; f < recipe->nfeatures; f++)
+	{
+		int			at = position[f];
+
+		bound[f].feature = &recipe->features[f];
+		bound[f].position = at;
+		ml_value_type(shape->type[at], shape->typmod[at], scorer->bind_cxt,
+					  &bound[f].type);
+		check_type(scorer, bound[f].feature, &bound[f].type);
+	}
+	pfree(position);
+	scorer->bound = bound;
+}
+
+static void
+put_array(const MlScorer *scorer, MlBoundColumn *column, Datum value, MlRow *row)
+{
+	const MlFeature *feature = column->feature;
+	int			length;
+	double	   *element = ml_value_array(&column->type, value, &length);
+
+	if (length != feature->nnumbers)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("array \"%s\" of the input of model \"%s\" has %d elements, not %d",
+						feature->name, scorer->resolved.model, length, feature->nnumbers),
+				 errdetail("Version %d was trained on arrays of %d elements.",
+						   scorer->resolved.version, feature->nnumbers),
+				 errhint("Pass arrays of the length that the model was trained on.")));
+	ml_recipe_put_array(feature, element, row);
+	pfree(element);
+}
+
+static void
+put_category(MlBoundColumn *column, Datum value, MlRow *row)
+{
+	int			length;
+	const char *bytes = ml_value_text(&column->type, value, &length);
+
+	ml_recipe_put_category(column->feature, bytes, length, row);
+}
+
+/* Encodes a row of the shape that the scorer is bound to. */
+void
+ml_score_encode(MlScorer *scorer, const NullableDatum *column)
+{
+	const MlRecipe *recipe = scorer->model->recipe;
+	int			n = recipe->nfeatures;
+	MlRow	   *row = &scorer->row;
+
+	for (int f = 0; f < n; f++)
+	{
+		MlBoundColumn *bound = &scorer->bound[f];
+		const MlFeature *feature = bound->feature;
+		const NullableDatum *input = &column[bound->position];
+
+		if (input->isnull)
+			ml_recipe_put_null(feature, row);
+		else if (feature->kind == ML_KIND_NUMBER)
+			ml_recipe_put_number(feature, ml_value_number(&bound->type, input->value), row);
+		else if (feature->kind == ML_KIND_CATEGORY)
+			put_category(bound, input->value, row);
+		else if (feature->kind == ML_KIND_TIME)
+			ml_recipe_put_time(recipe, feature,
+							   ml_value_usec(&bound->type, input->value), row);
+		else
+			put_array(scorer, bound, input->value, row);
+	}
+}

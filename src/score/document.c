@@ -1,0 +1,325 @@
+/*
+ * document.c
+ *		Rows as JSON: an object with a key for each column that the model
+ *		needs. null is NULL; keys that the model does not know are ignored.
+ *
+ * A JSON value must be of the sort that the column is of: nothing is guessed
+ * from strings, and times are ISO 8601 under every DateStyle and TimeZone, so
+ * that a document scores the same on every server.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "score/score.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/numeric.h"
+
+static const MlValueType numeric_type = {
+	.type = NUMERICOID, .typmod = -1, .base = NUMERICOID,
+	.kind = ML_KIND_NUMBER, .reading = ML_READ_NUMERIC
+};
+
+static const char *
+json_sort(const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			return "null";
+		case jbvString:
+			return "a JSON string";
+		case jbvNumeric:
+			return "a JSON number";
+		case jbvBool:
+			return "a JSON boolean";
+		case jbvBinary:
+			if (JsonContainerIsArray(value->val.binary.data))
+				return "a JSON array";
+			return "a JSON object";
+		default:
+			return "a JSON value";
+	}
+}
+
+/* what JSON must hold for a feature */
+static const char *
+wanted_sort(const MlFeature *feature)
+{
+	switch (feature->kind)
+	{
+		case ML_KIND_NUMBER:
+			return strcmp(feature->type_name, "boolean") == 0 ?
+				"true, false, 1 or 0" : "a JSON number";
+		case ML_KIND_CATEGORY:
+			return "a JSON string";
+		case ML_KIND_TIME:
+			return "a JSON string in ISO 8601 format";
+		default:
+			return "a JSON array of numbers";
+	}
+}
+
+static void
+refuse_value(const MlScorer *scorer, const MlFeature *feature, const char *found)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("key \"%s\" of the input of model \"%s\" is %s",
+					feature->name, scorer->resolved.model, found),
+			 errdetail("Version %d was trained on it as %s.",
+					   scorer->resolved.version, feature->type_name),
+			 errhint("Pass %s, or null.", wanted_sort(feature))));
+}
+
+/* Only a column whose type's name does not rule it out takes true and false. */
+static bool
+takes_boolean(const MlFeature *feature)
+{
+	static const char *const number[] = {
+		"smallint", "integer", "bigint", "real", "double precision", "numeric"
+	};
+
+	for (int i = 0; i < lengthof(number); i++)
+	{
+		size_t		length = strlen(number[i]);
+
+		if (strncmp(feature->type_name, number[i], length) == 0 &&
+			(feature->type_name[length] == '\0' || feature->type_name[length] == '('))
+			return false;
+	}
+	return true;
+}
+
+static double
+json_number(const JsonbValue *value)
+{
+	return ml_value_number(&numeric_type, NumericGetDatum(value->val.numeric));
+}
+
+static void
+put_number(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
+{
+	double		number;
+
+	if (value->type == jbvNumeric)
+		number = json_number(value);
+	else if (value->type == jbvBool && takes_boolean(feature))
+		number = value->val.boolean ? 1.0 : 0.0;
+	else
+		refuse_value(scorer, feature, json_sort(value));
+	ml_recipe_put_number(feature, number, &scorer->row);
+}
+
+static void
+refuse_time(const MlScorer *scorer, const MlFeature *feature,
+			const JsonbValue *value, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+			 errmsg("invalid %s for key \"%s\" of the input of model \"%s\": \"%.*s\"",
+					feature->type_name, feature->name, scorer->resolved.model,
+					Min(value->val.string.len, 64), value->val.string.val),
+			 errdetail("%s", detail),
+			 errhint("Write it in ISO 8601 format, as \"2024-02-29T13:45:10\", \"13:45:10\" or \"P1DT2H\".")));
+}
+
+/* from local time to UTC: by the offset given, else in the recipe's time zone */
+static int64
+to_utc(const MlRecipe *recipe, const MlIsoTime *time)
+{
+	struct pg_tm tm;
+
+	if (time->has_offset)
+		return time->usec - time->offset * USECS_PER_SEC;
+	memset(&tm, 0, sizeof(tm));
+	tm.tm_year = time->year;
+	tm.tm_mon = time->month;
+	tm.tm_mday = time->day;
+	tm.tm_hour = time->hour;
+	tm.tm_min = time->minute;
+	tm.tm_sec = time->second;
+	return time->usec + DetermineTimeZoneOffset(&tm, recipe->zone) * USECS_PER_SEC;
+}
+
+static void
+put_time(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
+{
+	const MlRecipe *recipe = scorer->model->recipe;
+	MlTimeGroup wanted = ml_time_group(feature);
+	MlIsoTime	time;
+	bool		infinite;
+
+	if (value->type != jbvString)
+		refuse_value(scorer, feature, json_sort(value));
+	if (!ml_iso_parse(value->val.string.val, value->val.string.len, &time))
+		refuse_time(scorer, feature, value, "It is not a date or time in ISO 8601 format.");
+	if (wanted != ML_TIME_ANY && wanted != time.group)
+		refuse_time(scorer, feature, value, "It is another sort of date or time.");
+	infinite = time.usec == PG_INT64_MAX || time.usec == PG_INT64_MIN;
+	if (feature->zoned && !infinite)
+		time.usec = to_utc(recipe, &time);
+	else if (time.has_offset && !infinite)
+		refuse_time(scorer, feature, value,
+					"It has an offset from UTC, but the model was trained on times without one.");
+	ml_recipe_put_time(recipe, feature, time.usec, &scorer->row);
+}
+
+static void
+put_array(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
+{
+	JsonbContainer *container = value->type == jbvBinary ? value->val.binary.data : NULL;
+	double	   *element;
+	int			length;
+
+	if (container == NULL || !JsonContainerIsArray(container))
+		refuse_value(scorer, feature, json_sort(value));
+	length = JsonContainerSize(container);
+	if (length != feature->nnumbers)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("array \"%s\" of the input of model \"%s\" has %d elements, not %d",
+						feature->name, scorer->resolved.model, length, feature->nnumbers),
+				 errdetail("Version %d was trained on arrays of %d elements.",
+						   scorer->resolved.version, feature->nnumbers),
+				 errhint("Pass arrays of the length that the model was trained on.")));
+	element = (double *) palloc(sizeof(double) * Max(length, 1));
+	for (int i = 0; i < length; i++)
+	{
+		JsonbValue *item = getIthJsonbValueFromContainer(container, i);
+
+		if (item->type != jbvNumeric && item->type != jbvNull)
+			refuse_value(scorer, feature, psprintf("a JSON array with %s in it", json_sort(item)));
+		element[i] = item->type == jbvNull ? get_float8_nan() : json_number(item);
+		pfree(item);
+	}
+	ml_recipe_put_array(feature, element, &scorer->row);
+	pfree(element);
+}
+
+static void
+put_value(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
+{
+	if (value->type == jbvNull)
+		ml_recipe_put_null(feature, &scorer->row);
+	else if (feature->kind == ML_KIND_NUMBER)
+		put_number(scorer, feature, value);
+	else if (feature->kind == ML_KIND_TIME)
+		put_time(scorer, feature, value);
+	else if (feature->kind == ML_KIND_ARRAY)
+		put_array(scorer, feature, value);
+	else if (value->type == jbvString)
+		ml_recipe_put_category(feature, value->val.string.val, value->val.string.len,
+							   &scorer->row);
+	else
+		refuse_value(scorer, feature, json_sort(value));
+}
+
+/* Some key is missing: says which, with the document's keys for the hint. */
+static void
+refuse_missing_keys(const MlScorer *scorer, JsonbContainer *object)
+{
+	const MlRecipe *recipe = scorer->model->recipe;
+	bool	   *missing = (bool *) palloc(sizeof(bool) * recipe->nfeatures);
+	const char **key = (const char **) palloc(sizeof(char *) * (JsonContainerSize(object) + 1));
+	JsonbIterator *it = JsonbIteratorInit(object);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	int			nkeys = 0;
+
+	for (int f = 0; f < recipe->nfeatures; f++)
+		missing[f] = getKeyJsonValueFromContainer(object, recipe->features[f].name,
+												  scorer->name_length[f], &value) == NULL;
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+		if (token == WJB_KEY)
+			key[nkeys++] = pnstrdup(value.val.string.val, value.val.string.len);
+	ml_score_refuse_missing(scorer, missing, nkeys, key);
+}
+
+/* the values' entries come after those of the keys */
+static bool
+has_values_all_null(const JsonbContainer *object)
+{
+	int			n = JsonContainerSize(object);
+
+	for (int i = n; i < 2 * n; i++)
+		if (!JBE_ISNULL(object->children[i]))
+			return false;
+	return n > 0;
+}
+
+static bool
+encode_object(MlScorer *scorer, JsonbContainer *object)
+{
+	const MlRecipe *recipe = scorer->model->recipe;
+
+	if (has_values_all_null(object))
+		return false;
+	for (int f = 0; f < recipe->nfeatures; f++)
+	{
+		const MlFeature *feature = &recipe->features[f];
+		JsonbValue	value;
+
+		if (getKeyJsonValueFromContainer(object, feature->name,
+										 scorer->name_length[f], &value) == NULL)
+			refuse_missing_keys(scorer, object);
+		put_value(scorer, feature, &value);
+	}
+	return true;
+}
+
+/* An array stands for the model's numbers in order, as float8[] does. */
+static bool
+encode_array(MlScorer *scorer, JsonbContainer *array)
+{
+	int			n = JsonContainerSize(array);
+	double	   *element;
+	bool		all_null = true;
+
+	ml_score_flat_check(scorer, n);
+	element = (double *) palloc(sizeof(double) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+	{
+		JsonbValue *item = getIthJsonbValueFromContainer(array, i);
+
+		if (item->type != jbvNumeric && item->type != jbvNull)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("element %d of the input of model \"%s\" is %s",
+							i + 1, scorer->resolved.model, json_sort(item)),
+					 errdetail("An array holds the numbers of the model's columns in order; element %d is \"%s\".",
+							   i + 1, scorer->model->recipe->numbers[i].name),
+					 errhint("Pass numbers and nulls, or a JSON object with a key for each column.")));
+		element[i] = item->type == jbvNull ? get_float8_nan() : json_number(item);
+		all_null = all_null && item->type == jbvNull;
+		pfree(item);
+	}
+	if (!all_null)
+		ml_score_flat(scorer, element);
+	pfree(element);
+	return !all_null;
+}
+
+bool
+ml_score_jsonb(MlScorer *scorer, Jsonb *document)
+{
+	JsonbContainer *root = &document->root;
+	JsonbValue	value;
+
+	if (JB_ROOT_IS_SCALAR(document))
+	{
+		JsonbExtractScalar(root, &value);
+		if (value.type == jbvNull)
+			return false;
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("input of model \"%s\" is %s, not a JSON object",
+						scorer->resolved.model, json_sort(&value)),
+				 errdetail("Version %d was trained on %d columns.",
+						   scorer->resolved.version, scorer->model->recipe->nfeatures),
+				 errhint("Pass an object with a key for each column, such as to_jsonb(t) makes of a row.")));
+	}
+	if (JB_ROOT_IS_ARRAY(document))
+		return encode_array(scorer, root);
+	return encode_object(scorer, root);
+}

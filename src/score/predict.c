@@ -1,0 +1,175 @@
+/*
+ * predict.c
+ *		The functions that score, as SQL sees them.
+ *
+ * Three results (value, label, probabilities) times five inputs (record, json,
+ * jsonb, text, float8[]); the key is accepted in each and kept for the day
+ * when it decides which version serves a row. The *_columns functions are what
+ * the planner makes of a row of a table (support.c).
+ *
+ * None is strict: NULL input is a row that scores NULL, and a NULL model is an
+ * error rather than a column of NULLs that nobody notices.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
+#include "score/score.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
+
+/* arguments of the public functions, and of the internal ones */
+#define ARG_MODEL			0
+#define ARG_INPUT			1
+#define ARG_FIRST_COLUMN	3	/* model, key, names, columns... */
+
+/* The model that a call names. */
+text *
+ml_score_reference(FunctionCallInfo fcinfo)
+{
+	if (unlikely(PG_ARGISNULL(ARG_MODEL)))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"model\" must not be NULL"),
+				 errhint("Name a model as in 'churn', 'churn@fallback' or 'churn/7'.")));
+	return PG_GETARG_TEXT_PP(ARG_MODEL);
+}
+
+/* The class that a prediction stands for, as text. */
+Datum
+ml_score_label(const MlScorer *scorer, double prediction)
+{
+	const MlTarget *target = &scorer->model->recipe->target;
+	int			class = ml_model_class(scorer->model, prediction, scorer->resolved.threshold);
+
+	return CStringGetTextDatum(target->class_label[class]);
+}
+
+/* The shortest decimal that reads back as the same double. */
+static Numeric
+shortest_numeric(double value)
+{
+	char		decimal[DOUBLE_SHORTEST_DECIMAL_LEN];
+
+	double_to_shortest_decimal_buf(value, decimal);
+	return DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(decimal),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1)));
+}
+
+static Datum
+proba_datum(const MlScorer *scorer, double prediction)
+{
+	const MlTarget *target = &scorer->model->recipe->target;
+	double	   *probability = (double *) palloc(sizeof(double) * target->nclasses);
+	JsonbParseState *state = NULL;
+	JsonbValue *object;
+
+	ml_model_probabilities(scorer->model, prediction, probability);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int c = 0; c < target->nclasses; c++)
+	{
+		JsonbValue	key;
+		JsonbValue	value;
+
+		key.type = jbvString;
+		key.val.string.val = target->class_label[c];
+		key.val.string.len = strlen(target->class_label[c]);
+		pushJsonbValue(&state, WJB_KEY, &key);
+		value.type = jbvNumeric;
+		value.val.numeric = shortest_numeric(probability[c]);
+		pushJsonbValue(&state, WJB_VALUE, &value);
+	}
+	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbPGetDatum(JsonbValueToJsonb(object));
+}
+
+/* What the encoded row scores; NaN is a row that the recipe drops. */
+static inline Datum
+finish(FunctionCallInfo fcinfo, const MlScorer *scorer, MlResult result)
+{
+	double		prediction = ml_model_predict(scorer->model, &scorer->row);
+
+	if (unlikely(isnan(prediction)))
+		PG_RETURN_NULL();
+	if (result == ML_RESULT_VALUE)
+		PG_RETURN_FLOAT8(prediction);
+	if (result == ML_RESULT_LABEL)
+		return ml_score_label(scorer, prediction);
+	return proba_datum(scorer, prediction);
+}
+
+/* Encodes the input of a public function; false: the row is NULL, or all of it is. */
+bool
+ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input)
+{
+	if (PG_ARGISNULL(ARG_INPUT))
+		return false;
+	switch (input)
+	{
+		case ML_INPUT_RECORD:
+			return ml_score_record(scorer, PG_GETARG_DATUM(ARG_INPUT));
+		case ML_INPUT_JSON:
+			return ml_score_json(scorer, PG_GETARG_TEXT_PP(ARG_INPUT));
+		case ML_INPUT_JSONB:
+			return ml_score_jsonb(scorer, PG_GETARG_JSONB_P(ARG_INPUT));
+		case ML_INPUT_TEXT:
+			return ml_score_text(scorer, PG_GETARG_TEXT_PP(ARG_INPUT));
+		case ML_INPUT_ARRAY:
+			return ml_score_array(scorer, PG_GETARG_ARRAYTYPE_P(ARG_INPUT));
+	}
+	elog(ERROR, "unknown sort of input: %d", (int) input);
+}
+
+static Datum
+score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
+{
+	MlScorer   *scorer = ml_score_scorer(fcinfo, result, ml_score_reference(fcinfo));
+
+	if (!ml_score_input(fcinfo, scorer, input))
+		PG_RETURN_NULL();
+	return finish(fcinfo, scorer, result);
+}
+
+static inline Datum
+score_columns(FunctionCallInfo fcinfo, MlResult result)
+{
+	MlScorer   *scorer = ml_score_scorer(fcinfo, result, ml_score_reference(fcinfo));
+
+	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
+		PG_RETURN_NULL();
+	return finish(fcinfo, scorer, result);
+}
+
+#define SCORE_INPUT(name, result, input) \
+PG_FUNCTION_INFO_V1(name); \
+Datum \
+name(PG_FUNCTION_ARGS) \
+{ \
+	return score_input(fcinfo, result, input); \
+}
+
+#define SCORE_INPUTS(name, result) \
+SCORE_INPUT(name##_record, result, ML_INPUT_RECORD) \
+SCORE_INPUT(name##_json, result, ML_INPUT_JSON) \
+SCORE_INPUT(name##_jsonb, result, ML_INPUT_JSONB) \
+SCORE_INPUT(name##_text, result, ML_INPUT_TEXT) \
+SCORE_INPUT(name##_array, result, ML_INPUT_ARRAY)
+
+SCORE_INPUTS(mlops_predict, ML_RESULT_VALUE)
+SCORE_INPUTS(mlops_predict_label, ML_RESULT_LABEL)
+SCORE_INPUTS(mlops_predict_proba, ML_RESULT_PROBA)
+
+#define SCORE_COLUMNS(name, result) \
+PG_FUNCTION_INFO_V1(name); \
+Datum \
+name(PG_FUNCTION_ARGS) \
+{ \
+	return score_columns(fcinfo, result); \
+}
+
+SCORE_COLUMNS(mlops_predict_columns, ML_RESULT_VALUE)
+SCORE_COLUMNS(mlops_predict_label_columns, ML_RESULT_LABEL)
+SCORE_COLUMNS(mlops_predict_proba_columns, ML_RESULT_PROBA)

@@ -1,0 +1,178 @@
+/*
+ * score.h
+ *		From a call of mlops_predict to a number: the call site, the scorer, and
+ *		the ways in which an input row arrives.
+ *
+ * Every call site (one FmgrInfo) keeps an MlCallSite in fn_extra. It holds one
+ * MlScorer for each model reference that it has met lately: the model that the
+ * reference stands for in the running statement, and what was worked out once
+ * about the input's columns. Per row nothing is looked up and nothing is
+ * allocated but what a value itself needs (arrays, detoasted text), which goes
+ * to the caller's per-row context.
+ *
+ * Memory: everything of a scorer, the pin on its model included, belongs to
+ * scorer->cxt and goes when the reference comes to stand for other bytes, so
+ * that a long-lived call site (a PL/pgSQL loop) stays flat across promotions.
+ */
+#ifndef ML_SCORE_H
+#define ML_SCORE_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "model/model.h"
+#include "registry/registry.h"
+#include "utils/array.h"
+#include "utils/jsonb.h"
+
+/* what a call gives back */
+typedef enum MlResult
+{
+	ML_RESULT_VALUE,			/* regression value or P(positive class) */
+	ML_RESULT_LABEL,			/* class at the threshold */
+	ML_RESULT_PROBA,			/* probability of every class */
+	ML_RESULT_ANY				/* value and label, where the task has them */
+} MlResult;
+
+typedef enum MlInput
+{
+	ML_INPUT_RECORD, ML_INPUT_JSON, ML_INPUT_JSONB, ML_INPUT_TEXT, ML_INPUT_ARRAY
+} MlInput;
+
+/* the columns of an input row; a NULL name is a dropped column */
+typedef struct MlShape
+{
+	int			ncolumns;
+	const char **name;
+	Oid		   *type;
+	int32	   *typmod;
+} MlShape;
+
+/* a feature, and the column of the input that fills it */
+typedef struct MlBoundColumn
+{
+	const MlFeature *feature;
+	int			position;
+	MlValueType type;
+} MlBoundColumn;
+
+/* a model reference at a call site */
+typedef struct MlScorer
+{
+	char	   *text;			/* the reference as written; NULL: the place is free */
+	int			text_length;
+	MlReference reference;
+	bool		current;		/* resolved under the statement that the site knows */
+	MlResolved	resolved;
+	const MlModel *model;		/* NULL: not loaded; pinned by cxt */
+	MemoryContext cxt;
+	MlRow		row;
+	int		   *name_length;	/* of each feature's name */
+
+	/* the binding to an input of columns; NULL until the first row that is not NULL */
+	MemoryContext bind_cxt;
+	MlBoundColumn *bound;		/* one a feature */
+
+	/* composite input: what bound is bound to */
+	uint64		row_type;		/* as assign_record_type_identifier() has it */
+	TupleDesc	desc;
+	Datum	   *value;
+	bool	   *isnull;
+	NullableDatum *column;
+} MlScorer;
+
+#define ML_SCORERS_PER_SITE 8
+
+/*
+ * What a resolution depends on. The snapshot is told by its contents: its
+ * address is soon another snapshot's. A subtransaction that rolls back takes
+ * its promotions along without a trace in the snapshot, hence subxact.
+ */
+typedef struct MlStatement
+{
+	LocalTransactionId lxid;	/* invalid: knows no statement */
+	SubTransactionId subxact;
+	Oid			user;
+	TransactionId xmin;
+	TransactionId xmax;
+	CommandId	curcid;
+	bool		suboverflowed;
+	bool		recovery;
+	uint32		nxip;
+	uint32		nsubxip;
+	TransactionId *running;		/* nxip, then nsubxip */
+	uint32		capacity;		/* of running */
+} MlStatement;
+
+typedef struct MlCallSite
+{
+	MemoryContext cxt;			/* "mlops predict", child of fn_mcxt */
+	MlResult	result;
+	MlStatement statement;
+	MlScorer   *last;			/* used by the latest row */
+	int			victim;			/* next place to give up when all are taken */
+	MlScorer	scorer[ML_SCORERS_PER_SITE];
+} MlCallSite;
+
+/* predict.c */
+extern text *ml_score_reference(FunctionCallInfo fcinfo);
+extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input);
+extern Datum ml_score_label(const MlScorer *scorer, double prediction);
+
+/* site.c */
+extern MlScorer *ml_score_scorer(FunctionCallInfo fcinfo, MlResult result, text *reference);
+extern void ml_score_unbind(MlScorer *scorer);
+
+/* bind.c */
+extern void ml_score_bind(MlScorer *scorer, const MlShape *shape);
+extern void ml_score_encode(MlScorer *scorer, const NullableDatum *column);
+
+/* record.c: false if the row is NULL or all of its columns are */
+extern bool ml_score_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first);
+extern bool ml_score_record(MlScorer *scorer, Datum record);
+
+/* document.c, text.c: likewise */
+extern bool ml_score_jsonb(MlScorer *scorer, Jsonb *document);
+extern bool ml_score_json(MlScorer *scorer, text *document);
+extern bool ml_score_text(MlScorer *scorer, text *input);
+extern bool ml_score_array(MlScorer *scorer, ArrayType *array);
+extern void ml_score_flat(MlScorer *scorer, const double *value);
+extern void ml_score_flat_check(const MlScorer *scorer, int nvalues);
+
+/* refuse.c */
+extern void ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
+									int ninputs, const char *const *input);
+extern void ml_score_refuse_type(const MlScorer *scorer, const MlFeature *feature,
+								 const char *found);
+extern const char *ml_score_kind_name(MlKind kind);
+
+/* which calendar quantity a TIME feature holds: they are not interchangeable */
+typedef enum MlTimeGroup
+{
+	ML_TIME_ANY,				/* a domain, whose name does not tell */
+	ML_TIME_CALENDAR,			/* date, timestamp, timestamptz */
+	ML_TIME_OF_DAY,				/* time */
+	ML_TIME_LENGTH				/* interval */
+} MlTimeGroup;
+
+extern MlTimeGroup ml_time_group(const MlFeature *feature);
+
+/* a time as ISO 8601 writes it, whatever DateStyle says */
+typedef struct MlIsoTime
+{
+	MlTimeGroup group;
+	int64		usec;			/* as ml_value_usec, in local time */
+	bool		has_offset;
+	int			offset;			/* seconds east of UTC */
+	int			year;
+	int			month;
+	int			day;
+	int			hour;
+	int			minute;
+	int			second;
+} MlIsoTime;
+
+/* isotime.c: false if the text is not one */
+extern bool ml_iso_parse(const char *text, int length, MlIsoTime *time);
+
+#endif							/* ML_SCORE_H */

@@ -1,0 +1,240 @@
+/*
+ * site.c
+ *		The call site: which model a reference stands for in this statement.
+ *
+ * A resolution holds for one statement. The statement is recognised by the
+ * local transaction and the contents of the active snapshot, so that all rows
+ * of a statement, in its leader and in its workers, see one bundle, and so
+ * that call sites that outlive a statement or a transaction (simple
+ * expressions of PL/pgSQL) follow a promotion at once. Invalidation messages
+ * play no part: a commit becomes visible a moment before they arrive.
+ *
+ * Comparing a snapshot costs a few nanoseconds and comes before anything else,
+ * on every row. Resolving costs about two microseconds and checks privileges
+ * each time; binding and buffers survive it if the bytes are the same.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "score/score.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+static inline bool
+same_ids(const TransactionId *a, const TransactionId *b, uint32 n)
+{
+	return n == 0 || memcmp(a, b, n * sizeof(TransactionId)) == 0;
+}
+
+static inline bool
+same_statement(const MlStatement *known, Snapshot snapshot)
+{
+	return known->lxid == ML_LOCAL_XID &&
+		known->xmin == snapshot->xmin &&
+		known->xmax == snapshot->xmax &&
+		known->curcid == snapshot->curcid &&
+		known->nxip == snapshot->xcnt &&
+		known->nsubxip == (uint32) snapshot->subxcnt &&
+		known->suboverflowed == snapshot->suboverflowed &&
+		known->recovery == snapshot->takenDuringRecovery &&
+		known->user == GetUserId() &&
+		known->subxact == GetCurrentSubTransactionId() &&
+		same_ids(known->running, snapshot->xip, known->nxip) &&
+		same_ids(known->running + known->nxip, snapshot->subxip, known->nsubxip);
+}
+
+/* From here on nothing resolved earlier holds. */
+static void
+begin_statement(MlCallSite *site, Snapshot snapshot)
+{
+	MlStatement *known = &site->statement;
+	uint32		nids = snapshot->xcnt + (uint32) snapshot->subxcnt;
+
+	known->lxid = InvalidLocalTransactionId;
+	for (int i = 0; i < ML_SCORERS_PER_SITE; i++)
+		site->scorer[i].current = false;
+	if (nids > known->capacity)
+	{
+		if (known->running)
+			pfree(known->running);
+		known->running = NULL;
+		known->capacity = 0;
+		known->running = (TransactionId *)
+			MemoryContextAllocHuge(site->cxt, nids * sizeof(TransactionId));
+		known->capacity = nids;
+	}
+	known->subxact = GetCurrentSubTransactionId();
+	known->user = GetUserId();
+	known->xmin = snapshot->xmin;
+	known->xmax = snapshot->xmax;
+	known->curcid = snapshot->curcid;
+	known->suboverflowed = snapshot->suboverflowed;
+	known->recovery = snapshot->takenDuringRecovery;
+	known->nxip = snapshot->xcnt;
+	known->nsubxip = (uint32) snapshot->subxcnt;
+	if (known->nxip > 0)
+		memcpy(known->running, snapshot->xip, known->nxip * sizeof(TransactionId));
+	if (known->nsubxip > 0)
+		memcpy(known->running + known->nxip, snapshot->subxip,
+			   known->nsubxip * sizeof(TransactionId));
+	known->lxid = ML_LOCAL_XID;
+}
+
+static MlCallSite *
+make_site(FmgrInfo *flinfo, MlResult result)
+{
+	MemoryContext cxt = AllocSetContextCreate(flinfo->fn_mcxt, "mlops predict",
+											  ALLOCSET_SMALL_SIZES);
+	MlCallSite *site = (MlCallSite *) MemoryContextAllocZero(cxt, sizeof(MlCallSite));
+
+	site->cxt = cxt;
+	site->result = result;
+	site->statement.lxid = InvalidLocalTransactionId;
+	flinfo->fn_extra = site;
+	return site;
+}
+
+/* Forgets the model, and unpins it. */
+static void
+unload(MlScorer *scorer)
+{
+	scorer->current = false;
+	scorer->model = NULL;
+	scorer->bind_cxt = NULL;
+	scorer->bound = NULL;
+	if (scorer->cxt)
+		MemoryContextReset(scorer->cxt);
+}
+
+/* Forgets the input's columns; bind_cxt is empty then, and ready. */
+void
+ml_score_unbind(MlScorer *scorer)
+{
+	scorer->bound = NULL;
+	scorer->row_type = 0;
+	if (scorer->bind_cxt)
+		MemoryContextReset(scorer->bind_cxt);
+	else
+		scorer->bind_cxt = AllocSetContextCreate(scorer->cxt, "mlops predict columns",
+												 ALLOCSET_SMALL_SIZES);
+}
+
+/* Some results do not exist for some tasks. */
+static void
+check_task(const MlResolved *resolved, MlTask task, MlResult result)
+{
+	if (result == ML_RESULT_VALUE && task == ML_TASK_MULTICLASS)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" predicts one of several classes, not a number",
+						resolved->model),
+				 errdetail("Version %d has a target of more than two classes.",
+						   resolved->version),
+				 errhint("Use mlops_predict_label for the class, or mlops_predict_proba for the probability of each.")));
+	if ((result == ML_RESULT_LABEL || result == ML_RESULT_PROBA) &&
+		task == ML_TASK_REGRESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" predicts a number, not a class", resolved->model),
+				 errdetail("Version %d has a numeric target.", resolved->version),
+				 errhint("Use mlops_predict.")));
+}
+
+static void
+load(MlCallSite *site, MlScorer *scorer)
+{
+	const MlModel *model;
+	const MlRecipe *recipe;
+
+	unload(scorer);
+	if (scorer->cxt == NULL)
+		scorer->cxt = AllocSetContextCreate(site->cxt, "mlops predict model",
+											ALLOCSET_SMALL_SIZES);
+	model = ml_registry_model(&scorer->reference, ML_PRIVILEGE_PREDICT,
+							  scorer->cxt, &scorer->resolved);
+	recipe = model->recipe;
+	check_task(&scorer->resolved, recipe->target.task, site->result);
+	scorer->row.number = (double *)
+		MemoryContextAllocZero(scorer->cxt, sizeof(double) * Max(recipe->nnumbers, 1));
+	scorer->row.code = (int32 *)
+		MemoryContextAllocZero(scorer->cxt, sizeof(int32) * Max(recipe->ncategories, 1));
+	scorer->name_length = (int *)
+		MemoryContextAlloc(scorer->cxt, sizeof(int) * Max(recipe->nfeatures, 1));
+	for (int i = 0; i < recipe->nfeatures; i++)
+		scorer->name_length[i] = strlen(recipe->features[i].name);
+	scorer->model = model;
+}
+
+static void
+resolve(MlCallSite *site, MlScorer *scorer)
+{
+	MlResolved	resolved;
+
+	if (scorer->model)
+		ml_registry_resolve(&scorer->reference, ML_PRIVILEGE_PREDICT, &resolved);
+	if (scorer->model &&
+		memcmp(resolved.sha256, scorer->resolved.sha256, ML_SHA256_LENGTH) == 0)
+		scorer->resolved = resolved;
+	else
+		load(site, scorer);
+	scorer->current = true;
+}
+
+static inline bool
+same_text(const MlScorer *scorer, const char *bytes, int length)
+{
+	return scorer->text != NULL && scorer->text_length == length &&
+		memcmp(scorer->text, bytes, length) == 0;
+}
+
+/* The place of a reference: where it is already, a free one, or another's. */
+static MlScorer *
+find_place(MlCallSite *site, const char *bytes, int length)
+{
+	MlReference reference;
+	MlScorer   *scorer;
+
+	for (int i = 0; i < ML_SCORERS_PER_SITE; i++)
+		if (same_text(&site->scorer[i], bytes, length))
+			return &site->scorer[i];
+	ml_reference_parse(bytes, length, &reference);
+	scorer = &site->scorer[site->victim];
+	site->victim = (site->victim + 1) % ML_SCORERS_PER_SITE;
+	unload(scorer);
+	if (scorer->text)
+		pfree(scorer->text);
+	scorer->text = NULL;
+	scorer->text = (char *) MemoryContextAlloc(site->cxt, length + 1);
+	memcpy(scorer->text, bytes, length);
+	scorer->text_length = length;
+	scorer->reference = reference;
+	return scorer;
+}
+
+/*
+ * The scorer of a reference at this call site, resolved under the running
+ * statement. The active snapshot must be the statement's.
+ */
+MlScorer *
+ml_score_scorer(FunctionCallInfo fcinfo, MlResult result, text *reference)
+{
+	MlCallSite *site = (MlCallSite *) fcinfo->flinfo->fn_extra;
+	const char *bytes = VARDATA_ANY(reference);
+	int			length = VARSIZE_ANY_EXHDR(reference);
+	Snapshot	snapshot;
+
+	if (unlikely(!ActiveSnapshotSet()))
+		elog(ERROR, "a model is scored without an active snapshot");
+	snapshot = GetActiveSnapshot();
+	if (unlikely(site == NULL))
+		site = make_site(fcinfo->flinfo, result);
+	if (unlikely(!same_statement(&site->statement, snapshot)))
+		begin_statement(site, snapshot);
+	if (unlikely(site->last == NULL || !same_text(site->last, bytes, length)))
+		site->last = find_place(site, bytes, length);
+	if (unlikely(!site->last->current))
+		resolve(site, site->last);
+	return site->last;
+}
