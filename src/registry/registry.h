@@ -83,6 +83,9 @@ typedef struct MlResolved
 extern void ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 								MlResolved *resolved);
 
+/* does the model have this alias? no privilege check: resolve the model first */
+extern bool ml_registry_has_alias(const char *model, const char *alias);
+
 /* bytes of the artifact of a resolved version, under the active snapshot; ML004 if parts are missing */
 extern bytea *ml_registry_artifact(const MlResolved *resolved);
 

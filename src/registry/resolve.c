@@ -85,6 +85,12 @@ read_alias(text *model, text *alias)
 	return version;
 }
 
+bool
+ml_registry_has_alias(const char *model, const char *alias)
+{
+	return read_alias(cstring_to_text(model), cstring_to_text(alias)) != 0;
+}
+
 static void
 error_nothing_active(const char *model)
 {

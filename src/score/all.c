@@ -8,6 +8,7 @@
 #include "miscadmin.h"
 #include "score/score.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 

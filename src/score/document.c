@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "score/score.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/datetime.h"
 #include "utils/numeric.h"
 
