@@ -1,1 +1,238 @@
--- Looking at versions: coefficients, importance, model card, checks; dropping them.
+-- Looking at versions: coefficients, importance, model card, checks.
+
+CREATE FUNCTION mlops_coefficients(model text,
+       OUT term text, OUT feature text, OUT estimate float8, OUT std_error float8,
+       OUT statistic float8, OUT p_value float8, OUT odds_ratio float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops_coefficients(text) IS
+'coefficients of a model in the units of the data, the intercept first; NULL estimate: dropped because other columns determine it';
+
+CREATE FUNCTION mlops_importance(model text,
+       OUT feature text, OUT importance float8, OUT share float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops_importance(text) IS
+'features by the size of their effect: what a difference of one standard deviation changes, and the share of the sum';
+
+-- ---- the bytes ----
+
+CREATE FUNCTION mlops.artifact_check(artifact bytea) RETURNS text
+AS 'MODULE_PATHNAME', 'mlops_artifact_check' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops.artifact_check(bytea) IS
+'reads bytes as an artifact and says what it holds; ML004 if it is none';
+REVOKE ALL ON FUNCTION mlops.artifact_check(bytea) FROM PUBLIC;
+
+CREATE FUNCTION mlops.artifact_verify(model text) RETURNS void
+AS 'MODULE_PATHNAME', 'mlops_artifact_verify' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops.artifact_verify(text) IS
+'loads a version from its stored bytes, past the cache; ML004 if parts, checksum or format are wrong';
+
+CREATE FUNCTION mlops_verify(OUT model text, OUT version int, OUT ok boolean, OUT problem text)
+RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    stored record;
+    found text;
+BEGIN
+    FOR stored IN SELECT m.name, m.owner FROM mlops.model AS m
+                   WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname = m.owner)
+                   ORDER BY m.name COLLATE "C"
+    LOOP
+        mlops_verify.model := stored.name;
+        mlops_verify.version := NULL;
+        mlops_verify.ok := false;
+        mlops_verify.problem := pg_catalog.format('its owner, role "%s", does not exist', stored.owner);
+        RETURN NEXT;
+    END LOOP;
+    FOR stored IN SELECT v.model, v.version FROM mlops.version AS v
+                   ORDER BY v.model COLLATE "C", v.version
+    LOOP
+        mlops_verify.model := stored.model;
+        mlops_verify.version := stored.version;
+        -- a subtransaction: one that fails does not stop the others
+        BEGIN
+            PERFORM mlops.artifact_verify(pg_catalog.format('%s/%s', stored.model, stored.version));
+            mlops_verify.problem := NULL;
+        EXCEPTION WHEN OTHERS THEN
+            GET STACKED DIAGNOSTICS found = PG_EXCEPTION_DETAIL;
+            mlops_verify.problem := pg_catalog.concat_ws(': ', SQLERRM, NULLIF(found, ''));
+        END;
+        mlops_verify.ok := mlops_verify.problem IS NULL;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION mlops_verify() IS
+'loads every stored artifact that the caller may read: parts, checksum, format; and models whose owner is gone';
+
+-- ---- the model card ----
+
+CREATE FUNCTION mlops.version_card(model text, OUT version jsonb, OUT recipe jsonb)
+AS 'MODULE_PATHNAME', 'mlops_version_card' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops.version_card(text) IS
+'the row of a version and what a model card says of its recipe';
+
+CREATE FUNCTION mlops.card_number(value float8) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN value IN ('NaN', 'Infinity', '-Infinity') THEN value::text
+                WHEN value = 0 OR pg_catalog.abs(value) BETWEEN 0.001 AND 1e15
+                THEN pg_catalog.trim_scale(pg_catalog.round(value::numeric, 4))::text
+                ELSE pg_catalog.to_char(value, 'FM9.999EEEE') END
+$$;
+COMMENT ON FUNCTION mlops.card_number(float8) IS 'a number as model cards show it';
+
+CREATE FUNCTION mlops.card_pairs(pairs jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_catalog.string_agg(p.key || ' ' ||
+               CASE pg_catalog.jsonb_typeof(p.value)
+                    WHEN 'number' THEN mlops.card_number(p.value::float8)
+                    WHEN 'string' THEN p.value #>> '{}'
+                    ELSE p.value::text END, ', ' ORDER BY p.key COLLATE "C")
+      FROM pg_catalog.jsonb_each(CASE WHEN pg_catalog.jsonb_typeof(pairs) = 'object'
+                                      THEN pairs ELSE '{}' END) AS p
+     WHERE pg_catalog.jsonb_typeof(p.value) <> 'null'
+$$;
+COMMENT ON FUNCTION mlops.card_pairs(jsonb) IS 'the pairs of an object as model cards show them';
+
+CREATE FUNCTION mlops.card_metrics(version jsonb, metric text) RETURNS SETOF text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT k.key || ' ' ||
+           COALESCE(mlops.card_number((version #>> ARRAY['holdout_metrics', k.key])::float8) || ' held out', 'not held out') ||
+           COALESCE(', ' || mlops.card_number((version #>> ARRAY['training_metrics', k.key])::float8) || ' in training', '') ||
+           COALESCE(', ' || mlops.card_number((version #>> ARRAY['baseline_metrics', k.key])::float8) || ' by the baseline', '')
+      FROM pg_catalog.jsonb_each(version -> 'training_metrics') AS k
+     WHERE pg_catalog.jsonb_typeof(k.value) = 'number'
+     ORDER BY k.key = metric DESC NULLS LAST, k.key COLLATE "C"
+$$;
+COMMENT ON FUNCTION mlops.card_metrics(jsonb, text) IS
+'one line a metric: held out, in training, by the baseline; the model''s own metric first';
+
+-- the largest features with their largest coefficients
+CREATE FUNCTION mlops.card_effects(model text) RETURNS SETOF text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_catalog.format('%s %s%%: %s', i.feature,
+                             pg_catalog.round((100 * i.share)::numeric),
+                             pg_catalog.string_agg(c.term || ' ' || mlops.card_number(c.estimate), ', '
+                                                   ORDER BY pg_catalog.abs(c.estimate) DESC, c.term COLLATE "C"))
+      FROM (SELECT r.*, pg_catalog.row_number() OVER () AS place
+              FROM mlops_importance(model) AS r) AS i
+      JOIN LATERAL (SELECT t.term, t.estimate
+                      FROM mlops_coefficients(model) AS t
+                     WHERE t.feature = i.feature AND t.estimate IS NOT NULL
+                     ORDER BY pg_catalog.abs(t.estimate) DESC, t.term COLLATE "C" LIMIT 3) AS c ON true
+     WHERE i.importance > 0 AND i.place <= 10
+     GROUP BY i.place, i.feature, i.share
+     ORDER BY i.place
+$$;
+COMMENT ON FUNCTION mlops.card_effects(text) IS
+'the ten most important features, their share and their largest coefficients';
+
+-- what scoring makes of a missing value, and of one that training never saw
+CREATE FUNCTION mlops.card_missing(recipe jsonb) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT line
+      FROM (VALUES
+        (1, CASE WHEN recipe ->> 'impute' = 'drop' THEN 'a row with a missing value scores NULL'
+                 WHEN (recipe ->> 'number_features')::int > 0
+                 THEN pg_catalog.format('a number counts as its %s in training%s', recipe ->> 'impute',
+                      CASE WHEN (recipe ->> 'missing_indicator')::boolean
+                           THEN ', and a column says that it was missing' ELSE '' END) END),
+        (2, CASE WHEN recipe ->> 'impute' <> 'drop' AND pg_catalog.jsonb_array_length(recipe -> 'with_null') > 0
+                 THEN 'NULL is a level of its own in ' ||
+                      (SELECT pg_catalog.string_agg(c, ', ') FROM pg_catalog.jsonb_array_elements_text(recipe -> 'with_null') AS c) END),
+        (3, CASE WHEN pg_catalog.jsonb_array_length(recipe -> 'pooled') > 0
+                 THEN 'an unseen value counts as a rare one in ' ||
+                      (SELECT pg_catalog.string_agg(c, ', ') FROM pg_catalog.jsonb_array_elements_text(recipe -> 'pooled') AS c) END),
+        (4, CASE WHEN (recipe ->> 'category_features')::int > 0
+                 THEN 'a category that training never saw counts as the average of the training rows' ||
+                      CASE WHEN pg_catalog.jsonb_array_length(recipe -> 'pooled') > 0 THEN ' elsewhere' ELSE '' END END)
+      ) AS l (n, line)
+     WHERE line IS NOT NULL
+     ORDER BY n
+$$;
+COMMENT ON FUNCTION mlops.card_missing(jsonb) IS 'what happens to missing and unseen values';
+
+CREATE FUNCTION mlops.card_status(model text, version int) RETURNS text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT COALESCE(pg_catalog.string_agg(s.status, ', ' ORDER BY s.place, s.status COLLATE "C"), 'not serving')
+      FROM (SELECT 1, 'active' FROM mlops.serving AS a
+             WHERE a.model = card_status.model AND a.version = card_status.version
+             UNION ALL
+            SELECT 2, 'alias ' || a.alias FROM mlops.alias AS a
+             WHERE a.model = card_status.model AND a.version = card_status.version) AS s (place, status)
+$$;
+COMMENT ON FUNCTION mlops.card_status(text, int) IS 'what a version serves as';
+
+CREATE FUNCTION mlops_describe(model text) RETURNS text
+LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v jsonb;
+    r jsonb;
+    metric text;
+    reference text;
+    predicts text;
+BEGIN
+    SELECT c.version, c.recipe INTO STRICT v, r FROM mlops.version_card(mlops_describe.model) AS c;
+    SELECT m.metric INTO metric FROM mlops.model AS m WHERE m.name = v ->> 'model';
+    reference := pg_catalog.format('%s/%s', v ->> 'model', v ->> 'version');
+    predicts := CASE v ->> 'task'
+        WHEN 'binary' THEN pg_catalog.format('the probability that "%s" is "%s"; label "%s" from %s on',
+             v ->> 'target', r ->> 'positive', r ->> 'positive', COALESCE(mlops.card_number((v ->> 'threshold')::float8), '0.5'))
+        WHEN 'multiclass' THEN pg_catalog.format('which of %s classes "%s" is', r ->> 'classes', v ->> 'target')
+        WHEN 'cluster' THEN 'a cluster'
+        ELSE pg_catalog.format('the value of "%s"', v ->> 'target') END;
+    RETURN (
+        SELECT pg_catalog.string_agg(pg_catalog.rpad(CASE WHEN l.line = 1 THEN l.label ELSE '' END, 12) || l.text, E'\n'
+                                     ORDER BY l.place, l.line)
+          FROM (
+            SELECT p.place, p.label, t.text, pg_catalog.row_number() OVER (PARTITION BY p.place ORDER BY t.n) AS line
+              FROM (VALUES
+                (1, 'version', ARRAY[reference || ' (' || mlops.card_status(v ->> 'model', (v ->> 'version')::int) ||
+                                     CASE WHEN (v ->> 'scratch')::boolean THEN ', scratch)' ELSE ')' END]),
+                (2, 'predicts', ARRAY[predicts]),
+                (3, 'algorithm', ARRAY[(v ->> 'algorithm') || COALESCE(': ' || mlops.card_pairs(v -> 'params'), '')]),
+                (4, 'source', pg_catalog.string_to_array(v ->> 'source', E'\n')),
+                (5, 'rows', ARRAY[
+                    pg_catalog.format('%s read, %s used: %s to train, %s held out', v ->> 'rows_read', v ->> 'rows_used',
+                                      v ->> 'rows_training', v ->> 'rows_holdout'),
+                    'skipped: ' || (SELECT mlops.card_pairs(pg_catalog.jsonb_object_agg(s.key, s.value))
+                                      FROM pg_catalog.jsonb_each(v -> 'rows_skipped') AS s WHERE s.value <> '0'),
+                    'split: ' || mlops.card_pairs(v -> 'split'),
+                    CASE WHEN (v ->> 'row_security')::boolean
+                         THEN 'row-level security left rows of the source out' END,
+                    'time: ' || (v ->> 'time_from') || ' to ' || (v ->> 'time_to'),
+                    'fingerprint: ' || pg_catalog.substr(v ->> 'data_fingerprint', 3)]),
+                (6, 'columns', ARRAY[pg_catalog.format('%s features become %s columns of the design', r ->> 'features', r ->> 'design_columns')]),
+                (7, 'metrics', ARRAY(SELECT mlops.card_metrics(v, metric))),
+                (8, 'effects', ARRAY(SELECT mlops.card_effects(reference))),
+                (9, 'missing', ARRAY(SELECT mlops.card_missing(r))),
+                (10, 'warnings', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(v -> 'warnings'))),
+                (11, 'trained', ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at'), v ->> 'note']),
+                (12, 'builds', ARRAY[mlops.card_pairs(v -> 'builds')]),
+                (13, 'artifact', ARRAY[pg_catalog.format('format %s, %s bytes, SHA-256 %s', v ->> 'artifact_format',
+                                                         v ->> 'artifact_size', pg_catalog.substr(v ->> 'sha256', 3))])
+              ) AS p (place, label, texts)
+              CROSS JOIN LATERAL pg_catalog.unnest(p.texts) WITH ORDINALITY AS t (text, n)
+             WHERE t.text IS NOT NULL
+          ) AS l);
+END
+$$;
+COMMENT ON FUNCTION mlops_describe(text) IS
+'a model card: what a version predicts, from which data, how well, what matters to it, what it makes of missing values';

@@ -166,22 +166,23 @@ hex_of(const uint8 *digest)
 	return hex;
 }
 
-static MlModel *
-load_model(const uint8 *sha256, MlArtifactLoader loader, void *arg)
+MlModel *
+ml_model_load(const uint8 *sha256, const bytea *artifact, MemoryContext parent)
 {
-	bytea	   *bytes = loader(arg);
+	const char *bytes = VARDATA_ANY(artifact);
+	Size		length = VARSIZE_ANY_EXHDR(artifact);
 	uint8		found[ML_SHA256_LENGTH];
 	MlModel    *model;
 
-	ml_sha256(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), found);
+	ml_sha256(bytes, length, found);
 	if (memcmp(found, sha256, ML_SHA256_LENGTH) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_BAD_ARTIFACT),
 				 errmsg("artifact of the model does not have the checksum it was stored with"),
 				 errdetail("SHA-256 of its %zu bytes: found %s, expected %s.",
-						   (Size) VARSIZE_ANY_EXHDR(bytes), hex_of(found), hex_of(sha256)),
+						   length, hex_of(found), hex_of(sha256)),
 				 errhint("Restore the stored bytes from a backup or train the version again; mlops_verify() checks every stored artifact.")));
-	model = ml_model_read(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes), CurrentMemoryContext);
+	model = ml_model_read(bytes, length, parent);
 	memcpy(model->sha256, sha256, ML_SHA256_LENGTH);
 	return model;
 }
@@ -217,7 +218,7 @@ ml_model_acquire(const uint8 *sha256, MlArtifactLoader loader, void *arg, Memory
 		MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops load model",
 												  ALLOCSET_DEFAULT_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(cxt);
-		MlModel    *model = load_model(sha256, loader, arg);
+		MlModel    *model = ml_model_load(sha256, loader(arg), cxt);
 
 		/* the loader reads tables, and what runs there might have come here too */
 		entry = find_entry(sha256);

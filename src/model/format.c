@@ -153,7 +153,7 @@ write_recipe(MlWriter *w, const MlRecipe *recipe)
 	put_byte(w, recipe->coding);
 	put_int64(w, recipe->params.max_categories);
 	put_int64(w, recipe->params.min_category_rows);
-	put_optional_text(w, recipe->time_zone);
+	put_text(w, recipe->time_zone);
 	put_int64(w, recipe->ntrain);
 	end_section(w);
 }

@@ -61,6 +61,9 @@ extern bytea *ml_model_write(const char *algorithm, const MlRecipe *recipe, cons
  */
 extern MlModel *ml_model_read(const char *bytes, Size length, MemoryContext parent);
 
+/* the same after the checksum of the bytes has been verified: ML004 */
+extern MlModel *ml_model_load(const uint8 *sha256, const bytea *artifact, MemoryContext parent);
+
 extern void ml_sha256(const void *bytes, Size length, uint8 *digest);
 
 /*

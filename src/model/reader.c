@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "model/compile.h"
 #include "model/format.h"
-#include "pgtime.h"
 #include "utils/memutils.h"
 
 /* shares are sums of weights over their total: allow for rounding */
@@ -379,18 +378,13 @@ read_head(MlCursor *c, MlModel *model)
 static void
 read_recipe(MlCursor *c, MlRecipe *recipe)
 {
-	Size		at;
-
 	begin_section(c, ML_SECTION_RECIPE);
 	recipe->params.impute = get_range(c, 1, 0, ML_IMPUTE_DROP, "impute");
 	recipe->params.missing_indicator = get_flag(c, "missing_indicator");
 	recipe->coding = get_range(c, 1, 0, ML_CODING_ONE_HOT, "coding");
 	recipe->params.max_categories = get_range(c, 8, 0, PG_INT64_MAX, "max_categories");
 	recipe->params.min_category_rows = get_range(c, 8, 0, PG_INT64_MAX, "min_category_rows");
-	at = c->at;
-	recipe->time_zone = get_optional_name(c, "time zone");
-	if (recipe->time_zone && pg_tzset(recipe->time_zone) == NULL)
-		refuse(c, at, psprintf("\"%s\"", recipe->time_zone), "a time zone that the server knows");
+	recipe->time_zone = get_name(c, "time zone");
 	recipe->ntrain = get_range(c, 8, 0, PG_INT64_MAX, "number of training rows");
 	end_section(c);
 }

@@ -1,0 +1,306 @@
+/*
+ * look.c
+ *		Models as users see them: coefficients, importance, what a card says of
+ *		the recipe, and whether stored bytes can be trusted.
+ *
+ * Every function checks the privilege to read the model before it reads.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "errors.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "registry/registry.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+PG_FUNCTION_INFO_V1(mlops_coefficients);
+PG_FUNCTION_INFO_V1(mlops_importance);
+PG_FUNCTION_INFO_V1(mlops_version_card);
+PG_FUNCTION_INFO_V1(mlops_artifact_check);
+PG_FUNCTION_INFO_V1(mlops_artifact_verify);
+
+/* rows are collected in a tuplestore that outlives the call */
+typedef struct MlResult
+{
+	TupleDesc	tupdesc;
+	Tuplestorestate *rows;
+} MlResult;
+
+static void
+begin_result(FunctionCallInfo fcinfo, MlResult *result)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
+		(rsinfo->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set"),
+				 errhint("Call it in FROM.")));
+	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, &result->tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	result->rows = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
+										 false, work_mem);
+	rsinfo->returnMode = SFRM_Materialize;
+	rsinfo->setResult = result->rows;
+	rsinfo->setDesc = result->tupdesc;
+	MemoryContextSwitchTo(old);
+}
+
+static const MlModel *
+model_of(const text *argument, MlReference *reference, MlResolved *resolved)
+{
+	ml_reference_parse(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument), reference);
+	return ml_registry_model(reference, ML_PRIVILEGE_READ, CurrentMemoryContext, resolved);
+}
+
+static void
+set_float(Datum *value, bool *isnull, double x)
+{
+	*isnull = isnan(x);
+	*value = Float8GetDatum(x);
+}
+
+static void
+put_coefficient(MlResult *result, const MlModel *model, const char *name,
+				const char *feature, const MlCoefficient *coefficient)
+{
+	Datum		value[7];
+	bool		isnull[7] = {0};
+	bool		ratio = model->link == ML_LINK_LOGIT && feature != NULL;
+
+	value[0] = CStringGetTextDatum(name);
+	isnull[1] = feature == NULL;
+	value[1] = feature ? CStringGetTextDatum(feature) : (Datum) 0;
+	set_float(&value[2], &isnull[2], coefficient->estimate);
+	set_float(&value[3], &isnull[3], coefficient->std_error);
+	set_float(&value[4], &isnull[4], coefficient->statistic);
+	set_float(&value[5], &isnull[5], coefficient->p_value);
+	set_float(&value[6], &isnull[6], ratio ? exp(coefficient->estimate) : NAN);
+	tuplestore_putvalues(result->rows, result->tupdesc, value, isnull);
+}
+
+/* mlops_coefficients(model text): the intercept first, then the columns of the design */
+Datum
+mlops_coefficients(PG_FUNCTION_ARGS)
+{
+	MlReference reference;
+	MlResolved	resolved;
+	MlResult	result;
+	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
+	const MlRecipe *recipe = model->recipe;
+
+	begin_result(fcinfo, &result);
+	if (model->has_intercept || model->coefficient == NULL)
+		put_coefficient(&result, model, "(intercept)", NULL, &model->intercept);
+	for (int i = 0; model->coefficient && i < recipe->ndesign; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		put_coefficient(&result, model, recipe->design[i].name,
+						recipe->features[recipe->design[i].feature].name,
+						&model->coefficient[i]);
+	}
+	return (Datum) 0;
+}
+
+typedef struct MlRanked
+{
+	const char *feature;
+	double		importance;
+	int			position;
+} MlRanked;
+
+static int
+compare_ranked(const void *a, const void *b)
+{
+	const MlRanked *x = a;
+	const MlRanked *y = b;
+
+	if (x->importance != y->importance)
+		return x->importance > y->importance ? -1 : 1;
+	return x->position - y->position;
+}
+
+/* mlops_importance(model text): the largest first, equal ones in the order of the source */
+Datum
+mlops_importance(PG_FUNCTION_ARGS)
+{
+	MlReference reference;
+	MlResolved	resolved;
+	MlResult	result;
+	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
+	int			n = model->recipe->nfeatures;
+	double	   *importance = palloc(Max(n, 1) * sizeof(double));
+	MlRanked   *ranked = palloc(Max(n, 1) * sizeof(MlRanked));
+	double		total = 0;
+
+	ml_model_importance(model, importance);
+	for (int i = 0; i < n; i++)
+	{
+		ranked[i].feature = model->recipe->features[i].name;
+		ranked[i].importance = importance[i];
+		ranked[i].position = i;
+		total += importance[i];
+	}
+	qsort(ranked, n, sizeof(MlRanked), compare_ranked);
+
+	begin_result(fcinfo, &result);
+	for (int i = 0; i < n; i++)
+	{
+		Datum		value[3];
+		bool		isnull[3] = {0};
+
+		value[0] = CStringGetTextDatum(ranked[i].feature);
+		value[1] = Float8GetDatum(ranked[i].importance);
+		value[2] = Float8GetDatum(total > 0 ? ranked[i].importance / total : 0.0);
+		tuplestore_putvalues(result.rows, result.tupdesc, value, isnull);
+	}
+	return (Datum) 0;
+}
+
+static void
+put_key(StringInfo json, const char *key)
+{
+	if (json->data[json->len - 1] != '{')
+		appendStringInfoChar(json, ',');
+	escape_json(json, key);
+	appendStringInfoChar(json, ':');
+}
+
+static void
+put_number(StringInfo json, const char *key, int64 value)
+{
+	put_key(json, key);
+	appendStringInfo(json, INT64_FORMAT, value);
+}
+
+static void
+put_string(StringInfo json, const char *key, const char *value)
+{
+	put_key(json, key);
+	if (value)
+		escape_json(json, value);
+	else
+		appendStringInfoString(json, "null");
+}
+
+/* names of the category columns in which values were pooled, or NULL occurred */
+static void
+put_categories(StringInfo json, const char *key, const MlRecipe *recipe, bool pooled)
+{
+	bool		first = true;
+
+	put_key(json, key);
+	appendStringInfoChar(json, '[');
+	for (int i = 0; i < recipe->nfeatures; i++)
+	{
+		const MlFeature *feature = &recipe->features[i];
+
+		if (feature->kind != ML_KIND_CATEGORY ||
+			!((pooled ? feature->pool_share : feature->null_share) > 0))
+			continue;
+		if (!first)
+			appendStringInfoChar(json, ',');
+		escape_json(json, feature->name);
+		first = false;
+	}
+	appendStringInfoChar(json, ']');
+}
+
+/* what a model card says of the recipe, as jsonb */
+static Datum
+recipe_card(const MlModel *model, const MlResolved *resolved)
+{
+	static const char *const impute[] = {"mean", "median", "drop"};
+	const MlRecipe *recipe = model->recipe;
+	const MlTarget *target = &recipe->target;
+	StringInfoData json;
+	int			nnumbers = 0;
+
+	for (int i = 0; i < recipe->nfeatures; i++)
+		nnumbers += recipe->features[i].kind != ML_KIND_CATEGORY;
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	put_number(&json, "version", resolved->version);
+	put_number(&json, "features", recipe->nfeatures);
+	put_number(&json, "number_features", nnumbers);
+	put_number(&json, "category_features", recipe->ncategories);
+	put_number(&json, "design_columns", recipe->ndesign);
+	put_string(&json, "impute", impute[recipe->params.impute]);
+	put_key(&json, "missing_indicator");
+	appendStringInfoString(&json, recipe->params.missing_indicator ? "true" : "false");
+	put_string(&json, "time_zone", recipe->time_zone);
+	put_string(&json, "positive", target->task == ML_TASK_BINARY ?
+			   target->class_label[target->positive] : NULL);
+	put_number(&json, "classes", target->nclasses);
+	put_categories(&json, "pooled", recipe, true);
+	put_categories(&json, "with_null", recipe, false);
+	appendStringInfoChar(&json, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data));
+}
+
+/* mlops.version_card(model text, OUT version jsonb, OUT recipe jsonb) */
+Datum
+mlops_version_card(PG_FUNCTION_ARGS)
+{
+	MlReference reference;
+	MlResolved	resolved;
+	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
+	TupleDesc	tupdesc;
+	Datum		value[2];
+	bool		isnull[2] = {0};
+
+	if (get_call_result_type(fcinfo, NULL, &tupdesc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	value[0] = JsonbPGetDatum(ml_registry_version_json(resolved.model, resolved.version));
+	value[1] = recipe_card(model, &resolved);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(tupdesc), value, isnull)));
+}
+
+/*
+ * mlops.artifact_check(artifact bytea): reads the bytes as a model and says in
+ * one line what they hold, or raises ML004. The checksum is not looked at.
+ */
+Datum
+mlops_artifact_check(PG_FUNCTION_ARGS)
+{
+	bytea	   *artifact = PG_GETARG_BYTEA_PP(0);
+	MlModel    *model = ml_model_read(VARDATA_ANY(artifact), VARSIZE_ANY_EXHDR(artifact),
+									  CurrentMemoryContext);
+	const MlRecipe *recipe = model->recipe;
+	text	   *result = cstring_to_text(psprintf("%s: %d features, %d numbers, %d categories, %d design columns",
+												  model->algorithm, recipe->nfeatures,
+												  recipe->nnumbers, recipe->ncategories,
+												  recipe->ndesign));
+
+	MemoryContextDelete(model->cxt);
+	PG_RETURN_TEXT_P(result);
+}
+
+/*
+ * mlops.artifact_verify(model text): loads a version from its stored bytes,
+ * whatever the cache holds. Raises ML004 if parts are missing, the checksum
+ * is another, or the bytes are no model.
+ */
+Datum
+mlops_artifact_verify(PG_FUNCTION_ARGS)
+{
+	text	   *argument = PG_GETARG_TEXT_PP(0);
+	MlReference reference;
+	MlResolved	resolved;
+	MlModel    *model;
+
+	ml_reference_parse(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument), &reference);
+	ml_registry_resolve(&reference, ML_PRIVILEGE_READ, &resolved);
+	model = ml_model_load(resolved.sha256, ml_registry_artifact(&resolved), CurrentMemoryContext);
+	MemoryContextDelete(model->cxt);
+	PG_RETURN_VOID();
+}
