@@ -14,46 +14,15 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "registry/registry.h"
+#include "result.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
-#include "utils/memutils.h"
-#include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(mlops_coefficients);
 PG_FUNCTION_INFO_V1(mlops_importance);
 PG_FUNCTION_INFO_V1(mlops_version_card);
 PG_FUNCTION_INFO_V1(mlops_artifact_check);
 PG_FUNCTION_INFO_V1(mlops_artifact_verify);
-
-/* rows are collected in a tuplestore that outlives the call */
-typedef struct MlResult
-{
-	TupleDesc	tupdesc;
-	Tuplestorestate *rows;
-} MlResult;
-
-static void
-begin_result(FunctionCallInfo fcinfo, MlResult *result)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	MemoryContext old;
-
-	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
-		(rsinfo->allowedModes & SFRM_Materialize) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("set-valued function called in context that cannot accept a set"),
-				 errhint("Call it in FROM.")));
-	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &result->tupdesc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	result->rows = tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
-										 false, work_mem);
-	rsinfo->returnMode = SFRM_Materialize;
-	rsinfo->setResult = result->rows;
-	rsinfo->setDesc = result->tupdesc;
-	MemoryContextSwitchTo(old);
-}
 
 static const MlModel *
 model_of(const text *argument, MlReference *reference, MlResolved *resolved)
@@ -63,29 +32,21 @@ model_of(const text *argument, MlReference *reference, MlResolved *resolved)
 }
 
 static void
-set_float(Datum *value, bool *isnull, double x)
-{
-	*isnull = isnan(x);
-	*value = Float8GetDatum(x);
-}
-
-static void
-put_coefficient(MlResult *result, const MlModel *model, const char *name,
+put_coefficient(MlRows *result, const MlModel *model, const char *name,
 				const char *feature, const MlCoefficient *coefficient)
 {
-	Datum		value[7];
-	bool		isnull[7] = {0};
+	Datum		values[7];
+	bool		nulls[7];
 	bool		ratio = model->link == ML_LINK_LOGIT && feature != NULL;
 
-	value[0] = CStringGetTextDatum(name);
-	isnull[1] = feature == NULL;
-	value[1] = feature ? CStringGetTextDatum(feature) : (Datum) 0;
-	set_float(&value[2], &isnull[2], coefficient->estimate);
-	set_float(&value[3], &isnull[3], coefficient->std_error);
-	set_float(&value[4], &isnull[4], coefficient->statistic);
-	set_float(&value[5], &isnull[5], coefficient->p_value);
-	set_float(&value[6], &isnull[6], ratio ? exp(coefficient->estimate) : NAN);
-	tuplestore_putvalues(result->rows, result->tupdesc, value, isnull);
+	ml_rows_text(values, nulls, 0, name);
+	ml_rows_text(values, nulls, 1, feature);
+	ml_rows_number(values, nulls, 2, coefficient->estimate);
+	ml_rows_number(values, nulls, 3, coefficient->std_error);
+	ml_rows_number(values, nulls, 4, coefficient->statistic);
+	ml_rows_number(values, nulls, 5, coefficient->p_value);
+	ml_rows_number(values, nulls, 6, ratio ? exp(coefficient->estimate) : NAN);
+	ml_rows_add(result, values, nulls);
 }
 
 /* mlops_coefficients(model text): the intercept first, then the columns of the design */
@@ -94,11 +55,11 @@ mlops_coefficients(PG_FUNCTION_ARGS)
 {
 	MlReference reference;
 	MlResolved	resolved;
-	MlResult	result;
+	MlRows	result;
 	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
 	const MlRecipe *recipe = model->recipe;
 
-	begin_result(fcinfo, &result);
+	ml_rows_begin(fcinfo, &result);
 	if (model->has_intercept || model->coefficient == NULL)
 		put_coefficient(&result, model, "(intercept)", NULL, &model->intercept);
 	for (int i = 0; model->coefficient && i < recipe->ndesign; i++)
@@ -135,7 +96,7 @@ mlops_importance(PG_FUNCTION_ARGS)
 {
 	MlReference reference;
 	MlResolved	resolved;
-	MlResult	result;
+	MlRows	result;
 	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
 	int			n = model->recipe->nfeatures;
 	double	   *importance = palloc(Max(n, 1) * sizeof(double));
@@ -152,16 +113,16 @@ mlops_importance(PG_FUNCTION_ARGS)
 	}
 	qsort(ranked, n, sizeof(MlRanked), compare_ranked);
 
-	begin_result(fcinfo, &result);
+	ml_rows_begin(fcinfo, &result);
 	for (int i = 0; i < n; i++)
 	{
-		Datum		value[3];
-		bool		isnull[3] = {0};
+		Datum		values[3];
+		bool		nulls[3];
 
-		value[0] = CStringGetTextDatum(ranked[i].feature);
-		value[1] = Float8GetDatum(ranked[i].importance);
-		value[2] = Float8GetDatum(total > 0 ? ranked[i].importance / total : 0.0);
-		tuplestore_putvalues(result.rows, result.tupdesc, value, isnull);
+		ml_rows_text(values, nulls, 0, ranked[i].feature);
+		ml_rows_number(values, nulls, 1, ranked[i].importance);
+		ml_rows_number(values, nulls, 2, total > 0 ? ranked[i].importance / total : 0.0);
+		ml_rows_add(&result, values, nulls);
 	}
 	return (Datum) 0;
 }
