@@ -34,3 +34,23 @@ CREATE FUNCTION mlops_train_now(model text, source text, target text DEFAULT NUL
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_train_now(text, text, text, text, jsonb, text[], text[], text, text, text, float8, bigint, jsonb, text)
     IS 'trains a new version within the transaction of the caller; returns its number';
+
+CREATE PROCEDURE mlops_train_spec(model text, spec jsonb, note text DEFAULT NULL, INOUT version integer DEFAULT NULL)
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE mlops_train_spec(text, jsonb, text, integer)
+    IS 'trains a new version as one JSON document says, under the settings that it names';
+
+CREATE PROCEDURE mlops_retrain(model text, changes jsonb DEFAULT '{}', note text DEFAULT NULL, INOUT version integer DEFAULT NULL)
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE mlops_retrain(text, jsonb, text, integer)
+    IS 'trains a new version from the spec of the active or a named one, changed, on the data of today';
+
+CREATE PROCEDURE mlops_reproduce(model text, INOUT same_bytes boolean DEFAULT NULL, INOUT explanation text DEFAULT NULL)
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE mlops_reproduce(text, boolean, text)
+    IS 'trains a version again without registering it: are the bytes the same, and if not, why';
+
+CREATE FUNCTION mlops_rows(model text)
+    RETURNS SETOF jsonb
+    AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_rows(text) IS 'the rows that a version kept, in the order they were read';

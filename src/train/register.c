@@ -93,8 +93,8 @@ write_durations(const MlTraining *training)
 	return ml_json_finish(&json);
 }
 
-static Jsonb *
-write_builds(void)
+Jsonb *
+ml_training_builds(void)
 {
 	MlJson		json = {0};
 
@@ -195,7 +195,7 @@ fill_row(const MlTraining *training, MlVersionRow *row)
 	row->row_security = frame->row_security;
 	row->rows_kept = training->kept != NULL ? frame->rows_read : -1;
 	row->note = training->note;
-	row->builds = write_builds();
+	row->builds = ml_training_builds();
 	row->artifact = training->artifact;
 }
 

@@ -113,6 +113,8 @@ extern void ml_training_report(MlTraining *training, const char *phase,
 extern double ml_training_seconds(void);	/* of a clock that only goes forward */
 extern void ml_training_warn(MlTraining *training, char *sentence);
 
+extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
+
 /* measure.c: metrics of the model on both parts of the frame */
 extern void ml_training_measure(MlTraining *training, const MlModel *model);
 
