@@ -186,6 +186,35 @@ extern int	ml_registry_insert_version(const MlVersionRow *row);
 extern void ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data);
 extern int	ml_registry_prune_scratch(const char *model, int keep);	/* number dropped */
 
+/*
+ * What training a version again needs to know of it; palloc'd in the current
+ * context; 42704; no privilege check.
+ */
+typedef struct MlVersionFacts
+{
+	int			version;
+	uint8		sha256[ML_SHA256_LENGTH];
+	char	   *trained_by;
+	Jsonb	   *spec;
+	Jsonb	   *columns;
+	Jsonb	   *training_metrics;
+	Jsonb	   *holdout_metrics;	/* or NULL */
+	Jsonb	   *builds;
+	MlHash128	data_fingerprint;
+	MlHash128	schema_fingerprint;
+	int64		rows_read;
+	int64		rows_kept;		/* -1: not kept */
+} MlVersionFacts;
+
+extern void ml_registry_version_facts(const char *model, int version, MlVersionFacts *facts);
+
+/*
+ * Calls each for every kept row in their order, inside a scope: it must not
+ * run anything. Returns the number of rows.
+ */
+extern int64 ml_registry_kept_rows(const char *model, int version,
+								   void (*each) (void *arg, Jsonb *row), void *arg);
+
 /* the spec of a version; 42704. No privilege check, as in all readers below */
 extern Jsonb *ml_registry_spec(const char *model, int version);
 

@@ -23,21 +23,21 @@ enum
 };
 
 char *
-ml_arg_text(FunctionCallInfo fcinfo, int i)
+ml_call_text(FunctionCallInfo fcinfo, int i)
 {
 	return PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
 }
 
 Jsonb *
-ml_arg_jsonb(FunctionCallInfo fcinfo, int i)
+ml_call_jsonb(FunctionCallInfo fcinfo, int i)
 {
 	return PG_ARGISNULL(i) ? NULL : PG_GETARG_JSONB_P_COPY(i);
 }
 
 const char *
-ml_arg_model(FunctionCallInfo fcinfo)
+ml_call_model(FunctionCallInfo fcinfo)
 {
-	char	   *model = ml_arg_text(fcinfo, 0);
+	char	   *model = ml_call_text(fcinfo, 0);
 
 	if (model == NULL)
 		ereport(ERROR,
@@ -59,7 +59,7 @@ ml_call_begin(FunctionCallInfo fcinfo)
 {
 	MemoryContext parent = ml_call_is_atomic(fcinfo) ? CurrentMemoryContext : PortalContext;
 
-	return ml_training_begin(parent, ml_arg_model(fcinfo));
+	return ml_training_begin(parent, ml_call_model(fcinfo));
 }
 
 Datum
@@ -102,21 +102,21 @@ take_arguments(FunctionCallInfo fcinfo, MlTraining *training)
 	MemoryContext old = MemoryContextSwitchTo(training->cxt);
 	MlSpec	   *spec = &training->spec;
 
-	spec->source = ml_arg_text(fcinfo, ARG_SOURCE);
-	spec->target = ml_arg_text(fcinfo, ARG_TARGET);
-	spec->algorithm = ml_arg_text(fcinfo, ARG_ALGORITHM);
-	spec->params = ml_arg_jsonb(fcinfo, ARG_PARAMS);
+	spec->source = ml_call_text(fcinfo, ARG_SOURCE);
+	spec->target = ml_call_text(fcinfo, ARG_TARGET);
+	spec->algorithm = ml_call_text(fcinfo, ARG_ALGORITHM);
+	spec->params = ml_call_jsonb(fcinfo, ARG_PARAMS);
 	spec->features = take_names(fcinfo, ARG_FEATURES, "features", &spec->nfeatures);
 	spec->exclude = take_names(fcinfo, ARG_EXCLUDE, "exclude", &spec->nexclude);
-	spec->key = ml_arg_text(fcinfo, ARG_KEY);
-	spec->time_column = ml_arg_text(fcinfo, ARG_TIME_COLUMN);
-	spec->weight = ml_arg_text(fcinfo, ARG_WEIGHT);
+	spec->key = ml_call_text(fcinfo, ARG_KEY);
+	spec->time_column = ml_call_text(fcinfo, ARG_TIME_COLUMN);
+	spec->weight = ml_call_text(fcinfo, ARG_WEIGHT);
 	if (!PG_ARGISNULL(ARG_HOLDOUT))
 		spec->holdout = PG_GETARG_FLOAT8(ARG_HOLDOUT);
 	if (!PG_ARGISNULL(ARG_SEED))
 		spec->seed = PG_GETARG_INT64(ARG_SEED);
-	ml_spec_take_options(spec, ml_arg_jsonb(fcinfo, ARG_OPTIONS));
-	training->note = ml_arg_text(fcinfo, ARG_NOTE);
+	ml_spec_take_options(spec, ml_call_jsonb(fcinfo, ARG_OPTIONS));
+	training->note = ml_call_text(fcinfo, ARG_NOTE);
 	MemoryContextSwitchTo(old);
 }
 

@@ -11,11 +11,11 @@
 #include "train/train.h"
 
 /* an argument, NULL if it is */
-extern char *ml_arg_text(FunctionCallInfo fcinfo, int i);
-extern Jsonb *ml_arg_jsonb(FunctionCallInfo fcinfo, int i);
+extern char *ml_call_text(FunctionCallInfo fcinfo, int i);
+extern Jsonb *ml_call_jsonb(FunctionCallInfo fcinfo, int i);
 
 /* the first argument, which must not be NULL */
-extern const char *ml_arg_model(FunctionCallInfo fcinfo);
+extern const char *ml_call_model(FunctionCallInfo fcinfo);
 
 extern bool ml_call_is_atomic(FunctionCallInfo fcinfo);
 

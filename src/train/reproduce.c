@@ -166,7 +166,7 @@ mlops_reproduce(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
-	ml_retrain_prepare(training, ml_arg_model(fcinfo), NULL, &facts);
+	ml_retrain_prepare(training, ml_call_model(fcinfo), NULL, &facts);
 	training->spec.options.keep_rows = false;
 	if (facts.rows_kept >= 0)
 	{
