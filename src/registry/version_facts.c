@@ -72,8 +72,8 @@ ml_registry_version_facts(const char *model, int version, MlVersionFacts *facts)
 	MlRegistryScope scope;
 	bool		found;
 
-	ml_arg_text(&args, model);
-	ml_arg_int(&args, version);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
 	ml_registry_enter(&scope);
 	found = ml_statement_run(&select, &args) > 0;
 	if (found)
@@ -119,9 +119,9 @@ ml_registry_kept_rows(const char *model, int version,
 		MlRegistryScope scope;
 
 		CHECK_FOR_INTERRUPTS();
-		ml_arg_text(&args, model);
-		ml_arg_int(&args, version);
-		ml_arg_int8(&args, last);
+		ml_bind_text(&args, model);
+		ml_bind_int(&args, version);
+		ml_bind_int8(&args, last);
 		ml_registry_enter(&scope);
 		got = ml_statement_run(&select, &args);
 		for (uint64 i = 0; i < got; i++)
