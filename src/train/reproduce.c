@@ -203,12 +203,12 @@ put_row(void *arg, Jsonb *row)
 Datum
 mlops_rows(PG_FUNCTION_ARGS)
 {
-	char	   *text = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	MlReference reference;
 	MlResolved	resolved;
 	MlVersionFacts facts;
 
-	ml_reference_parse(text, strlen(text), &reference);
+	ml_reference_parse(name, strlen(name), &reference);
 	ml_registry_resolve(&reference, ML_PRIVILEGE_READ, &resolved);
 	ml_registry_version_facts(resolved.model, resolved.version, &facts);
 	if (facts.rows_kept < 0)
