@@ -50,7 +50,10 @@ ISOLATION =
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data
+IPC_RUN := $(shell perl -MIPC::Run -e 'print 1' 2>/dev/null)
+ifeq ($(IPC_RUN),1)
 TAP_TESTS = 1
+endif
 PROVE_TESTS ?= test/t/*.pl
 PROVE_FLAGS += -I test/t
 
@@ -69,10 +72,14 @@ $(OBJS): $(ALL_HEADERS)
 sql/mlops--$(EXTVERSION).sql: $(SQL_PIECES) mlops.control
 	cat $(SQL_PIECES) > $@
 
+installcheck: say-without-tap
+say-without-tap:
+	@test -n '$(IPC_RUN)' || echo 'Without the TAP tests of test/t: Perl has no IPC::Run (Debian: libipc-run-perl)'
+
 all: learn
 install: install-learn
 clean: clean-learn
-.PHONY: learn install-learn clean-learn
+.PHONY: learn install-learn clean-learn say-without-tap
 learn:
 	$(MAKE) -C src/learn all PG_CONFIG='$(PG_CONFIG)'
 install-learn:
