@@ -18,6 +18,11 @@
 #define ML_NEARLY_UNIQUE_ROWS	50	/* and more distinct values than this */
 #define ML_MOSTLY_MISSING_SHARE 0.5
 
+#define ML_DEFAULT_IMPUTE				ML_IMPUTE_MEAN
+#define ML_DEFAULT_MISSING_INDICATOR	false
+#define ML_DEFAULT_MAX_CATEGORIES		100
+#define ML_DEFAULT_MIN_CATEGORY_ROWS	5
+
 /* ---- index.c: names by hash, open addressing ---- */
 
 /* the names are the caller's and must outlive the index; of equal names the first is found */
@@ -72,7 +77,8 @@ extern void ml_number_learn(const MlSample *sample, MlImpute impute, MlNumber *n
 
 extern void ml_time_learn(const MlRecipe *recipe, const MlColumn *column, int64 n,
 						  MlFeature *feature);
-extern const char *ml_time_part_name(MlTimePart part);
+extern const char *ml_time_part_name(MlTimePart part);	/* "hour sin" */
+extern const char *ml_time_part_group(MlTimePart part);	/* "hour" */
 extern bool ml_time_part_cyclic(MlTimePart part);
 extern void ml_time_parts(const MlRecipe *recipe, const MlFeature *feature, int64 usec,
 						  double *value);
@@ -91,6 +97,41 @@ extern int64 ml_levels_count(const MlColumn *column, int64 n, const double *weig
 
 extern void ml_target_learn(const MlFrame *frame, const MlTargetRequest *request,
 							const double *weight, MlTarget *target);
+
+/* ---- leak.c ---- */
+
+typedef struct MlLeakTest MlLeakTest;
+
+/* NULL if the target is of no use for it: constant, too few rows, no number and no class */
+extern MlLeakTest *ml_leak_begin(const MlFrame *frame, const MlColumn *target);
+
+/* a sentence if the column alone predicts the target nearly perfectly, else NULL */
+extern char *ml_leak_sentence(MlLeakTest *test, const MlColumn *column);
+
+/* ---- profile_text.c ---- */
+
+/* what a column holds, counted over all rows of a frame */
+typedef struct MlColumnProfile
+{
+	const MlColumn *column;
+	int64		distinct;		/* -1: not counted */
+	bool		has_range;		/* the next two are known */
+	double		minimum;		/* NUMBER; microseconds of a TIME are in first, last */
+	double		maximum;
+	int64		first;
+	int64		last;
+	const char *first_text;		/* CATEGORY: in C order; NULL without values */
+	const char *last_text;
+	double		mean;			/* NUMBER; NaN: not known */
+	bool		nearly_unique;
+	MlFeature	feature;		/* TIME and CATEGORY: as training would learn it */
+	int			npooled;		/* CATEGORY: values without a place of their own */
+} MlColumnProfile;
+
+extern char *ml_profile_minimum(const MlColumnProfile *profile);
+extern char *ml_profile_maximum(const MlColumnProfile *profile);
+extern char *ml_profile_feature(const MlColumnProfile *profile);
+extern char *ml_profile_target(const MlColumnProfile *profile);
 
 /* ---- design.c ---- */
 

@@ -20,13 +20,13 @@ static const char *const impute_choices[] = {"mean", "median", "drop", NULL};
 #define OFFSET(member) offsetof(MlRecipeParams, member)
 
 const MlParam ml_recipe_params[] = {
-	{"impute", ML_PARAM_ENUM, OFFSET(impute), ML_IMPUTE_MEAN, 0, 0, impute_choices,
+	{"impute", ML_PARAM_ENUM, OFFSET(impute), ML_DEFAULT_IMPUTE, 0, 0, impute_choices,
 	"what stands for a NULL number: the mean or median of the training rows; or drop the row"},
-	{"missing_indicator", ML_PARAM_BOOL, OFFSET(missing_indicator), 0, 0, 1, NULL,
+	{"missing_indicator", ML_PARAM_BOOL, OFFSET(missing_indicator), ML_DEFAULT_MISSING_INDICATOR, 0, 1, NULL,
 	"whether a number that can be NULL gets a column that says where it is"},
-	{"max_categories", ML_PARAM_INT, OFFSET(max_categories), 100, 1, 10000, NULL,
+	{"max_categories", ML_PARAM_INT, OFFSET(max_categories), ML_DEFAULT_MAX_CATEGORIES, 1, 10000, NULL,
 	"values of one column that get a place of their own, the most frequent first; others are pooled"},
-	{"min_category_rows", ML_PARAM_INT, OFFSET(min_category_rows), 5, 1, 1e15, NULL,
+	{"min_category_rows", ML_PARAM_INT, OFFSET(min_category_rows), ML_DEFAULT_MIN_CATEGORY_ROWS, 1, 1e15, NULL,
 	"values in fewer training rows than this are pooled"},
 	{NULL}
 };

@@ -43,6 +43,27 @@ ml_time_part_name(MlTimePart part)
 	return NULL;				/* keep the compiler quiet */
 }
 
+const char *
+ml_time_part_group(MlTimePart part)
+{
+	switch (part)
+	{
+		case ML_PART_EPOCH:
+			return "seconds";
+		case ML_PART_HOUR_SIN:
+		case ML_PART_HOUR_COS:
+			return "hour";
+		case ML_PART_WEEK_SIN:
+		case ML_PART_WEEK_COS:
+			return "week";
+		case ML_PART_YEAR_SIN:
+		case ML_PART_YEAR_COS:
+			return "year";
+	}
+	elog(ERROR, "unknown part of a time: %d", (int) part);
+	return NULL;				/* keep the compiler quiet */
+}
+
 bool
 ml_time_part_cyclic(MlTimePart part)
 {
