@@ -146,6 +146,7 @@ typedef struct MlAlgorithm
 
 	MlFitted   *(*finish) (void *fit);
 	int			(*expected_passes) (void *fit);	/* for progress */
+	double		(*objective) (void *fit);	/* as of the last pass, for progress; can be NULL */
 } MlAlgorithm;
 
 typedef struct MlLearnApi

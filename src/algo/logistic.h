@@ -1,0 +1,77 @@
+/*
+ * logistic.h
+ *		What the two files of logistic regression share: the fit
+ *		(logistic_regression.c) and its report (logistic_report.c).
+ *
+ * Everything here is in the units of Z: z = (x - centre) * unit.
+ */
+#ifndef ML_ALGO_LOGISTIC_H
+#define ML_ALGO_LOGISTIC_H
+
+#include "learn/driver.h"
+
+typedef struct MlLogisticParams
+{
+	bool		intercept;
+	double		l2;
+	int64		max_iterations;
+	double		tolerance;
+} MlLogisticParams;
+
+typedef struct Logistic
+{
+	const MlFit *fit;
+	const MlLogisticParams *params;
+	int			p;				/* design columns */
+	int			first;			/* Z's column of design column 0: 1 with an intercept, else 0 */
+	int			k;				/* columns of Z */
+
+	/* one block */
+	double	   *z;
+	double	   *eta;
+	double	   *residual;
+	double	   *root;
+
+	/* k each */
+	double	   *centre;
+	double	   *unit;
+	double	   *beta;			/* where the next pass looks */
+	double	   *accepted;		/* where step starts */
+	double	   *step;
+	double	   *penalty;
+	double	   *work;
+
+	/* the columns that stand on their own, and U'U = their information at accepted */
+	int			nkept;
+	int		   *kept;
+	double	   *u;
+
+	/* the constant model */
+	double		weight;			/* sum of weights */
+	double		share;			/* of the positive class */
+	double		null_log_likelihood;
+
+	/* where the fit is */
+	int64		sample;			/* rows of a pass; 0: all */
+	bool		stage_begins;	/* this is the first pass over these rows */
+	int			stage_passes;
+	int			passes;
+	int			iterations;		/* Newton steps on all rows */
+	int			halvings;		/* of the step being tried */
+	bool		closing;		/* the deviance has converged: one more pass */
+	double		objective;		/* at accepted */
+	double		log_likelihood;
+	double		promise;		/* change of the deviance that step should bring */
+	double		relative_change;
+	double		previous_change;
+} Logistic;
+
+/* what is left of a diagonal element of the information below which a column is collinear */
+extern void ml_logistic_floors(const Logistic *l, const double *information, double *floor);
+
+extern MlFitted *ml_logistic_report(Logistic *l);
+extern void ml_logistic_refuse_separation(const Logistic *l, bool complete) pg_attribute_noreturn();
+extern void ml_logistic_refuse_divergence(const Logistic *l) pg_attribute_noreturn();
+extern void ml_logistic_refuse_overflow(const Logistic *l) pg_attribute_noreturn();
+
+#endif							/* ML_ALGO_LOGISTIC_H */

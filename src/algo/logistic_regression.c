@@ -1,0 +1,547 @@
+/*
+ * logistic_regression.c
+ *		Logistic regression for two classes, by Newton's method.
+ *
+ * Objective:  - sum w [y log p + (1 - y) log(1 - p)]  +  l2/2 sum (d_j b_j)^2
+ *
+ * with p = 1 / (1 + exp(-eta)), eta = b_0 + sum b_j x_j; d_j is the standard
+ * deviation (divisor: the sum of weights) of a measured column and 1 for a 0/1
+ * column; b_0 is free.
+ *
+ * Newton's step solves H step = g with the gradient g = Z'w(y - p) and the
+ * information H = Z'WZ, W = w p (1 - p): iteratively reweighted least squares
+ * (McCullagh & Nelder, Generalized Linear Models, 2nd ed., section 2.5). A step
+ * that makes the objective worse is halved, since plain IRLS can diverge
+ * (Marschner, glm2: fitting generalized linear models with convergence
+ * problems, The R Journal 3/2, 2011). Z holds the columns about a rough centre
+ * in a rough unit, taken from a few rows, so that H is as well conditioned as
+ * the correlations allow; estimates are carried back at the end.
+ *
+ * Rows come in random order. The first passes run over a prefix of them, a
+ * random sample, with a slight penalty that keeps them from diverging; the
+ * passes over all rows then start near the end.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "algo/logistic.h"
+#include "errors.h"
+#include "num/dense.h"
+#include "num/logit.h"
+
+#include <cblas.h>
+
+#define FIRST_SAMPLE	16384	/* rows of the first prefix; the next has 8 times as many */
+#define SAMPLE_GROWTH	8
+#define SAMPLE_PASSES	12
+#define MAX_HALVINGS	40
+#define UNIT_ROWS		128		/* rows of each of UNIT_PARTS places looked at for centres */
+#define UNIT_PARTS		8
+
+/*
+ * A relative change of the deviance below this says that a step is so small
+ * that standard errors from before it hold to seven digits.
+ */
+#define SETTLED			1e-14
+
+static const MlParam params[] = {
+	{"intercept", ML_PARAM_BOOL, offsetof(MlLogisticParams, intercept), 1, 0, 1, NULL,
+	"Whether to fit a constant term."},
+	{"l2", ML_PARAM_FLOAT, offsetof(MlLogisticParams, l2), 0, 0, INFINITY, NULL,
+	"Ridge penalty: l2 / 2 times the sum of squared coefficients, in standardised units, is added to the negative log-likelihood (1 / C elsewhere)."},
+	{"max_iterations", ML_PARAM_INT, offsetof(MlLogisticParams, max_iterations), 50, 1, 10000, NULL,
+	"Newton steps over all rows before the fit is given up."},
+	{"tolerance", ML_PARAM_FLOAT, offsetof(MlLogisticParams, tolerance), 1e-8, 1e-15, 0.1, NULL,
+	"Relative change of the deviance at which the fit has converged; one more step follows."},
+	{NULL}
+};
+
+typedef struct State
+{
+	MlLogitSums sums;
+	bool		any;			/* of rows: least_margin counts */
+	double		least_turn;		/* of (2y - 1) times the last step's change of eta */
+	double		most_turn;
+	double		number[FLEXIBLE_ARRAY_MEMBER];	/* gradient, sums, squares: k each; information: k x k */
+} State;
+
+static bool
+penalised(const void *p)
+{
+	return ((const MlLogisticParams *) p)->l2 > 0;
+}
+
+/* ---- start ---- */
+
+/* mean and deviation of a few values, whatever their size; about 0 without an intercept */
+static void
+rough_unit(Logistic *l, int j, const double *x, int n)
+{
+	double		mean = 0;
+	double		largest = 0;
+	double		sum = 0;
+
+	for (int i = 0; l->first && i < n; i++)
+		mean += x[i] / n;
+	for (int i = 0; i < n; i++)
+		largest = Max(largest, fabs(x[i] - mean));
+	for (int i = 0; i < n && largest > 0; i++)
+		sum += ((x[i] - mean) / largest) * ((x[i] - mean) / largest);
+	l->centre[l->first + j] = mean;
+	if (!l->fit->rows->scaled[j])
+		l->unit[l->first + j] = 1;
+	else if (largest > fabs(mean) * 1e-12)
+		l->unit[l->first + j] = 1 / (largest * sqrt(sum / n));
+	else
+		l->unit[l->first + j] = mean != 0 ? 1 / fabs(mean) : 1;
+}
+
+static void
+rough_units(Logistic *l)
+{
+	const MlDesignMatrix *rows = l->fit->rows;
+	int			parts = rows->nrows > UNIT_ROWS * UNIT_PARTS ? UNIT_PARTS : 1;
+	int			part_rows = parts > 1 ? UNIT_ROWS : (int) rows->nrows;
+	double	   *gathered = l->eta;	/* one column of the places looked at */
+
+	if (l->p == 0)
+		return;
+	StaticAssertStmt(UNIT_ROWS * UNIT_PARTS <= ML_BLOCK_ROWS, "sample must fit a block");
+	for (int part = 0; part < parts; part++)
+		rows->read(rows->arg, (rows->nrows - part_rows) / Max(parts - 1, 1) * part, part_rows,
+				   l->z + (Size) part * part_rows * l->p);
+	for (int j = 0; j < l->p; j++)
+	{
+		for (int part = 0; part < parts; part++)
+			memcpy(gathered + part * part_rows,
+				   l->z + ((Size) part * l->p + j) * part_rows, part_rows * sizeof(double));
+		rough_unit(l, j, gathered, parts * part_rows);
+	}
+}
+
+/* the best constant: where the fit starts, and what it is measured against */
+static void
+null_model(Logistic *l)
+{
+	const MlDesignMatrix *rows = l->fit->rows;
+	double		positive = 0;
+	double		share;
+
+	for (int64 i = 0; i < rows->nrows; i++)
+	{
+		double		w = rows->weight ? rows->weight[i] : 1;
+
+		l->weight += w;
+		positive += w * rows->y[i];
+	}
+	share = positive / l->weight;
+	if (!(share > 0 && share < 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("the target has only one class in the training rows"),
+				 errdetail("\"%s\" needs rows of both classes; all " INT64_FORMAT " rows are of one.",
+						   "logistic_regression", rows->nrows),
+				 errhint("Train on rows of both classes.")));
+	l->share = l->first ? share : 0.5;
+	l->null_log_likelihood = positive * log(l->share) + (l->weight - positive) * log(1 - l->share);
+	if (l->first)
+		l->beta[0] = log(share / (1 - share));
+}
+
+static void *
+start(const MlFit *fit)
+{
+	const MlLogisticParams *p = fit->params;
+	const char *what = "logistic regression";
+	Logistic   *l = ml_fit_alloc(fit, 1, sizeof(Logistic), what);
+	Size		k;
+
+	l->fit = fit;
+	l->params = p;
+	l->p = fit->rows->ncolumns;
+	l->first = p->intercept ? 1 : 0;
+	l->k = l->first + l->p;
+	k = l->k;
+	ml_require_rows(fit, "logistic_regression", p->l2 > 0 ? 1 : Max(l->k, 1));
+
+	l->z = ml_fit_alloc(fit, Max(k, 1) * ML_BLOCK_ROWS, sizeof(double), what);
+	l->eta = ml_fit_alloc(fit, ML_BLOCK_ROWS, sizeof(double), what);
+	l->residual = ml_fit_alloc(fit, ML_BLOCK_ROWS, sizeof(double), what);
+	l->root = ml_fit_alloc(fit, ML_BLOCK_ROWS, sizeof(double), what);
+	l->centre = ml_fit_alloc(fit, k, sizeof(double), what);
+	l->unit = ml_fit_alloc(fit, k, sizeof(double), what);
+	l->beta = ml_fit_alloc(fit, k, sizeof(double), what);
+	l->accepted = ml_fit_alloc(fit, k, sizeof(double), what);
+	l->step = ml_fit_alloc(fit, k, sizeof(double), what);
+	l->penalty = ml_fit_alloc(fit, k, sizeof(double), what);
+	l->kept = ml_fit_alloc(fit, k, sizeof(int), what);
+	l->u = ml_fit_alloc(fit, k * k, sizeof(double), what);
+	l->work = ml_fit_alloc(fit, k, sizeof(double), what);
+
+	if (l->first)
+		l->unit[0] = 1;
+	rough_units(l);
+	null_model(l);
+	l->objective = INFINITY;
+	l->relative_change = INFINITY;
+	l->sample = FIRST_SAMPLE;
+	l->stage_begins = true;
+	if (l->sample * 4 > fit->rows->nrows)
+		l->sample = 0;
+	return l;
+}
+
+/* ---- the rows ---- */
+
+static Size
+state_size(void *fit)
+{
+	Size		k = ((Logistic *) fit)->k;
+
+	return offsetof(State, number) + k * (k + 3) * sizeof(double);
+}
+
+static int64
+pass_rows(void *fit, int pass, int64 nrows)
+{
+	Logistic   *l = fit;
+
+	return l->sample > 0 ? l->sample : nrows;
+}
+
+/* how far the last step turned rows to their own side (> 0) or away from it */
+static void
+turn_of_rows(Logistic *l, State *s, int n, const double *y)
+{
+	cblas_dgemv(CblasColMajor, CblasNoTrans, n, l->k, 1, l->z, n, l->step, 1, 0, l->eta, 1);
+	for (int i = 0; i < n; i++)
+	{
+		double		turn = (2 * y[i] - 1) * l->eta[i];
+
+		s->least_turn = Min(s->least_turn, turn);
+		s->most_turn = Max(s->most_turn, turn);
+	}
+}
+
+static void
+consume(void *fit, void *state, int n, const double *x, const double *y,
+		const double *weight, int64 first)
+{
+	Logistic   *l = fit;
+	State	   *s = state;
+	int			k = l->k;
+	double	   *gradient = s->number;
+	double	   *sum = gradient + k;
+	double	   *squares = sum + k;
+	double	   *information = squares + k;
+
+	for (int i = 0; l->first && i < n; i++)
+		l->z[i] = 1;
+	for (int j = l->first; j < k; j++)
+		ml_column_standardise(n, x + (Size) (j - l->first) * n, l->centre[j], l->unit[j],
+							  l->z + (Size) j * n);
+	if (l->stage_begins && l->params->l2 > 0)
+		for (int j = l->first; j < k; j++)
+			ml_column_moments(n, l->z + (Size) j * n, weight, &sum[j], &squares[j]);
+
+	memset(l->eta, 0, sizeof(double) * n);
+	if (k > 0)
+		cblas_dgemv(CblasColMajor, CblasNoTrans, n, k, 1, l->z, n, l->beta, 1, 0, l->eta, 1);
+	ml_logit_block(n, l->eta, y, weight, l->residual, l->root, &s->sums);
+	s->any = true;
+	if (k == 0)
+		return;
+	cblas_dgemv(CblasColMajor, CblasTrans, n, k, 1, l->z, n, l->residual, 1, 0, gradient, 1);
+	if (l->closing)
+		turn_of_rows(l, s, n, y);
+	for (int j = 0; j < k; j++)
+		ml_column_multiply(n, l->root, l->z + (Size) j * n);
+	cblas_dsyrk(CblasColMajor, CblasUpper, CblasTrans, k, n, 1, l->z, n, 0, information, k);
+}
+
+static void
+merge(void *fit, void *state, const void *other)
+{
+	Logistic   *l = fit;
+	State	   *s = state;
+	const State *o = other;
+	Size		numbers = (Size) l->k * (l->k + 3);
+
+	if (!o->any)
+		return;
+	s->sums.least_margin = s->any ? Min(s->sums.least_margin, o->sums.least_margin) : o->sums.least_margin;
+	s->sums.log_likelihood += o->sums.log_likelihood;
+	s->least_turn = Min(s->least_turn, o->least_turn);
+	s->most_turn = Max(s->most_turn, o->most_turn);
+	s->any = true;
+	for (Size i = 0; i < numbers; i++)
+		s->number[i] += o->number[i];
+}
+
+/* ---- the end of a pass ---- */
+
+/*
+ * The weight of each squared coefficient, in the units of Z. l2 counts whole
+ * for all rows, so for a sample by its share of them.
+ */
+static void
+set_penalty(Logistic *l, const State *s)
+{
+	const double *sum = s->number + l->k;
+	const double *squares = sum + l->k;
+	double		rows = l->sample > 0 ? l->sample : l->fit->rows->nrows;
+	double		share = rows / l->fit->rows->nrows;
+	double		weight = l->weight * share;
+
+	for (int j = l->first; j < l->k; j++)
+	{
+		double		mean = sum[j] / weight;
+		double		variance = squares[j] / weight - mean * mean;
+
+		if (l->params->l2 == 0)
+			variance = 0;
+		else if (!l->fit->rows->scaled[j - l->first] || variance <= squares[j] / weight * 1e-13)
+			variance = l->unit[j] * l->unit[j];	/* a constant counts in its own units */
+		l->penalty[j] = l->params->l2 * share * variance;
+		if (l->sample > 0)
+			l->penalty[j] += 1;
+	}
+	if (l->first && l->sample > 0)
+		l->penalty[0] = 1e-3;
+}
+
+static double
+penalised_objective(const Logistic *l, const State *s)
+{
+	double		sum = -s->sums.log_likelihood;
+
+	for (int j = 0; j < l->k; j++)
+		sum += l->penalty[j] / 2 * l->beta[j] * l->beta[j];
+	return sum;
+}
+
+/* U of the information of the columns kept; without a penalty first decides which are */
+static MlNumStatus
+factor_information(Logistic *l, double *information)
+{
+	int			k = l->k;
+	int			n = l->nkept;
+
+	for (int j = 0; j < k; j++)
+		information[j + (Size) j * k] += l->penalty[j];
+	if (l->stage_begins)
+	{
+		for (int j = 0; j < k; j++)
+			l->kept[j] = j;
+		n = l->nkept = k;
+		if (l->sample == 0 && l->params->l2 == 0)
+		{
+			memcpy(l->u, information, (Size) k * k * sizeof(double));
+			ml_logistic_floors(l, information, l->work);
+			n = l->nkept = ml_cholesky_rank(k, l->u, l->work, l->kept);
+			for (int j = 0, next = 0; j < k; j++)
+			{
+				if (next < n && l->kept[next] == j)
+					next++;
+				else
+					l->beta[j] = 0;
+			}
+		}
+	}
+	for (int j = 0; j < n; j++)
+		for (int i = 0; i <= j; i++)
+			l->u[i + (Size) j * n] = information[l->kept[i] + (Size) l->kept[j] * k];
+	return ml_cholesky(n, l->u);
+}
+
+/* the whole step from here, and what it promises of the deviance */
+static void
+newton_step(Logistic *l, const double *gradient)
+{
+	double		promise = 0;
+
+	memset(l->step, 0, sizeof(double) * l->k);
+	for (int i = 0; i < l->nkept; i++)
+		l->work[i] = gradient[l->kept[i]] - l->penalty[l->kept[i]] * l->beta[l->kept[i]];
+	ml_cholesky_solve(l->nkept, l->u, l->work);
+	for (int i = 0; i < l->nkept; i++)
+	{
+		int			j = l->kept[i];
+
+		l->step[j] = l->work[i];
+		promise += l->work[i] * (gradient[j] - l->penalty[j] * l->beta[j]);
+	}
+	l->promise = promise;
+	l->previous_change = l->relative_change;
+	l->relative_change = fabs(promise) / (fabs(2 * l->log_likelihood) + 0.1);
+}
+
+static void
+take_step(Logistic *l)
+{
+	double		part = ldexp(1, -l->halvings);
+
+	for (int j = 0; j < l->k; j++)
+		l->beta[j] = l->accepted[j] + part * l->step[j];
+}
+
+/* on to more rows, from here; the last prefix is less than a quarter of the rows */
+static void
+next_stage(Logistic *l)
+{
+	l->sample *= SAMPLE_GROWTH;
+	if (l->sample * 4 > l->fit->rows->nrows)
+		l->sample = 0;
+	l->stage_begins = true;
+	l->stage_passes = 0;
+	l->objective = INFINITY;
+	l->relative_change = INFINITY;
+	l->halvings = 0;
+}
+
+/* a sample has told what it can, once a step changes less than chance would */
+static bool
+end_sample_pass(Logistic *l)
+{
+	take_step(l);
+	if (l->promise < 0.5 * l->k || l->stage_passes >= SAMPLE_PASSES)
+		next_stage(l);
+	return false;
+}
+
+static bool
+end_full_pass(Logistic *l, const State *s)
+{
+	bool		unpenalised = l->params->l2 == 0;
+	double		turn = Max(s->most_turn, -s->least_turn);
+
+	l->iterations++;
+	if (unpenalised && s->sums.least_margin > 0)
+		ml_logistic_refuse_separation(l, true);
+	take_step(l);
+	if (l->closing && unpenalised && turn > 0.1)
+	{
+		/* the deviance stands still, but rows still move to their side: Albert & Anderson 1984 */
+		if (turn > 0.25 && s->least_turn > -0.01 * turn)
+			ml_logistic_refuse_separation(l, false);
+	}
+	else if (l->closing && l->relative_change <= l->params->tolerance)
+		return true;
+
+	/* quadratic convergence, which separated rows do not show */
+	if (l->relative_change <= SETTLED && l->relative_change <= 0.01 * l->previous_change)
+		return true;
+	if (l->relative_change <= l->params->tolerance)
+		l->closing = true;
+	if (l->iterations >= l->params->max_iterations)
+		ml_logistic_refuse_divergence(l);
+	return false;
+}
+
+/* the step led uphill: half of it, or an end where nothing leads down */
+static bool
+halve_step(Logistic *l)
+{
+	if (++l->halvings <= MAX_HALVINGS)
+	{
+		take_step(l);
+		return false;
+	}
+	if (l->sample > 0)
+	{
+		memcpy(l->beta, l->accepted, sizeof(double) * l->k);
+		next_stage(l);
+		return false;
+	}
+	ml_logistic_refuse_divergence(l);
+	return false;				/* not reached */
+}
+
+static bool
+end_pass(void *fit, void *state)
+{
+	Logistic   *l = fit;
+	State	   *s = state;
+	double		objective;
+
+	l->passes++;
+	l->stage_passes++;
+	if (l->stage_begins)
+		set_penalty(l, s);
+	objective = penalised_objective(l, s);
+	if (!isfinite(objective) && !isfinite(l->objective))
+		ml_logistic_refuse_overflow(l);
+	if (!(objective <= l->objective + 1e-12 * fabs(l->objective)))
+		return halve_step(l);
+
+	/* a start from a sample that is worse than the best constant */
+	if (l->stage_begins && l->sample == 0 && l->passes > 1 &&
+		-s->sums.log_likelihood > -l->null_log_likelihood)
+	{
+		memset(l->beta, 0, sizeof(double) * l->k);
+		l->passes = 0;
+		if (l->first)
+			l->beta[0] = log(l->share / (1 - l->share));
+		return false;
+	}
+
+	l->objective = objective;
+	l->log_likelihood = s->sums.log_likelihood;
+	l->halvings = 0;
+	if (factor_information(l, s->number + 3 * l->k) != ML_NUM_OK)
+	{
+		if (l->sample > 0)
+		{
+			next_stage(l);
+			return false;
+		}
+		ml_logistic_refuse_separation(l, false);
+	}
+	memcpy(l->accepted, l->beta, sizeof(double) * l->k);
+	newton_step(l, s->number);
+	l->stage_begins = false;
+	return l->sample > 0 ? end_sample_pass(l) : end_full_pass(l, s);
+}
+
+static double
+objective_value(void *fit)
+{
+	Logistic   *l = fit;
+
+	return isfinite(l->objective) ? l->objective : NAN;
+}
+
+static int
+expected_passes(void *fit)
+{
+	Logistic   *l = fit;
+
+	return Max(4, l->iterations + 1);
+}
+
+static MlFitted *
+finish(void *fit)
+{
+	return ml_logistic_report(fit);
+}
+
+const MlAlgorithm ml_logistic_regression = {
+	.name = "logistic_regression",
+	.summary = "probability of one of two classes by Newton's method, with standard errors and p-values; ridge with l2",
+	.tasks = ML_TASKS_BINARY,
+	.gives_probability = true,
+	.gives_inference = true,
+	.penalised = penalised,
+	.params = params,
+	.params_size = sizeof(MlLogisticParams),
+	.start = start,
+	.state_size = state_size,
+	.consume = consume,
+	.merge = merge,
+	.end_pass = end_pass,
+	.pass_rows = pass_rows,
+	.finish = finish,
+	.expected_passes = expected_passes,
+	.objective = objective_value,
+};

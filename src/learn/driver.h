@@ -1,0 +1,45 @@
+/*
+ * driver.h
+ *		The in-memory driver of folds, and what learners share.
+ *
+ * A learner allocates with ml_fit_alloc in start, which counts the memory
+ * first; all of it belongs to the context "mlops fit", which the driver deletes
+ * when the fit ends in whatever way. Only finish runs in the caller's context
+ * and makes its result there.
+ */
+#ifndef ML_LEARN_DRIVER_H
+#define ML_LEARN_DRIVER_H
+
+#include "learn/algorithm.h"
+
+extern MlFitted *ml_driver_fit(const MlAlgorithm *algorithm, const MlFit *fit);
+
+/* count * size bytes, zeroed, from the budget; what is for the error message */
+extern void *ml_fit_alloc(const MlFit *fit, Size count, Size size, const char *what);
+
+/* ---- building a result, in the current context ---- */
+
+/* all estimates 0, all inference NaN */
+extern MlFitted *ml_fitted_make(int ncolumns);
+extern void ml_fitted_fact(MlFitted *fitted, const char *name, double value);
+extern void ml_fitted_note(MlFitted *fitted, const char *format,...) pg_attribute_printf(2, 3);
+
+/*
+ * Marks the columns that are not among the kept ones (ascending design column
+ * numbers) as dropped, with a note that names them.
+ */
+extern void ml_fitted_drop(MlFitted *fitted, const MlDesignMatrix *rows, int nkept, const int *kept);
+
+/* a list of quoted names for a message, cut after a few */
+extern char *ml_column_list(const MlDesignMatrix *rows, int n, const int *columns);
+
+/* refuses fewer rows than coefficients, ML002 */
+extern void ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoefficients);
+
+/* the algorithms, NULL ends */
+extern const MlAlgorithm *const ml_algorithms[];
+extern const MlAlgorithm ml_baseline;
+extern const MlAlgorithm ml_linear_regression;
+extern const MlAlgorithm ml_logistic_regression;
+
+#endif							/* ML_LEARN_DRIVER_H */

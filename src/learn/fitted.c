@@ -1,0 +1,114 @@
+/*
+ * fitted.c
+ *		What learners share in building a result and in refusing one.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "errors.h"
+#include "learn/driver.h"
+#include "lib/stringinfo.h"
+
+#define MAX_FACTS	24
+#define MAX_NOTES	8
+#define NAMES_SHOWN 10
+
+MlFitted *
+ml_fitted_make(int ncolumns)
+{
+	MlFitted   *fitted = palloc0(sizeof(MlFitted));
+	const MlCoefficient none = {0, NAN, NAN, NAN};
+
+	fitted->intercept = none;
+	fitted->coefficient = palloc(Max(ncolumns, 1) * sizeof(MlCoefficient));
+	for (int j = 0; j < ncolumns; j++)
+		fitted->coefficient[j] = none;
+	fitted->facts = palloc(MAX_FACTS * sizeof(MlFact));
+	fitted->notes = palloc(MAX_NOTES * sizeof(char *));
+	fitted->converged = true;
+	return fitted;
+}
+
+/* an infinity is no fact that JSON or a reader could use: NaN, shown as NULL */
+void
+ml_fitted_fact(MlFitted *fitted, const char *name, double value)
+{
+	if (fitted->nfacts == MAX_FACTS)
+		elog(ERROR, "no room for fact \"%s\"", name);
+	fitted->facts[fitted->nfacts].name = name;
+	fitted->facts[fitted->nfacts++].value = isinf(value) ? NAN : value;
+}
+
+void
+ml_fitted_note(MlFitted *fitted, const char *format,...)
+{
+	StringInfoData buf;
+
+	if (fitted->nnotes == MAX_NOTES)
+		elog(ERROR, "no room for another note");
+	initStringInfo(&buf);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&buf, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&buf, needed);
+	}
+	fitted->notes[fitted->nnotes++] = buf.data;
+}
+
+char *
+ml_column_list(const MlDesignMatrix *rows, int n, const int *columns)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < n && i < NAMES_SHOWN; i++)
+		appendStringInfo(&buf, "%s\"%s\"", i > 0 ? ", " : "", rows->column_name[columns[i]]);
+	if (n > NAMES_SHOWN)
+		appendStringInfo(&buf, " and %d more", n - NAMES_SHOWN);
+	return buf.data;
+}
+
+void
+ml_fitted_drop(MlFitted *fitted, const MlDesignMatrix *rows, int nkept, const int *kept)
+{
+	int			ndropped = 0;
+	int		   *dropped;
+
+	if (nkept == rows->ncolumns)
+		return;
+	dropped = palloc(rows->ncolumns * sizeof(int));
+	for (int j = 0, next = 0; j < rows->ncolumns; j++)
+	{
+		if (next < nkept && kept[next] == j)
+			next++;
+		else
+		{
+			fitted->coefficient[j].estimate = NAN;
+			dropped[ndropped++] = j;
+		}
+	}
+	ml_fitted_note(fitted, "dropped as a linear combination of columns before: %s",
+				   ml_column_list(rows, ndropped, dropped));
+	pfree(dropped);
+}
+
+void
+ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoefficients)
+{
+	if (fit->rows->nrows >= ncoefficients)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+			 errmsg("\"%s\" needs at least as many rows as coefficients", algorithm),
+			 errdetail("There are " INT64_FORMAT " training rows for " INT64_FORMAT " coefficients.",
+					   fit->rows->nrows, ncoefficients),
+			 errhint("Train on more rows or fewer features, or with a penalty: params => '{\"l2\": 1}'.")));
+}
