@@ -54,6 +54,7 @@ typedef struct Logistic
 	/* where the fit is */
 	int64		sample;			/* rows of a pass; 0: all */
 	bool		stage_begins;	/* this is the first pass over these rows */
+	bool		from_null;		/* started on all rows from the constant model */
 	int			stage_passes;
 	int			passes;
 	int			iterations;		/* Newton steps on all rows */

@@ -145,8 +145,15 @@ null_model(Logistic *l)
 				 errhint("Train on rows of both classes.")));
 	l->share = l->first ? share : 0.5;
 	l->null_log_likelihood = positive * log(l->share) + (l->weight - positive) * log(1 - l->share);
+}
+
+static void
+start_from_null(Logistic *l)
+{
+	memset(l->beta, 0, sizeof(double) * l->k);
 	if (l->first)
-		l->beta[0] = log(share / (1 - share));
+		l->beta[0] = log(l->share / (1 - l->share));
+	l->from_null = true;
 }
 
 static void *
@@ -183,12 +190,14 @@ start(const MlFit *fit)
 		l->unit[0] = 1;
 	rough_units(l);
 	null_model(l);
+	start_from_null(l);
 	l->objective = INFINITY;
 	l->relative_change = INFINITY;
 	l->sample = FIRST_SAMPLE;
 	l->stage_begins = true;
 	if (l->sample * 4 > fit->rows->nrows)
 		l->sample = 0;
+	l->from_null = l->sample == 0;
 	return l;
 }
 
@@ -321,7 +330,39 @@ penalised_objective(const Logistic *l, const State *s)
 	return sum;
 }
 
-/* U of the information of the columns kept; without a penalty first decides which are */
+/*
+ * At the first pass over all rows, without a penalty: which columns stand on
+ * their own. False if another one had a coefficient already, from a sample: it
+ * is 0 from now on, and the pass must be made again.
+ */
+static bool
+choose_columns(Logistic *l, const double *information)
+{
+	int			k = l->k;
+	bool		unmoved = true;
+
+	for (int j = 0; j < k; j++)
+		l->kept[j] = j;
+	l->nkept = k;
+	if (l->sample > 0 || l->params->l2 > 0)
+		return true;
+	memcpy(l->u, information, (Size) k * k * sizeof(double));
+	ml_logistic_floors(l, information, l->work);
+	l->nkept = ml_cholesky_rank(k, l->u, l->work, l->kept);
+	for (int j = 0, next = 0; j < k; j++)
+	{
+		if (next < l->nkept && l->kept[next] == j)
+			next++;
+		else if (l->beta[j] != 0)
+		{
+			l->beta[j] = 0;
+			unmoved = false;
+		}
+	}
+	return unmoved;
+}
+
+/* U of the information of the columns kept */
 static MlNumStatus
 factor_information(Logistic *l, double *information)
 {
@@ -330,25 +371,6 @@ factor_information(Logistic *l, double *information)
 
 	for (int j = 0; j < k; j++)
 		information[j + (Size) j * k] += l->penalty[j];
-	if (l->stage_begins)
-	{
-		for (int j = 0; j < k; j++)
-			l->kept[j] = j;
-		n = l->nkept = k;
-		if (l->sample == 0 && l->params->l2 == 0)
-		{
-			memcpy(l->u, information, (Size) k * k * sizeof(double));
-			ml_logistic_floors(l, information, l->work);
-			n = l->nkept = ml_cholesky_rank(k, l->u, l->work, l->kept);
-			for (int j = 0, next = 0; j < k; j++)
-			{
-				if (next < n && l->kept[next] == j)
-					next++;
-				else
-					l->beta[j] = 0;
-			}
-		}
-	}
 	for (int j = 0; j < n; j++)
 		for (int i = 0; i <= j; i++)
 			l->u[i + (Size) j * n] = information[l->kept[i] + (Size) l->kept[j] * k];
@@ -463,6 +485,7 @@ end_pass(void *fit, void *state)
 {
 	Logistic   *l = fit;
 	State	   *s = state;
+	double	   *information = s->number + 3 * l->k;
 	double		objective;
 
 	l->passes++;
@@ -476,20 +499,19 @@ end_pass(void *fit, void *state)
 		return halve_step(l);
 
 	/* a start from a sample that is worse than the best constant */
-	if (l->stage_begins && l->sample == 0 && l->passes > 1 &&
-		-s->sums.log_likelihood > -l->null_log_likelihood)
+	if (l->stage_begins && l->sample == 0 && l->passes > 1 && !l->from_null &&
+		s->sums.log_likelihood < l->null_log_likelihood)
 	{
-		memset(l->beta, 0, sizeof(double) * l->k);
-		l->passes = 0;
-		if (l->first)
-			l->beta[0] = log(l->share / (1 - l->share));
+		start_from_null(l);
 		return false;
 	}
+	if (l->stage_begins && !choose_columns(l, information))
+		return false;
 
 	l->objective = objective;
 	l->log_likelihood = s->sums.log_likelihood;
 	l->halvings = 0;
-	if (factor_information(l, s->number + 3 * l->k) != ML_NUM_OK)
+	if (factor_information(l, information) != ML_NUM_OK)
 	{
 		if (l->sample > 0)
 		{

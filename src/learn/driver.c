@@ -124,15 +124,15 @@ collect(Driver *d)
 }
 
 static void
-report(Driver *d, int pass)
+report(Driver *d)
 {
 	const MlAlgorithm *a = d->algorithm;
 	int64		total;
 
 	if (d->fit->progress == NULL)
 		return;
-	total = d->fit->rows->nrows * Max(a->expected_passes ? a->expected_passes(d->learner) : 1, pass + 1);
-	d->fit->progress(d->fit->progress_arg, Min(d->rows_read, total), total,
+	total = d->fit->rows->nrows * (a->expected_passes ? a->expected_passes(d->learner) : 1);
+	d->fit->progress(d->fit->progress_arg, d->rows_read, Max(total, d->rows_read),
 					 a->objective ? a->objective(d->learner) : NAN);
 }
 
@@ -158,7 +158,7 @@ run_pass(Driver *d, int pass)
 				   rows->weight ? rows->weight + first : NULL, first);
 		carry(d, state);
 		d->rows_read += n;
-		report(d, pass);
+		report(d);
 	}
 }
 
