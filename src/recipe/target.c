@@ -264,7 +264,7 @@ check_varies(const MlFrame *frame, const MlColumn *column)
 static void
 choose_positive(const MlTargetRequest *request, MlTarget *target)
 {
-	target->positive = -1;
+	target->positive = 0;
 	if (target->task != ML_TASK_BINARY)
 	{
 		if (request->positive != NULL)
@@ -432,7 +432,7 @@ ml_target_learn(const MlFrame *frame, const MlTargetRequest *request, const doub
 	const MlColumn *column;
 
 	memset(target, 0, sizeof(*target));
-	target->positive = -1;
+	target->positive = 0;
 	target->task = ml_target_task(frame, i, request->task);
 	if (i < 0)
 		return;

@@ -130,6 +130,7 @@ typedef enum MlRunStatus
 
 /* inserts a running run of this backend; also marks runs whose backend is gone as lost */
 extern void ml_registry_start_run(pg_uuid_t *id, const char *model, const char *algorithm, Jsonb *spec);
+/* done or total below 0, objective NaN: not known */
 extern void ml_registry_report_run(const pg_uuid_t *id, const char *phase,
 								   int64 done, int64 total, double objective);
 extern void ml_registry_end_run(const pg_uuid_t *id, MlRunStatus status, int version,

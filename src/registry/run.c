@@ -91,8 +91,8 @@ ml_registry_report_run(const pg_uuid_t *id, const char *phase,
 
 	bind_uuid(&args, id);
 	ml_bind_text(&args, phase);
-	ml_bind_int8(&args, done);
-	ml_bind_int8(&args, total);
+	ml_bind_datum(&args, INT8OID, Int64GetDatum(done), done < 0);
+	ml_bind_datum(&args, INT8OID, Int64GetDatum(total), total < 0);
 	ml_bind_float(&args, objective);
 	ml_registry_enter(&scope);
 	ml_statement_run(&update, &args);

@@ -66,7 +66,8 @@ start_run(MlTraining *training)
 
 /*
  * Leaves whatever the error happened in: the SPI connections of others, which
- * are all atomic, down to ours, and the transaction.
+ * are all atomic, down to ours; the snapshots of others, which are all there
+ * are since the portal's went with the first commit; and the transaction.
  */
 static void
 unwind(void)
@@ -76,6 +77,8 @@ unwind(void)
 	while (!SPI_inside_nonatomic_context())
 		if (SPI_finish() != SPI_OK_FINISH)
 			break;
+	while (ActiveSnapshotSet())
+		PopActiveSnapshot();
 	SPI_rollback();
 }
 
@@ -140,9 +143,10 @@ run_with_commits(MlTraining *training, bool dry)
 		elog(ERROR, "SPI_connect_ext failed");
 	MemoryContextSwitchTo(training->cxt);
 
-	/* the snapshot of CALL itself would be in the way of nothing, but is held in vain */
 	PG_TRY();
 	{
+		/* lets go of the snapshot of CALL itself: unwind relies on that */
+		commit_step();
 		run_phases(training, dry);
 	}
 	PG_CATCH();
