@@ -129,4 +129,11 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #define ml_attribute_is_virtual(attribute) false
 #endif
 
+/* 16 asks whether one may SET ROLE, before membership was enough */
+#if PG_VERSION_NUM >= 160000
+#define ml_check_can_set_role(member, role) check_can_set_role(member, role)
+#else
+#define ml_check_can_set_role(member, role) check_is_member_of_role(member, role)
+#endif
+
 #endif							/* ML_COMPAT_H */

@@ -1,0 +1,100 @@
+/*
+ * rollback.c
+ *		mlops_rollback: what served before serves again.
+ *
+ * The stack in the serving row holds the deployments to go back to. A rollback
+ * pops and never pushes, so that it walks back through what served and does
+ * not come forth again. It reads no data and asks nobody: it is instant.
+ */
+#include "postgres.h"
+
+#include "deploy/deploy.h"
+#include "miscadmin.h"
+#include "registry/registry_catalog.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(mlops_rollback);
+
+static void
+check_steps(const char *model, int steps, const MlServing *serving)
+{
+	if (serving->nstack == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("model \"%s\" has nothing to roll back to", model),
+				 serving->version == 0 ?
+				 errdetail("It has no active version.") :
+				 errdetail("Version %d is active, and none that served before is left in the rollback stack.",
+						   serving->version),
+				 errhint("Choose a version with mlops_promote('%s', version).", model)));
+	if (steps > serving->nstack)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot roll back model \"%s\" by %d steps", model, steps),
+				 errdetail_plural("Its rollback stack holds %d step.", "Its rollback stack holds %d steps.",
+								  serving->nstack, serving->nstack),
+				 errhint("SELECT * FROM mlops.deployment WHERE model = '%s' shows what served; "
+						 "mlops.rollback_depth is how far a rollback goes.", model)));
+}
+
+/* the bundle of an earlier deployment becomes the decision */
+static void
+read_deployment(MlDecision *decision)
+{
+	static MlStatement select = {
+		"SELECT version, sha256, threshold FROM mlops_catalog.deployment "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
+	};
+	MlArguments args = {0};
+	bool		isnull;
+
+	ml_bind_text(&args, decision->model);
+	ml_bind_int(&args, decision->restored);
+	if (ml_statement_run(&select, &args) == 0)
+		elog(ERROR, "deployment %d of model \"%s\" is not in the history",
+			 decision->restored, decision->model);
+	decision->version = ml_result_int(0, 1, 0);
+	memcpy(decision->sha256, VARDATA_ANY(DatumGetByteaPP(ml_result_datum(0, 2, &isnull))),
+		   ML_SHA256_LENGTH);
+	decision->threshold = ml_result_float(0, 3);
+}
+
+/* mlops_rollback(model text, steps int, reason text) */
+Datum
+mlops_rollback(PG_FUNCTION_ARGS)
+{
+	MlServing	serving;
+	MlDecision	decision = {0};
+	MlRegistryScope scope;
+	char	   *model;
+	int			steps;
+	TimestampTz at;
+
+	ml_require_argument(fcinfo, 0, "model");
+	ml_require_argument(fcinfo, 1, "steps");
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	steps = PG_GETARG_INT32(1);
+	if (steps < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("steps must be 1 or more"),
+				 errdetail("steps is %d.", steps),
+				 errhint("Leave it out to go back to what served before.")));
+	ml_registry_require_writable("roll back a model");
+	ml_privilege_require(model, ML_PRIVILEGE_PROMOTE);
+	decision.model = model;
+	decision.action = "rollback";
+	decision.reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	decision.deployed_by = GetUserNameFromId(GetUserId(), false);
+
+	ml_registry_enter(&scope);
+	ml_deploy_read(model, &serving);
+	check_steps(model, steps, &serving);
+	decision.nstack = serving.nstack - steps;
+	decision.stack = serving.stack;
+	decision.restored = serving.stack[decision.nstack];
+	read_deployment(&decision);
+	at = ml_deploy_write(&decision, &serving);
+	ml_registry_leave(&scope);
+	return ml_deploy_result(fcinfo, &decision, serving.deployment + 1, serving.version, at);
+}

@@ -1,0 +1,299 @@
+/*
+ * settings_json.c
+ *		mlops_create_model and mlops_set_model: what may be said of a model.
+ *
+ * The settings are data: one table of keys. A key that is unknown is refused
+ * with the nearest one; NULL takes a setting back.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "errors.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "metric/metric.h"
+#include "miscadmin.h"
+#include "registry/registry_catalog.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+PG_FUNCTION_INFO_V1(mlops_create_model);
+PG_FUNCTION_INFO_V1(mlops_set_model);
+
+typedef enum SettingKey
+{
+	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
+	NUMBER_OF_SETTINGS
+} SettingKey;
+
+static const char *const setting_names[NUMBER_OF_SETTINGS] = {
+	[SETTING_DESCRIPTION] = "description",
+	[SETTING_METRIC] = "metric",
+	[SETTING_OWNER] = "owner",
+	[SETTING_POSITIVE] = "positive",
+	[SETTING_TARGET] = "target"
+};
+
+typedef struct ModelSettings
+{
+	bool		given[NUMBER_OF_SETTINGS];
+	char	   *value[NUMBER_OF_SETTINGS];	/* NULL: take it back */
+} ModelSettings;
+
+static void
+error_unknown_setting(const char *key)
+{
+	StringInfoData list;
+	MlNearest	nearest;
+
+	initStringInfo(&list);
+	ml_nearest_begin(&nearest, key);
+	for (int i = 0; i < NUMBER_OF_SETTINGS; i++)
+	{
+		appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", setting_names[i]);
+		ml_nearest_offer(&nearest, setting_names[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown setting \"%s\" of a model", key),
+			 errdetail("The settings are %s.", list.data),
+			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) : 0));
+}
+
+static SettingKey
+find_setting(const char *key)
+{
+	for (int i = 0; i < NUMBER_OF_SETTINGS; i++)
+		if (strcmp(setting_names[i], key) == 0)
+			return (SettingKey) i;
+	error_unknown_setting(key);
+	pg_unreachable();
+}
+
+/* numbers and booleans stand for their text: {"positive": true} */
+static char *
+value_as_text(const char *key, const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvNull:
+			return NULL;
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out,
+													   NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("setting \"%s\" of a model must be a text", key),
+					 errdetail("It was given as an array or an object."),
+					 errhint("Write {\"%s\": \"...\"}, or null to take it back.", key)));
+	}
+	return NULL;
+}
+
+static void
+read_settings(Jsonb *json, ModelSettings *settings)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	item;
+	SettingKey	key = 0;
+
+	if (!JB_ROOT_IS_OBJECT(json))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("settings of a model must be a JSON object"),
+				 errdetail("An array or a single value was given."),
+				 errhint("Write '{\"metric\": \"roc_auc\"}'.")));
+	iterator = JsonbIteratorInit(&json->root);
+	while ((token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = find_setting(pnstrdup(item.val.string.val, item.val.string.len));
+		else if (token == WJB_VALUE)
+		{
+			settings->given[key] = true;
+			settings->value[key] = value_as_text(setting_names[key], &item);
+		}
+	}
+}
+
+static uint32
+task_bit(const char *task)
+{
+	static const struct
+	{
+		const char *name;
+		MlTask		task;
+	}			tasks[] = {
+		{"regression", ML_TASK_REGRESSION}, {"binary", ML_TASK_BINARY},
+		{"multiclass", ML_TASK_MULTICLASS}, {"cluster", ML_TASK_CLUSTER}
+	};
+
+	for (int i = 0; i < lengthof(tasks); i++)
+		if (strcmp(tasks[i].name, task) == 0)
+			return tasks[i].task;
+	elog(ERROR, "unknown task \"%s\"", task);
+	return 0;
+}
+
+/* the nearest of the metrics for a task, or of all if it is not known yet */
+static void
+check_metric(const char *name, const char *task)
+{
+	const MlMetric *metric = ml_metric_find(name);
+	uint32		wanted = task ? task_bit(task) : ~0U;
+	MlNearest	nearest;
+
+	if (metric != NULL && (metric->tasks & wanted) != 0)
+		return;
+	if (metric != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("metric \"%s\" does not judge models of task \"%s\"", name, task),
+				 errdetail("%s", metric->summary),
+				 errhint("SELECT * FROM mlops_metrics() lists the metrics and their tasks.")));
+	ml_nearest_begin(&nearest, name);
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+		if ((ml_metrics[i]->tasks & wanted) != 0)
+			ml_nearest_offer(&nearest, ml_metrics[i]->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("unknown metric \"%s\"", name),
+			 errdetail("It cannot be the primary metric of a model."),
+			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
+			 errhint("SELECT * FROM mlops_metrics() lists them.")));
+}
+
+/* the giver must be able to become the new owner, who must be allowed to own models */
+static void
+check_owner(const char *model, const char *owner)
+{
+	Oid			oid = owner ? get_role_oid(owner, true) : InvalidOid;
+
+	if (!OidIsValid(oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\" does not exist", owner ? owner : "null"),
+				 errdetail("The owner of model \"%s\" was not changed.", model),
+				 errhint("Write the role's name exactly as the server keeps it.")));
+	ml_check_can_set_role(GetUserId(), oid);
+	ml_registry_require_create(model, oid);
+}
+
+/* the target of a model with versions is what they were trained for */
+static void
+check_target(const MlModelRow *row)
+{
+	if (row->last_version == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot change the target of model \"%s\"", row->name),
+			 errdetail("Its target is \"%s\", and %d versions were trained for it.",
+					   row->target ? row->target : "", row->last_version),
+			 errhint("Make another model for another target.")));
+}
+
+static void
+update_settings(const char *model, const ModelSettings *settings)
+{
+	static MlStatement update = {
+		"UPDATE mlops_catalog.model SET "
+		"description = CASE WHEN $2 THEN $3 ELSE description END, "
+		"metric = CASE WHEN $4 THEN $5 ELSE metric END, "
+		"owner = CASE WHEN $6 THEN $7 ELSE owner END, "
+		"positive = CASE WHEN $8 THEN $9 ELSE positive END, "
+		"target = CASE WHEN $10 THEN $11 ELSE target END "
+		"WHERE name OPERATOR(pg_catalog.=) $1"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_bind_text(&args, model);
+	for (int i = 0; i < NUMBER_OF_SETTINGS; i++)	/* in the order of SettingKey */
+	{
+		ml_bind_bool(&args, settings->given[i]);
+		ml_bind_text(&args, settings->value[i]);
+	}
+	ml_registry_enter(&scope);
+	ml_statement_run(&update, &args);
+	ml_registry_leave(&scope);
+}
+
+/* an argument of mlops_create_model; said twice, it is refused */
+static void
+take_argument(FunctionCallInfo fcinfo, int n, SettingKey key, ModelSettings *settings)
+{
+	if (PG_ARGISNULL(n))
+		return;
+	if (settings->given[key])
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" of a model is given twice", setting_names[key]),
+				 errdetail("It is an argument and a key of settings."),
+				 errhint("Leave one of them out.")));
+	settings->given[key] = true;
+	settings->value[key] = text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* mlops_create_model(model, target, metric, positive, description text, settings jsonb) */
+Datum
+mlops_create_model(PG_FUNCTION_ARGS)
+{
+	ModelSettings settings = {0};
+	MlModelRow	row = {0};
+
+	ml_require_argument(fcinfo, 0, "model");
+	if (!PG_ARGISNULL(5))
+		read_settings(PG_GETARG_JSONB_P(5), &settings);
+	take_argument(fcinfo, 1, SETTING_TARGET, &settings);
+	take_argument(fcinfo, 2, SETTING_METRIC, &settings);
+	take_argument(fcinfo, 3, SETTING_POSITIVE, &settings);
+	take_argument(fcinfo, 4, SETTING_DESCRIPTION, &settings);
+	row.name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	row.target = settings.value[SETTING_TARGET];
+	row.metric = settings.value[SETTING_METRIC];
+	row.positive = settings.value[SETTING_POSITIVE];
+	row.description = settings.value[SETTING_DESCRIPTION];
+	if (row.metric != NULL)
+		check_metric(row.metric, NULL);
+	if (settings.given[SETTING_OWNER])
+		check_owner(row.name, settings.value[SETTING_OWNER]);
+	ml_registry_create_model(&row);
+	if (settings.given[SETTING_OWNER])
+		update_settings(row.name, &settings);
+	PG_RETURN_VOID();
+}
+
+/* mlops_set_model(model text, settings jsonb) */
+Datum
+mlops_set_model(PG_FUNCTION_ARGS)
+{
+	ModelSettings settings = {0};
+	MlModelRow *row;
+	char	   *model;
+
+	ml_require_argument(fcinfo, 0, "model");
+	ml_require_argument(fcinfo, 1, "settings");
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ml_registry_require_writable("change a model");
+	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
+	read_settings(PG_GETARG_JSONB_P(1), &settings);
+	row = ml_registry_model_row(model);
+	if (row == NULL)
+		ml_error_no_model(model, ML_SIGHT_NOW);
+	if (settings.value[SETTING_METRIC] != NULL)
+		check_metric(settings.value[SETTING_METRIC], row->task);
+	if (settings.given[SETTING_OWNER])
+		check_owner(model, settings.value[SETTING_OWNER]);
+	if (settings.given[SETTING_TARGET])
+		check_target(row);
+	update_settings(model, &settings);
+	PG_RETURN_VOID();
+}
