@@ -1,1 +1,57 @@
 -- Deciding: promote, roll back, alias, status.
+
+CREATE TYPE mlops.deployed AS (
+    model               text,
+    version             integer,
+    threshold           float8,
+    rules               integer,
+    share               float8,
+    deployment          integer,
+    previous_version    integer,
+    deployed_at         timestamptz
+);
+COMMENT ON TYPE mlops.deployed IS 'the bundle that serves after a promotion or a rollback';
+
+CREATE FUNCTION mlops_promote(model text, version integer, share float8 DEFAULT 1,
+       rules integer DEFAULT NULL, threshold float8 DEFAULT NULL, expect integer DEFAULT NULL,
+       force boolean DEFAULT false, reason text DEFAULT NULL)
+RETURNS mlops.deployed
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_promote(text, integer, float8, integer, float8, integer, boolean, text) IS
+'makes a version the active one at commit; expect: only if that version is active now';
+
+CREATE FUNCTION mlops_rollback(model text, steps integer DEFAULT 1, reason text DEFAULT NULL)
+RETURNS mlops.deployed
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_rollback(text, integer, text) IS
+'makes the bundle that served before the active one, or one further back';
+
+CREATE FUNCTION mlops_set_alias(model text, alias text, version integer) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_set_alias(text, text, integer) IS
+'gives a version a name, to be used as model@alias; NULL removes the name';
+
+CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
+       OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
+       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer)
+RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT m.name, s.version, s.threshold, v.algorithm, m.metric,
+       CASE WHEN pg_catalog.jsonb_typeof(v.holdout_metrics OPERATOR(pg_catalog.->) m.metric)
+                 OPERATOR(pg_catalog.=) 'number'
+            THEN (v.holdout_metrics OPERATOR(pg_catalog.->>) m.metric)::pg_catalog.float8 END,
+       v.trained_at, s.changed_at,
+       (SELECT pg_catalog.count(*) FROM mlops.version AS n WHERE n.model OPERATOR(pg_catalog.=) m.name),
+       (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.name
+         ORDER BY r.started_at DESC LIMIT 1),
+       (SELECT a.version FROM mlops.alias AS a
+         WHERE a.model OPERATOR(pg_catalog.=) m.name AND a.alias OPERATOR(pg_catalog.=) 'fallback')
+  FROM mlops.model AS m
+  LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.name
+  LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model
+                              AND v.version OPERATOR(pg_catalog.=) s.version
+ ORDER BY m.name COLLATE "C"
+$$;
+COMMENT ON FUNCTION mlops_status() IS
+'one line a model: what is active, its primary metric on the hold-out, versions, the last training';

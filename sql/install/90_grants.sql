@@ -1,1 +1,30 @@
--- Who may call what.
+-- Who may call what: everyone every public function, which check privileges
+-- on the model themselves, and everyone every view, which is filtered by them.
+-- Said in full, whatever default privileges the database has.
+
+REVOKE ALL ON SCHEMA mlops_catalog, mlops_data FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA mlops_catalog FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA mlops TO PUBLIC;
+GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_version, mlops.run,
+      mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment TO PUBLIC;
+GRANT EXECUTE ON FUNCTION mlops.may(text, text), mlops.run_status(text, integer, timestamptz) TO PUBLIC;
+
+DO $$
+DECLARE
+    routine pg_catalog.regprocedure;
+BEGIN
+    FOR routine IN
+        SELECT p.oid FROM pg_catalog.pg_depend AS d
+          JOIN pg_catalog.pg_extension AS e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
+          JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) d.objid
+         WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+           AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+           AND d.deptype OPERATOR(pg_catalog.=) 'e'
+           AND e.extname OPERATOR(pg_catalog.=) 'mlops'
+           AND p.proname OPERATOR(pg_catalog.~~) 'mlops\_%'
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', routine);
+    END LOOP;
+END
+$$;
