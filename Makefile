@@ -42,7 +42,8 @@ DATA_built = sql/mlops--$(EXTVERSION).sql
 EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
 
 # the regression tests, in story order: also the table of contents
-REGRESS =
+REGRESS = \
+	profile
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs

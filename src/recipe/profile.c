@@ -246,7 +246,7 @@ say_common(const Profile *profile, const MlColumnProfile *about, Sentences *sent
 	if (column->nnull == nrows)
 		say(sentences, pstrdup("is NULL in every row"));
 	else if (about->distinct == 1 && column->nnull == 0)
-		say(sentences, pstrdup("is constant and tells nothing"));
+		say(sentences, pstrdup("is constant"));
 	else if (column->nnull > ML_MOSTLY_MISSING_SHARE * nrows)
 		say(sentences, psprintf("is NULL in %.0f%% of the rows", 100.0 * column->nnull / nrows));
 }
@@ -323,11 +323,13 @@ add_row(Profile *profile, int i, MlRows *rows)
 	bool		nulls[PROFILE_COLUMNS] = {false};
 
 	profile_column(profile, column, &about);
-	if (is_target)
+	if (profile->frame->nrows == 0)
+		say(&sentences, pstrdup("the source has no rows"));
+	else if (is_target)
 		say_target(profile, &about, &sentences);
 	else
 		say_feature(profile, &about, &sentences);
-	if (i == Max(profile->target, 0))
+	if (i == Max(profile->target, 0) && profile->frame->nrows > 0)
 		say_duplicates(profile, &sentences);
 
 	ml_rows_text(values, nulls, 0, column->name);

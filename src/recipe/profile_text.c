@@ -130,7 +130,7 @@ ml_profile_feature(const MlColumnProfile *profile)
 			return time_becomes(&profile->feature);
 		case ML_KIND_ARRAY:
 			if (column->array_length == 0)
-				return pstrdup("refused: NULL in every row");
+				return pstrdup("refused: no row has a value");
 			return psprintf("array of %d numbers", column->array_length);
 		case ML_KIND_NONE:
 			break;
@@ -171,7 +171,7 @@ ml_profile_target(const MlColumnProfile *profile)
 	if (!column->loaded || column->type.kind == ML_KIND_TIME || column->type.kind == ML_KIND_ARRAY)
 		return psprintf("refused: a target of type %s", ml_value_type_name(&column->type));
 	if (profile->distinct == 0)
-		return pstrdup("refused: NULL in every row");
+		return pstrdup("refused: no row has a value");
 	if (profile->distinct < 2)
 		return pstrdup("refused: a constant target");
 	if (column->type.reading == ML_READ_BOOL)
