@@ -82,7 +82,7 @@ AS $$
     SELECT CASE WHEN value IN ('NaN', 'Infinity', '-Infinity') THEN value::text
                 WHEN value = 0 OR pg_catalog.abs(value) BETWEEN 0.001 AND 1e15
                 THEN pg_catalog.trim_scale(pg_catalog.round(value::numeric, 4))::text
-                ELSE pg_catalog.to_char(value, 'FM9.999EEEE') END
+                ELSE pg_catalog.regexp_replace(pg_catalog.btrim(pg_catalog.to_char(value, '9.999EEEE')), '\.?0*e', 'e') END
 $$;
 COMMENT ON FUNCTION mlops.card_number(float8) IS 'a number as model cards show it';
 

@@ -260,16 +260,32 @@ write_design(MlWriter *w, const MlRecipe *recipe)
 	end_section(w);
 }
 
+/*
+ * A constant model has no coefficients, and none are written: a learner that
+ * ignores its features leaves them at zero.
+ */
+static bool
+is_constant(const MlRecipe *recipe, const MlFitted *fitted)
+{
+	if (fitted->statistic_name != NULL)
+		return false;
+	for (int i = 0; fitted->coefficient && i < recipe->ndesign; i++)
+		if (fitted->coefficient[i].estimate != 0)
+			return false;
+	return true;
+}
+
 static void
 write_predictor(MlWriter *w, const MlRecipe *recipe, const MlFitted *fitted)
 {
-	int			n = fitted->coefficient ? recipe->ndesign : 0;
+	bool		constant = is_constant(recipe, fitted);
+	int			n = constant ? 0 : recipe->ndesign;
 
 	begin_section(w, ML_SECTION_PREDICTOR);
 	put_byte(w, fitted->link);
 	put_byte(w, fitted->has_intercept);
 	put_double(w, fitted->has_intercept ? fitted->intercept.estimate : 0);
-	put_byte(w, fitted->coefficient == NULL);
+	put_byte(w, constant);
 	put_int32(w, n);
 	for (int i = 0; i < n; i++)
 		put_double(w, fitted->coefficient[i].estimate);
@@ -290,11 +306,9 @@ put_inference(MlWriter *w, const MlCoefficient *coefficient)
 static void
 write_statistics(MlWriter *w, const MlRecipe *recipe, const MlFitted *fitted)
 {
-	bool		inference = fitted->statistic_name != NULL && fitted->coefficient != NULL;
-
 	begin_section(w, ML_SECTION_STATISTICS);
-	put_optional_text(w, inference ? fitted->statistic_name : NULL);
-	if (inference)
+	put_optional_text(w, fitted->statistic_name);
+	if (fitted->statistic_name)
 	{
 		if (fitted->has_intercept)
 			put_inference(w, &fitted->intercept);
