@@ -257,15 +257,24 @@ divide(MlFrame *frame, const Entry *rows, int64 n, MlSplit *split, bool *held)
 		((type *) to)[i] = ((const type *) data)[from[i]]; \
 	}
 
-/* the rows that from lists, width bytes each, in its order; the old memory is given back */
-static void *
-gather(MlFrame *frame, void *data, Size width, const int64 *from, int64 n)
+/* memory that the last column of this width left, of frame->nrows rows */
+typedef struct Spare
 {
-	char	   *to;
+	void	   *data;
+	Size		width;
+} Spare;
 
-	if (data == NULL)
-		return NULL;
-	to = ml_frame_alloc(frame, ml_size_mul(n, width), what);
+static void
+drop_spare(MlFrame *frame, Spare *spare)
+{
+	if (spare->data != NULL)
+		ml_frame_release(frame, spare->data, frame->nrows * spare->width);
+	spare->data = NULL;
+}
+
+static void
+copy_rows(char *to, const char *data, Size width, const int64 *from, int64 n)
+{
 	if (width == sizeof(int32))
 		GATHER(int32)
 	else if (width == sizeof(int64))
@@ -277,27 +286,49 @@ gather(MlFrame *frame, void *data, Size width, const int64 *from, int64 n)
 		{
 			if (i % ML_CHECK_ROWS == 0)
 				CHECK_FOR_INTERRUPTS();
-			memcpy(to + i * width, (const char *) data + from[i] * width, width);
+			memcpy(to + i * width, data + from[i] * width, width);
 		}
-	ml_frame_release(frame, data, frame->nrows * width);
-	return to;
+}
+
+/*
+ * The rows that from lists, width bytes each, in its order. The old memory
+ * becomes the spare one: fresh memory costs more than the copying.
+ */
+static void *
+gather(MlFrame *frame, void *data, Size width, const int64 *from, int64 n, Spare *spare)
+{
+	Size		bytes = ml_size_mul(frame->nrows, width);
+	void	   *to;
+
+	if (data == NULL)
+		return NULL;
+	if (spare->width != width)
+		drop_spare(frame, spare);
+	to = spare->data != NULL ? spare->data : ml_frame_alloc(frame, bytes, what);
+	copy_rows(to, data, width, from, n);
+	spare->data = data;
+	spare->width = width;
+	return n == frame->nrows ? to : ml_frame_shrink(frame, to, bytes, n * width);
 }
 
 static void
 move_rows(MlFrame *frame, const int64 *from, int64 n)
 {
+	Spare		spare = {NULL, 0};
+
 	for (int i = 0; i < frame->ncols; i++)
 	{
 		MlColumn   *column = &frame->cols[i];
 
-		column->number = gather(frame, column->number, sizeof(double), from, n);
-		column->code = gather(frame, column->code, sizeof(int32), from, n);
-		column->usec = gather(frame, column->usec, sizeof(int64), from, n);
+		column->number = gather(frame, column->number, sizeof(double), from, n, &spare);
+		column->code = gather(frame, column->code, sizeof(int32), from, n, &spare);
+		column->usec = gather(frame, column->usec, sizeof(int64), from, n, &spare);
 		column->array = gather(frame, column->array,
-							   column->array_length * sizeof(double), from, n);
+							   column->array_length * sizeof(double), from, n, &spare);
 	}
-	frame->key_hash = gather(frame, frame->key_hash, sizeof(uint64), from, n);
-	frame->fingerprint = gather(frame, frame->fingerprint, sizeof(MlHash128), from, n);
+	frame->key_hash = gather(frame, frame->key_hash, sizeof(uint64), from, n, &spare);
+	frame->fingerprint = gather(frame, frame->fingerprint, sizeof(MlHash128), from, n, &spare);
+	drop_spare(frame, &spare);
 	frame->nrows = n;
 }
 

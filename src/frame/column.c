@@ -12,59 +12,100 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#define ML_CHUNK_FIRST_ROWS	256
-#define ML_CHUNK_ROWS		65536			/* at most */
-#define ML_CHUNK_BYTES		(32 * 1024 * 1024)	/* of all columns together, about */
+#define ML_FIRST_ROWS		256
+#define ML_FIRST_SHARE		2		/* the estimate alone takes at most half of what is left */
 
 static const char what[] = "the rows of the source";
 
-/* ---- chunks ---- */
+/* ---- room ---- */
 
-/* rows of the next chunk: doubling, so that a small source takes little */
-static int
-next_capacity(const MlStore *store)
-{
-	Size		width = store->fingerprint.width + store->key_hash.width;
-	Size		rows = store->nchunks == 0 ? ML_CHUNK_FIRST_ROWS : (Size) store->room * 2;
-
-	for (int i = 0; i < store->nloaders; i++)
-		width += store->loader[i].values.width;
-	rows = Min(rows, Max(ML_CHUNK_BYTES / width, ML_CHUNK_FIRST_ROWS));
-	return (int) Min(rows, ML_CHUNK_ROWS);
-}
-
+/* growing may copy: both sizes are counted while it does */
 static void
-add_chunk(MlStore *store, MlChunks *chunks, bool lazy)
+resize(MlStore *store, MlSeries *series, int64 room)
 {
-	if (chunks->chunk == NULL)
-		chunks->chunk = MemoryContextAlloc(store->frame->cxt, store->max_chunks * sizeof(char *));
-	else
-		chunks->chunk = repalloc(chunks->chunk, store->max_chunks * sizeof(char *));
-	chunks->now = lazy ? NULL :
-		ml_frame_alloc(store->frame, ml_size_mul(store->room, chunks->width), what);
-	chunks->chunk[store->nchunks] = chunks->now;
-}
+	MlFrame    *frame = store->frame;
+	Size		old = store->room * series->width;
+	Size		new = ml_size_mul(room, series->width);
 
-static void
-start_chunk(MlStore *store)
-{
-	int			rows = next_capacity(store);
-
-	if (store->nchunks == store->max_chunks)
+	if (series->data == NULL)
+		return;
+	if (new <= old)
 	{
-		store->max_chunks *= 2;
-		store->capacity = repalloc(store->capacity, store->max_chunks * sizeof(int));
+		series->data = ml_frame_shrink(frame, series->data, old, new);
+		return;
 	}
-	store->room = rows;
-	store->fill = 0;
-	store->capacity[store->nchunks] = rows;
+	ml_budget_take(frame->budget, new, what);
+	series->data = repalloc_huge(series->data, new);
+	ml_budget_give(frame->budget, old);
+	frame->memory += new - old;
+}
+
+static void
+resize_all(MlStore *store, int64 room)
+{
 	for (int i = 0; i < store->nloaders; i++)
-		add_chunk(store, &store->loader[i].values,
-				  store->loader[i].column->type.kind == ML_KIND_ARRAY);
-	add_chunk(store, &store->fingerprint, false);
+		resize(store, &store->loader[i].values, room);
+	resize(store, &store->fingerprint, room);
+	resize(store, &store->key_hash, room);
+	store->room = room;
+}
+
+/* bytes of a row, and of its widest part */
+static Size
+row_width(const MlStore *store, Size *widest)
+{
+	Size		sum = store->fingerprint.width + store->key_hash.width;
+
+	*widest = store->fingerprint.width;
+	for (int i = 0; i < store->nloaders; i++)
+	{
+		sum += store->loader[i].values.width;
+		*widest = Max(*widest, store->loader[i].values.width);
+	}
+	return sum;
+}
+
+/*
+ * Half as much again; less near the end of the budget, so that rows that fit
+ * are not refused for room that they would not use.
+ */
+static void
+grow(MlStore *store)
+{
+	const MlBudget *budget = store->frame->budget;
+	Size		left = budget->limit - Min(budget->used, budget->limit);
+	Size		widest;
+	Size		width = row_width(store, &widest);
+	Size		copy = store->room * widest;
+	Size		more = (Size) store->room / 2;
+
+	if (left > copy && more > (left - copy) / (width + widest))
+		more = Max((left - copy) / (width + widest), ML_FIRST_ROWS);
+	resize_all(store, store->room + (int64) more);
+}
+
+static void
+allocate(MlStore *store, MlSeries *series)
+{
+	series->data = ml_frame_alloc(store->frame, ml_size_mul(store->room, series->width), what);
+}
+
+static void
+allocate_all(MlStore *store, double estimate)
+{
+	const MlBudget *budget = store->frame->budget;
+	Size		left = budget->limit - Min(budget->used, budget->limit);
+	Size		widest;
+	double		most = (double) left / ML_FIRST_SHARE / (double) row_width(store, &widest);
+
+	/* a little more than estimated: the estimate of a table is seldom exact */
+	store->room = (int64) Max(Min(estimate * 1.02, most), ML_FIRST_ROWS);
+	for (int i = 0; i < store->nloaders; i++)
+		if (store->loader[i].values.width > 0)
+			allocate(store, &store->loader[i].values);
+	allocate(store, &store->fingerprint);
 	if (store->key_hash.width > 0)
-		add_chunk(store, &store->key_hash, false);
-	store->nchunks++;
+		allocate(store, &store->key_hash);
 }
 
 static Size
@@ -86,7 +127,7 @@ kind_width(MlKind kind)
 }
 
 void
-ml_store_begin(MlStore *store, MlFrame *frame)
+ml_store_begin(MlStore *store, MlFrame *frame, double estimate)
 {
 	memset(store, 0, sizeof(*store));
 	store->frame = frame;
@@ -100,6 +141,7 @@ ml_store_begin(MlStore *store, MlFrame *frame)
 			continue;
 		store->nloaders++;
 		loader->attribute = i;
+		loader->kind = column->type.kind;
 		loader->column = column;
 		loader->values.width = kind_width(column->type.kind);
 		ml_hash_secret(column->name, &loader->secret);
@@ -112,9 +154,7 @@ ml_store_begin(MlStore *store, MlFrame *frame)
 		store->key_hash.width = sizeof(uint64);
 		store->key_type = frame->cols[frame->key_column].type.base;
 	}
-	store->max_chunks = 16;
-	store->capacity = MemoryContextAlloc(frame->cxt, store->max_chunks * sizeof(int));
-	start_chunk(store);
+	allocate_all(store, estimate);
 }
 
 /* ---- rows ---- */
@@ -134,7 +174,7 @@ take_category(MlStore *store, MlLoader *loader, Datum value)
 	const char *bytes = ml_value_text(&column->type, value, &length);
 	uint64		hash = ml_hash_bytes(bytes, length, 0);
 
-	((int32 *) loader->values.now)[store->fill] =
+	((int32 *) loader->values.data)[store->frame->nrows] =
 		ml_dictionary_add(store->frame, column->dictionary, bytes, length, hash);
 	return hash;
 }
@@ -146,7 +186,7 @@ take_time(MlStore *store, MlLoader *loader, Datum value)
 
 	if (usec == PG_INT64_MIN || usec == PG_INT64_MAX)
 		count_nonfinite(store, loader->column);
-	((int64 *) loader->values.now)[store->fill] = usec;
+	((int64 *) loader->values.data)[store->frame->nrows] = usec;
 	return (uint64) usec;
 }
 
@@ -171,11 +211,20 @@ check_length(const MlStore *store, MlColumn *column, int length)
 				 errhint("Each element is a feature of its own: give all rows the same number of them.")));
 }
 
+/* room for the arrays, once their length is known; the rows so far are NULL */
+static void
+start_arrays(MlStore *store, MlSeries *values, int length)
+{
+	values->width = (Size) length * sizeof(double);
+	allocate(store, values);
+	for (Size i = 0; i < (Size) store->frame->nrows * length; i++)
+		((double *) values->data)[i] = NAN;
+}
+
 static uint64
 take_array(MlStore *store, MlLoader *loader, Datum value)
 {
 	MlColumn   *column = loader->column;
-	MlChunks   *values = &loader->values;
 	uint64		hash = 0;
 	bool		finite = true;
 	double	   *row;
@@ -183,15 +232,9 @@ take_array(MlStore *store, MlLoader *loader, Datum value)
 	const double *element = ml_value_array(&column->type, value, &length);
 
 	check_length(store, column, length);
-	values->width = (Size) length * sizeof(double);
-	if (values->now == NULL)
-	{
-		values->now = ml_frame_alloc(store->frame, ml_size_mul(store->room, values->width), what);
-		values->chunk[store->nchunks - 1] = values->now;
-		for (Size i = 0; i < (Size) store->fill * length; i++)
-			((double *) values->now)[i] = NAN;
-	}
-	row = (double *) values->now + (Size) store->fill * length;
+	if (loader->values.data == NULL)
+		start_arrays(store, &loader->values, length);
+	row = (double *) loader->values.data + (Size) store->frame->nrows * length;
 	for (int i = 0; i < length; i++)
 	{
 		row[i] = element[i] + 0.0;
@@ -209,21 +252,21 @@ take_null(MlStore *store, MlLoader *loader)
 	MlColumn   *column = loader->column;
 
 	column->nnull++;
-	switch (column->type.kind)
+	switch (loader->kind)
 	{
 		case ML_KIND_NUMBER:
-			((double *) loader->values.now)[store->fill] = NAN;
+			((double *) loader->values.data)[store->frame->nrows] = NAN;
 			break;
 		case ML_KIND_CATEGORY:
-			((int32 *) loader->values.now)[store->fill] = ML_CODE_NULL;
+			((int32 *) loader->values.data)[store->frame->nrows] = ML_CODE_NULL;
 			break;
 		case ML_KIND_TIME:
-			((int64 *) loader->values.now)[store->fill] = ML_USEC_NULL;
+			((int64 *) loader->values.data)[store->frame->nrows] = ML_USEC_NULL;
 			break;
 		case ML_KIND_ARRAY:
-			if (loader->values.now != NULL)
+			if (loader->values.data != NULL)
 				for (int i = 0; i < column->array_length; i++)
-					((double *) loader->values.now)[(Size) store->fill * column->array_length + i] = NAN;
+					((double *) loader->values.data)[(Size) store->frame->nrows * column->array_length + i] = NAN;
 			break;
 		case ML_KIND_NONE:
 			break;
@@ -231,29 +274,28 @@ take_null(MlStore *store, MlLoader *loader)
 }
 
 static inline uint64
-take_number(MlStore *store, MlLoader *loader, Datum value)
+take_number(MlStore *store, MlLoader *loader, int64 row, Datum value)
 {
 	double		x = ml_value_number(&loader->column->type, value) + 0.0;	/* one zero */
 
 	if (unlikely(!isfinite(x)))
 		count_nonfinite(store, loader->column);
-	((double *) loader->values.now)[store->fill] = x;
+	((double *) loader->values.data)[row] = x;
 	return ml_hash_double(x);
 }
 
-static inline uint64
-take_value(MlStore *store, MlLoader *loader, Datum value)
+static uint64
+take_other(MlStore *store, MlLoader *loader, Datum value)
 {
-	switch (loader->column->type.kind)
+	switch (loader->kind)
 	{
-		case ML_KIND_NUMBER:
-			return take_number(store, loader, value);
 		case ML_KIND_CATEGORY:
 			return take_category(store, loader, value);
 		case ML_KIND_TIME:
 			return take_time(store, loader, value);
 		case ML_KIND_ARRAY:
 			return take_array(store, loader, value);
+		case ML_KIND_NUMBER:
 		case ML_KIND_NONE:
 			break;
 	}
@@ -275,67 +317,35 @@ void
 ml_store_row(MlStore *store, const Datum *value, const bool *isnull)
 {
 	MlHash128	sum = {0, 0};
+	int64		row = store->frame->nrows;
+	int			nloaders = store->nloaders;
 
-	if (unlikely(store->fill == store->room))
-		start_chunk(store);
-	for (int i = 0; i < store->nloaders; i++)
+	if (unlikely(row == store->room))
+		grow(store);
+	for (int i = 0; i < nloaders; i++)
 	{
 		MlLoader   *loader = &store->loader[i];
 		int			attribute = loader->attribute;
+		uint64		bits;
 
-		if (isnull[attribute])
+		if (unlikely(isnull[attribute]))
 		{
 			take_null(store, loader);
 			ml_hash128_add(&sum, loader->secret.null);
+			continue;
 		}
+		if (likely(loader->kind == ML_KIND_NUMBER))
+			bits = take_number(store, loader, row, value[attribute]);
 		else
-			ml_hash128_add(&sum, ml_hash_value(&loader->secret,
-											   take_value(store, loader, value[attribute])));
+			bits = take_other(store, loader, value[attribute]);
+		ml_hash128_add(&sum, ml_hash_value(&loader->secret, bits));
 	}
 	sum = ml_hash_finish(sum);
-	((MlHash128 *) store->fingerprint.now)[store->fill] = sum;
+	((MlHash128 *) store->fingerprint.data)[row] = sum;
 	ml_hash128_add(&store->frame->set_fingerprint, sum);
 	if (store->key_hash.width > 0)
-		((uint64 *) store->key_hash.now)[store->fill] = key_hash(store, value, isnull, sum);
-	store->fill++;
+		((uint64 *) store->key_hash.data)[row] = key_hash(store, value, isnull, sum);
 	store->frame->nrows++;
-}
-
-/* ---- joining ---- */
-
-/* an array column without any array has width 0 and becomes NULL */
-static void *
-join_chunks(MlStore *store, MlChunks *chunks)
-{
-	MlFrame    *frame = store->frame;
-	Size		width = chunks->width;
-	char	   *all;
-	char	   *to;
-	int64		left = frame->nrows;
-
-	if (width == 0)
-		return NULL;
-	all = ml_frame_alloc(frame, ml_size_mul(frame->nrows, width), what);
-	to = all;
-	for (int i = 0; i < store->nchunks; i++)
-	{
-		int64		rows = Min(left, store->capacity[i]);
-		char	   *chunk = chunks->chunk[i];
-
-		CHECK_FOR_INTERRUPTS();
-		if (chunk == NULL)
-			for (Size j = 0; j < rows * width / sizeof(double); j++)
-				((double *) to)[j] = NAN;
-		else
-		{
-			memcpy(to, chunk, rows * width);
-			ml_frame_release(frame, chunk, store->capacity[i] * width);
-		}
-		to += rows * width;
-		left -= rows;
-	}
-	pfree(chunks->chunk);
-	return all;
 }
 
 void
@@ -343,12 +353,13 @@ ml_store_finish(MlStore *store)
 {
 	MlFrame    *frame = store->frame;
 
+	resize_all(store, frame->nrows);
 	for (int i = 0; i < store->nloaders; i++)
 	{
 		MlColumn   *column = store->loader[i].column;
-		void	   *data = join_chunks(store, &store->loader[i].values);
+		void	   *data = store->loader[i].values.data;
 
-		switch (column->type.kind)
+		switch (store->loader[i].kind)
 		{
 			case ML_KIND_NUMBER:
 				column->number = data;
@@ -367,8 +378,7 @@ ml_store_finish(MlStore *store)
 				break;
 		}
 	}
-	frame->fingerprint = join_chunks(store, &store->fingerprint);
-	frame->key_hash = join_chunks(store, &store->key_hash);
-	pfree(store->capacity);
+	frame->fingerprint = (MlHash128 *) store->fingerprint.data;
+	frame->key_hash = (uint64 *) store->key_hash.data;
 	pfree(store->loader);
 }

@@ -2,9 +2,8 @@
  * column.h
  *		Columns while they are filled, row by row. Private to frame.
  *
- * All columns of a frame are cut into chunks at the same rows. A chunk is never
- * moved while it fills, and ml_store_finish joins them column by column,
- * freeing as it goes, so that at most one column is held twice.
+ * All arrays of a frame have room for the same number of rows and grow
+ * together. The planner's estimate sizes them, so that they seldom have to.
  */
 #ifndef ML_COLUMN_H
 #define ML_COLUMN_H
@@ -13,20 +12,21 @@
 
 #include "frame/frame.h"
 
-typedef struct MlChunks
+/* an array with one element per row */
+typedef struct MlSeries
 {
-	char	  **chunk;			/* NULL in it: nothing but NULLs (arrays only) */
+	char	   *data;			/* NULL: nothing but NULLs so far (arrays only) */
 	Size		width;			/* bytes of a row; arrays: 0 until the first is seen */
-	char	   *now;			/* the chunk that fills */
-} MlChunks;
+} MlSeries;
 
 /* a column that is loaded */
 typedef struct MlLoader
 {
 	int			attribute;		/* from 0 */
+	MlKind		kind;
 	MlColumn   *column;
 	MlHashSecret secret;
-	MlChunks	values;
+	MlSeries	values;
 } MlLoader;
 
 typedef struct MlStore
@@ -34,23 +34,19 @@ typedef struct MlStore
 	MlFrame    *frame;
 	int			nloaders;
 	MlLoader   *loader;
-	MlChunks	fingerprint;
-	MlChunks	key_hash;		/* width 0 without a key */
+	MlSeries	fingerprint;
+	MlSeries	key_hash;		/* width 0 without a key */
 	Oid			key_type;		/* domains looked through */
-
-	int			nchunks;
-	int			max_chunks;		/* room in the arrays of chunks */
-	int		   *capacity;		/* rows of each chunk */
-	int			room;			/* of the chunk that fills */
-	int			fill;			/* rows in it */
+	int64		room;			/* rows that the arrays hold */
 } MlStore;
 
-extern void ml_store_begin(MlStore *store, MlFrame *frame);
+/* estimate: rows that the planner expects */
+extern void ml_store_begin(MlStore *store, MlFrame *frame, double estimate);
 
 /* takes one row apart; the current context is reset by the caller afterwards */
 extern void ml_store_row(MlStore *store, const Datum *value, const bool *isnull);
 
-/* makes every column contiguous, and the fingerprint of the set */
+/* hands the arrays to the frame, no larger than needed */
 extern void ml_store_finish(MlStore *store);
 
 #endif							/* ML_COLUMN_H */

@@ -56,6 +56,15 @@ ml_frame_release(MlFrame *frame, void *memory, Size bytes)
 	ml_budget_give(frame->budget, bytes);
 }
 
+void *
+ml_frame_shrink(MlFrame *frame, void *memory, Size bytes, Size fewer)
+{
+	memory = repalloc_huge(memory, Max(fewer, 1));
+	frame->memory -= bytes - fewer;
+	ml_budget_give(frame->budget, bytes - fewer);
+	return memory;
+}
+
 /* a larger copy of an array of n elements */
 static void *
 grow(MlFrame *frame, void *old, Size n, Size larger, Size width)

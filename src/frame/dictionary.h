@@ -22,6 +22,7 @@ extern void ml_dictionary_finish(MlFrame *frame, MlDictionary *dictionary);
 
 /* memory of a frame: counted, then allocated in its context */
 extern void *ml_frame_alloc(MlFrame *frame, Size bytes, const char *what);
+extern void *ml_frame_shrink(MlFrame *frame, void *memory, Size bytes, Size fewer);
 extern void ml_frame_release(MlFrame *frame, void *memory, Size bytes);
 
 #endif							/* ML_DICTIONARY_H */

@@ -432,7 +432,7 @@ run_source(MlFrame *frame, const char *text, const MlFrameRequest *request)
 	assign_roles(frame, request);
 	choose_loaded(frame, request->all_kinds);
 	fingerprint_schema(frame);
-	ml_store_begin(&store, frame);
+	ml_store_begin(&store, frame, plan->planTree->plan_rows);
 
 	ml_executor_run(desc);
 	ExecutorFinish(desc);

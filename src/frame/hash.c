@@ -48,8 +48,8 @@ ml_hash_secret(const char *name, MlHashSecret *secret)
 {
 	Size		length = strlen(name);
 
-	secret->add = ml_hash_bytes(name, length, 1);
-	secret->multiply = ml_hash_bytes(name, length, 2) | 1;
+	secret->straight = ml_hash_bytes(name, length, 1);
+	secret->crossed = ml_hash_bytes(name, length, 2);
 	secret->null.high = ml_hash_bytes(name, length, 3);
 	secret->null.low = ml_hash_bytes(name, length, 4);
 }

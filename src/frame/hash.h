@@ -57,8 +57,8 @@ ml_hash_unit(uint64 hash)
 /* what a column's values are mixed with, derived from its name alone */
 typedef struct MlHashSecret
 {
-	uint64		add;
-	uint64		multiply;		/* odd */
+	uint64		straight;		/* for the bits of a value */
+	uint64		crossed;		/* for the same with halves swapped */
 	MlHash128	null;			/* what a NULL adds */
 } MlHashSecret;
 
@@ -97,13 +97,14 @@ ml_hash_multiply(uint64 a, uint64 b)
 }
 
 /*
- * What a value adds to the fingerprint of its row. Both steps are one to one,
- * so that rows that differ in one column never collide.
+ * What a value adds to the fingerprint of its row: quadratic in its bits, so
+ * that the values of different columns do not cancel out as multiples of one
+ * another would (a product per word, after NH: Black et al., UMAC, CRYPTO 1999).
  */
 static inline MlHash128
 ml_hash_value(const MlHashSecret *secret, uint64 bits)
 {
-	return ml_hash_multiply(ml_hash_mix(bits + secret->add), secret->multiply);
+	return ml_hash_multiply(bits ^ secret->straight, ((bits << 32) | (bits >> 32)) ^ secret->crossed);
 }
 
 /* the sum of a row's values becomes its fingerprint: a Feistel network of three rounds */
