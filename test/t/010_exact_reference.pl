@@ -42,7 +42,7 @@ for my $case (@cases)
 	my $version = train($node, lc $id, $sql, $target,
 		params => q{'{"impute": "drop", "min_category_rows": 1}'},
 		holdout => 0);
-	my $got = coefficients($node, lc $id);
+	my $got = coefficients($node, lc($id) . '/1');
 	my $facts = facts($node, lc $id, $version);
 
 	is($node->safe_psql('postgres', "SELECT rows_used FROM mlops.version WHERE model = '\L$id'"),

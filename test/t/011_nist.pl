@@ -36,7 +36,7 @@ for my $name (sort keys %terms)
 	train($node, lc $name,
 		"SELECT y, $list FROM (VALUES $values) AS t ($columns)", 'y',
 		params => qq{'{"intercept": $intercept}'}, holdout => 0);
-	my $got = coefficients($node, lc $name);
+	my $got = coefficients($node, lc($name) . '/1');
 
 	for my $term (sort keys %{ $set->{coef} })
 	{

@@ -30,7 +30,7 @@ sub fit
 
 	train($node, lc $id, source($case{$id}, $list), $target,
 		params => q{'{"impute": "drop"}'}, holdout => 0, %more);
-	return coefficients($node, lc $id);
+	return coefficients($node, lc($id) . '/1');
 }
 
 # expected and recomputed hold the published figures and those of a second, independent calculation
