@@ -60,6 +60,7 @@ typedef struct Logistic
 	int			iterations;		/* Newton steps on all rows */
 	int			halvings;		/* of the step being tried */
 	bool		closing;		/* the deviance has converged: one more pass */
+	int			closing_passes;
 	double		objective;		/* at accepted */
 	double		log_likelihood;
 	double		promise;		/* change of the deviance that step should bring */

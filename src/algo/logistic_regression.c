@@ -40,10 +40,13 @@
 #define UNIT_PARTS		8
 
 /*
- * A relative change of the deviance below this says that a step is so small
- * that standard errors from before it hold to seven digits.
+ * Standard errors come from the information before the last step, and far in
+ * the tail the relative error of a p-value is z^2 times theirs. So the last step
+ * shall be about 1e-10, which is the square root of the change of the deviance.
  */
-#define SETTLED			1e-14
+#define SETTLED			1e-20
+#define STALLED			0.01	/* a change that has not shrunk to this is rounding */
+#define CLOSING_PASSES	3
 
 static const MlParam params[] = {
 	{"intercept", ML_PARAM_BOOL, offsetof(MlLogisticParams, intercept), 1, 0, 1, NULL,
@@ -448,11 +451,14 @@ end_full_pass(Logistic *l, const State *s)
 		if (turn > 0.25 && s->least_turn > -0.01 * turn)
 			ml_logistic_refuse_separation(l, false);
 	}
-	else if (l->closing && l->relative_change <= l->params->tolerance)
+	else if (l->closing && l->relative_change <= l->params->tolerance &&
+			 (l->relative_change <= SETTLED ||
+			  l->relative_change > STALLED * l->previous_change ||
+			  ++l->closing_passes >= CLOSING_PASSES))
 		return true;
 
 	/* quadratic convergence, which separated rows do not show */
-	if (l->relative_change <= SETTLED && l->relative_change <= 0.01 * l->previous_change)
+	if (l->relative_change <= SETTLED && l->relative_change <= STALLED * l->previous_change)
 		return true;
 	if (l->relative_change <= l->params->tolerance)
 		l->closing = true;
