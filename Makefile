@@ -43,7 +43,9 @@ EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
 
 # the regression tests, in story order: also the table of contents
 REGRESS = \
-	profile
+	profile \
+	recipe \
+	metrics
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs

@@ -13,6 +13,7 @@
 #include "errors.h"
 #include "miscadmin.h"
 #include "recipe/recipe_private.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #define ZONE_WHEN_UNUSED	"GMT"	/* known to every server */
@@ -84,7 +85,7 @@ learn_array(Learning *learning, int f, const MlColumn *column)
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 				 errmsg("column \"%s\" holds no array with elements", column->name),
 				 errdetail("It is NULL or empty in every row, so that the number of its elements is not known."),
-				 errhint("Leave it out: exclude => ARRAY['%s'].", column->name)));
+				 errhint("Leave it out: exclude => ARRAY[%s].", quote_literal_cstr(column->name))));
 	feature->nnumbers = column->array_length;
 	for (int j = 0; j < column->array_length; j++)
 	{
@@ -148,7 +149,7 @@ check_nearly_unique(const Learning *learning, const MlColumn *column)
 			 errmsg("column \"%s\" has nearly as many values as rows", column->name),
 			 errdetail("It is of type %s, with " INT64_FORMAT " distinct values in " INT64_FORMAT " training rows that are not NULL; a category repeats.",
 					   ml_value_type_name(&column->type), distinct, present),
-			 errhint("Leave it out: exclude => ARRAY['%s']. Or group its values in the source.", column->name)));
+			 errhint("Leave it out: exclude => ARRAY[%s]. Or group its values in the source.", quote_literal_cstr(column->name))));
 }
 
 static void
@@ -196,8 +197,8 @@ learn_feature(Learning *learning, const MlColumn *column)
 					 errmsg("column \"%s\" is of type %s, which cannot be a feature",
 							column->name, feature->type_name),
 					 errdetail("Features are numbers, booleans, text and enums, dates and times, and arrays of numbers."),
-					 errhint("Leave it out: exclude => ARRAY['%s']. Or compute such columns from it in the source.",
-							 column->name)));
+					 errhint("Leave it out: exclude => ARRAY[%s]. Or compute such columns from it in the source.",
+							 quote_literal_cstr(column->name))));
 	}
 }
 

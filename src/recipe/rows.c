@@ -73,7 +73,7 @@ check_finite(const MlColumn *column, const char *what, int code)
 		ereport(ERROR,
 				(errcode(code),
 				 errmsg("%s \"%s\" has NaN or infinite values", what, column->name),
-				 errdetail("There are " INT64_FORMAT " of them, the first in row " INT64_FORMAT " of the source.",
+				 errdetail("The first of " INT64_FORMAT " is in row " INT64_FORMAT " of the source.",
 						   column->nnonfinite, column->first_nonfinite),
 				 errhint("Leave such rows out in the source, or make the values NULL.")));
 }
@@ -85,10 +85,11 @@ refuse_weight(const MlColumn *column, int64 row, int64 count)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("weight \"%s\" is NULL or negative in " INT64_FORMAT " rows", column->name, count),
-			 null ? errdetail("The first is row " INT64_FORMAT " of the source, where it is NULL.", row + 1)
-			 : errdetail("The first is row " INT64_FORMAT " of the source, where it is %.15g.",
-						 row + 1, column->number[row]),
+			 errmsg("weight \"%s\" has NULL or negative values", column->name),
+			 null ? errdetail("The first of " INT64_FORMAT " is in row " INT64_FORMAT " of the source: NULL.",
+							  count, row + 1)
+			 : errdetail("The first of " INT64_FORMAT " is in row " INT64_FORMAT " of the source: %.15g.",
+						 count, row + 1, column->number[row]),
 			 errhint("A weight is zero (the row is left out) or more; correct it in the source.")));
 }
 

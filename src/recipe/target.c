@@ -11,11 +11,13 @@
 
 #include "errors.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "recipe/recipe_private.h"
 
 #define LARGEST_INTEGER_CLASS	1e15	/* exact as a double, and in decimals */
 #define CLASSES_SHOWN			10	/* in messages */
+#define LABEL_SHOWN				60	/* bytes of each */
 
 /* the distinct values of a target, in order */
 typedef struct Classes
@@ -130,7 +132,13 @@ list_labels(char *const *label, int n)
 
 	initStringInfo(&list);
 	for (int i = 0; i < Min(n, CLASSES_SHOWN); i++)
-		appendStringInfo(&list, "%s\"%s\"", i > 0 ? ", " : "", label[i]);
+	{
+		int			length = strlen(label[i]);
+		int			shown = pg_mbcliplen(label[i], length, LABEL_SHOWN);
+
+		appendStringInfo(&list, "%s\"%.*s%s\"", i > 0 ? ", " : "", shown, label[i],
+						 shown < length ? "..." : "");
+	}
 	if (n > CLASSES_SHOWN)
 		appendStringInfo(&list, " and %d more", n - CLASSES_SHOWN);
 	return list.data;
@@ -193,7 +201,9 @@ refuse_task(const MlColumn *column, const Classes *classes, int allowed_tasks)
 				 errmsg("target \"%s\" has %d classes, but the algorithm handles two",
 						column->name, classes->n),
 				 errdetail("The classes are %s.", list_classes(column, classes)),
-				 errhint("Compute a target of two classes in the source, such as %s = '...'.", column->name)));
+				 column->type.kind == ML_KIND_NUMBER ?
+				 errhint("Compute a target of two classes in the source, by a comparison; or use algorithm => 'linear_regression'.") :
+				 errhint("Compute a target of two classes in the source, by a comparison.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("target \"%s\" is of type %s, but the algorithm predicts numbers",
