@@ -166,8 +166,9 @@ error_no_candidate(const Request *request)
 			 errdetail("%s%sIts versions are %s.", more ? more : "", more ? " " : "", versions) :
 			 errdetail("%s%sIt has no versions yet.", more ? more : "", more ? " " : ""),
 			 versions ?
-			 errhint("SELECT * FROM mlops.version WHERE model = '%s' describes them.", request->model) :
-			 errhint("Train one with CALL mlops_train('%s', ...).", request->model)));
+			 errhint("SELECT * FROM mlops.version WHERE model = %s describes them.",
+					 quote_literal_cstr(request->model)) :
+			 errhint("Train one with CALL mlops_train(%s, ...).", quote_literal_cstr(request->model))));
 }
 
 static void
@@ -283,7 +284,7 @@ mlops_promote(PG_FUNCTION_ARGS)
 	}
 	ml_registry_leave(&scope);
 
-	if (why != NULL)
+	if (why != NULL && !same)
 		ereport(NOTICE,
 				(errmsg("threshold of version %d of model \"%s\" is %g",
 						request.version, request.model, decision.threshold),

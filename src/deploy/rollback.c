@@ -26,15 +26,16 @@ check_steps(const char *model, int steps, const MlServing *serving)
 				 errdetail("It has no active version.") :
 				 errdetail("Version %d is active, and none that served before is left in the rollback stack.",
 						   serving->version),
-				 errhint("Choose a version with mlops_promote('%s', version).", model)));
+				 errhint("Choose a version with mlops_promote(%s, version).", quote_literal_cstr(model))));
 	if (steps > serving->nstack)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot roll back model \"%s\" by %d steps", model, steps),
 				 errdetail_plural("Its rollback stack holds %d step.", "Its rollback stack holds %d steps.",
 								  serving->nstack, serving->nstack),
-				 errhint("SELECT * FROM mlops.deployment WHERE model = '%s' shows what served; "
-						 "mlops.rollback_depth is how far a rollback goes.", model)));
+				 errhint("SELECT * FROM mlops.deployment WHERE model = %s shows what served; "
+						 "mlops.rollback_depth is how far a rollback goes.",
+						 quote_literal_cstr(model))));
 }
 
 /* the bundle of an earlier deployment becomes the decision */

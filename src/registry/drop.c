@@ -157,8 +157,9 @@ error_in_use(const char *model, int version, const char *uses)
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("cannot drop version %d of model \"%s\": it is in use", version, model),
 			 errdetail("Its uses: %s.", uses),
-			 errhint("Promote another version, or remove the alias with mlops_set_alias('%s', alias, NULL); "
-					 "a bundle leaves the rollback stack after mlops.rollback_depth promotions.", model)));
+			 errhint("Promote another version, or remove the alias with mlops_set_alias(%s, alias, NULL); "
+					 "a bundle leaves the rollback stack after mlops.rollback_depth promotions.",
+					 quote_literal_cstr(model))));
 }
 
 /* mlops_drop_version(model text, version int, reason text) */
@@ -270,6 +271,7 @@ mlops_drop_model(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("cannot drop model \"%s\": it serves", model),
 				 errdetail("Version %d is active; all versions, the history and the grants would go.", active),
-				 errhint("mlops_drop_model('%s', force => true) drops it nevertheless.", model)));
+				 errhint("mlops_drop_model(%s, force => true) drops it nevertheless.",
+						 quote_literal_cstr(model))));
 	PG_RETURN_VOID();
 }

@@ -75,7 +75,8 @@ error_duplicate(const char *model)
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("model \"%s\" already exists", model),
 			 errdetail("Names of models are unique in a database."),
-			 errhint("Change it with mlops_set_model('%s', settings), or choose another name.", model)));
+			 errhint("Change it with mlops_set_model(%s, settings), or choose another name.",
+					 quote_literal_cstr(model))));
 }
 
 void

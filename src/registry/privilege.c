@@ -163,8 +163,9 @@ refuse(const char *model, MlPrivilege privilege)
 			 errmsg("permission denied for model \"%s\"", model),
 			 errdetail("Role \"%s\" needs the privilege \"%s\" on it.",
 					   role, find_by_value(privilege)->name),
-			 errhint("Its owner can call mlops_grant('%s', '%s', '%s').",
-					 model, role, find_by_value(privilege)->name)));
+			 errhint("Its owner can call mlops_grant(%s, %s, '%s').",
+					 quote_literal_cstr(model), quote_literal_cstr(role),
+					 find_by_value(privilege)->name)));
 }
 
 void

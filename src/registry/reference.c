@@ -12,15 +12,15 @@ static const char *
 name_problem(const char *name, int length)
 {
 	if (length == 0)
-		return "It is empty.";
+		return "The name is empty.";
 	if (length >= NAMEDATALEN)
-		return "It is longer than 63 bytes.";
+		return "The name is longer than 63 bytes.";
 	for (int i = 0; i < length; i++)
 	{
 		if (name[i] == '/' || name[i] == '@')
-			return "It contains \"/\" or \"@\", which separate a version or an alias.";
+			return "The name contains \"/\" or \"@\", which separate a version or an alias.";
 		if ((unsigned char) name[i] < 0x20 || name[i] == 0x7f)
-			return "It contains a control character.";
+			return "The name contains a control character.";
 	}
 	return NULL;
 }
@@ -33,7 +33,7 @@ ml_reference_check_name(const char *name, const char *what)
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid name of a %s: \"%s\"", what, name),
+				 errmsg("invalid %s name: \"%s\"", what, name),
 				 errdetail_internal("%s", problem),
 				 errhint("A name has 1 to 63 bytes, without \"/\", \"@\" and control characters.")));
 }

@@ -101,9 +101,10 @@ error_nothing_active(const char *model)
 			 errmsg("model \"%s\" has no active version", model),
 			 versions ? errdetail("Its versions are %s.", versions) :
 			 errdetail("It has no versions yet."),
-			 versions ? errhint("Make one active with mlops_promote('%s', version), or write '%s/version'.",
-								model, model) :
-			 errhint("Train one with CALL mlops_train('%s', ...).", model)));
+			 versions ? errhint("Make one active with mlops_promote(%s, version), or write %s.",
+								quote_literal_cstr(model),
+								quote_literal_cstr(psprintf("%s/version", model))) :
+			 errhint("Train one with CALL mlops_train(%s, ...).", quote_literal_cstr(model))));
 }
 
 static void
@@ -123,8 +124,10 @@ error_no_alias(const char *model, const char *alias, text *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" has no alias \"%s\"", model, alias),
-			 nearest.best ? errhint("Perhaps you meant '%s@%s'.", model, nearest.best) :
-			 errhint("Make it with mlops_set_alias('%s', '%s', version).", model, alias)));
+			 nearest.best ? errhint("Perhaps you meant %s.",
+									quote_literal_cstr(psprintf("%s@%s", model, nearest.best))) :
+			 errhint("Make it with mlops_set_alias(%s, %s, version).",
+					 quote_literal_cstr(model), quote_literal_cstr(alias))));
 }
 
 void
@@ -314,7 +317,8 @@ ml_error_no_version(const char *model, int version, MlSight sight)
 			 errmsg("version %d of model \"%s\" does not exist", version, model),
 			 versions ? errdetail("Its versions are %s.", versions) :
 			 errdetail("It has no versions yet."),
-			 versions ? errhint("SELECT * FROM mlops.version WHERE model = '%s' describes them.", model) :
-			 errhint("Train one with CALL mlops_train('%s', ...).", model)));
+			 versions ? errhint("SELECT * FROM mlops.version WHERE model = %s describes them.",
+							quote_literal_cstr(model)) :
+			 errhint("Train one with CALL mlops_train(%s, ...).", quote_literal_cstr(model))));
 	pg_unreachable();
 }

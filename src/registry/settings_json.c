@@ -195,8 +195,8 @@ check_target(const MlModelRow *row)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("cannot change the target of model \"%s\"", row->name),
-			 errdetail("Its target is \"%s\", and %d versions were trained for it.",
-					   row->target ? row->target : "", row->last_version),
+			 errdetail("Its target is \"%s\", and its versions were trained for it.",
+					   row->target ? row->target : ""),
 			 errhint("Make another model for another target.")));
 }
 
