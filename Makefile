@@ -43,9 +43,15 @@ EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
 
 # the regression tests, in story order: also the table of contents
 REGRESS = \
-	profile \
+	model \
 	recipe \
-	metrics
+	metrics \
+	profile \
+	promote \
+	rollback \
+	alias \
+	privileges \
+	drop
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs

@@ -163,7 +163,7 @@ error_no_candidate(const Request *request)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("version %d of model \"%s\" does not exist", request->version, request->model),
 			 versions ?
-			 errdetail("%s%sIts versions are %s.", more ? more : "", more ? " " : "", versions) :
+			 errdetail("%s%sIts versions: %s.", more ? more : "", more ? " " : "", versions) :
 			 errdetail("%s%sIt has no versions yet.", more ? more : "", more ? " " : ""),
 			 versions ?
 			 errhint("SELECT * FROM mlops.version WHERE model = %s describes them.",

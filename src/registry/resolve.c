@@ -99,7 +99,7 @@ error_nothing_active(const char *model)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("model \"%s\" has no active version", model),
-			 versions ? errdetail("Its versions are %s.", versions) :
+			 versions ? errdetail("Its versions: %s.", versions) :
 			 errdetail("It has no versions yet."),
 			 versions ? errhint("Make one active with mlops_promote(%s, version), or write %s.",
 								quote_literal_cstr(model),
@@ -315,7 +315,7 @@ ml_error_no_version(const char *model, int version, MlSight sight)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("version %d of model \"%s\" does not exist", version, model),
-			 versions ? errdetail("Its versions are %s.", versions) :
+			 versions ? errdetail("Its versions: %s.", versions) :
 			 errdetail("It has no versions yet."),
 			 versions ? errhint("SELECT * FROM mlops.version WHERE model = %s describes them.",
 							quote_literal_cstr(model)) :

@@ -48,7 +48,7 @@ SELECT version, deployment FROM mlops.serving WHERE model = 'buys';
 
 -- the history says who, from, to, why, in the order of the lock
 SELECT number, action, version, threshold, from_version, forced, reason FROM mlops.deployment WHERE model = 'buys' ORDER BY number;
-SELECT bool_and(deployed_at > earlier) AS in_order
+SELECT bool_and(deployed_at >= earlier) AS in_order
   FROM (SELECT deployed_at, lag(deployed_at) OVER (ORDER BY number) AS earlier FROM mlops.deployment WHERE model = 'buys') AS d;
 SELECT model, version, threshold, algorithm, metric, value BETWEEN 0 AND 1 AS measured, versions, last_run, fallback
   FROM mlops_status() WHERE model = 'buys';
