@@ -206,7 +206,7 @@ check_length(const MlStore *store, MlColumn *column, int length)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("arrays of column \"%s\" differ in length", column->name),
-				 errdetail("Row " INT64_FORMAT " has %d elements, the first array has %d.",
+				 errdetail("Row " INT64_FORMAT " has length %d, the first array has length %d.",
 						   store->frame->nrows + 1, length, column->array_length),
 				 errhint("Each element is a feature of its own: give all rows the same number of them.")));
 }

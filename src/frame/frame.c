@@ -119,6 +119,10 @@ refuse_missing(const MlFrame *frame, const char *name, const char *argument)
 	ml_nearest_begin(&nearest, name);
 	for (int i = 0; i < frame->ncols; i++)
 		ml_nearest_offer(&nearest, frame->cols[i].name);
+	/* "Age" is more likely "age" than "Ages" */
+	for (int i = 0; i < frame->ncols; i++)
+		if (pg_strcasecmp(frame->cols[i].name, name) == 0)
+			nearest.best = frame->cols[i].name;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("column \"%s\" does not exist in the source", name),
