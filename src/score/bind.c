@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "score/score.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 static MlTimeGroup
@@ -110,26 +111,34 @@ void
 ml_score_bind(MlScorer *scorer, const MlShape *shape)
 {
 	const MlRecipe *recipe = scorer->model->recipe;
-	MlBoundColumn *bound;
-	int		   *position;
+	int			n = Max(recipe->nfeatures, 1);
+	int		   *position = (int *) palloc(sizeof(int) * n);
 
-	position = (int *) palloc(sizeof(int) * Max(recipe->nfeatures, 1));
 	match_names(scorer, shape, position);
-	bound = (MlBoundColumn *)
-		MemoryContextAllocZero(scorer->bind_cxt,
-							   sizeof(MlBoundColumn) * Max(recipe->nfeatures, 1));
+	scorer->nfloats = scorer->nothers = 0;
+	scorer->floats = (MlBoundFloat *)
+		MemoryContextAllocZero(scorer->bind_cxt, sizeof(MlBoundFloat) * n);
+	scorer->others = (MlBoundColumn *)
+		MemoryContextAllocZero(scorer->bind_cxt, sizeof(MlBoundColumn) * n);
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{
+		MlBoundColumn *column = &scorer->others[scorer->nothers];
 		int			at = position[f];
 
-		bound[f].feature = &recipe->features[f];
-		bound[f].position = at;
-		ml_value_type(shape->type[at], shape->typmod[at], scorer->bind_cxt,
-					  &bound[f].type);
-		check_type(scorer, bound[f].feature, &bound[f].type);
+		column->feature = &recipe->features[f];
+		column->position = at;
+		ml_value_type(shape->type[at], shape->typmod[at], scorer->bind_cxt, &column->type);
+		check_type(scorer, column->feature, &column->type);
+		if (column->type.reading == ML_READ_FLOAT8)
+		{
+			scorer->floats[scorer->nfloats].position = at;
+			scorer->floats[scorer->nfloats++].number = column->feature->first_number;
+		}
+		else
+			scorer->nothers++;
 	}
 	pfree(position);
-	scorer->bound = bound;
+	scorer->is_bound = true;
 }
 
 static void
@@ -160,30 +169,50 @@ put_category(MlBoundColumn *column, Datum value, MlRow *row)
 	ml_recipe_put_category(column->feature, bytes, length, row);
 }
 
-/* Encodes a row of the shape that the scorer is bound to. */
+static inline void
+put_value(const MlScorer *scorer, MlBoundColumn *bound, Datum value, MlRow *row)
+{
+	const MlFeature *feature = bound->feature;
+
+	if (feature->kind == ML_KIND_NUMBER)
+		ml_recipe_put_number(feature, ml_value_number(&bound->type, value), row);
+	else if (feature->kind == ML_KIND_CATEGORY)
+		put_category(bound, value, row);
+	else if (feature->kind == ML_KIND_TIME)
+		ml_recipe_put_time(scorer->model->recipe, feature,
+						   ml_value_usec(&bound->type, value), row);
+	else
+		put_array(scorer, bound, value, row);
+}
+
+/*
+ * Encodes a row of the shape that the scorer is bound to. Columns of float8 go
+ * first, in a loop without branches: what it does is what ml_recipe_put_number
+ * and ml_recipe_put_null do for a number.
+ */
 void
 ml_score_encode(MlScorer *scorer, const NullableDatum *column)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
-	int			n = recipe->nfeatures;
-	MlRow	   *row = &scorer->row;
+	const MlBoundFloat *floats = scorer->floats;
+	int			nfloats = scorer->nfloats;
+	double	   *number = scorer->row.number;
+	double		missing = get_float8_nan();
 
-	for (int f = 0; f < n; f++)
+	for (int i = 0; i < nfloats; i++)
 	{
-		MlBoundColumn *bound = &scorer->bound[f];
-		const MlFeature *feature = bound->feature;
+		const NullableDatum *input = &column[floats[i].position];
+		double		value = DatumGetFloat8(input->value);
+
+		number[floats[i].number] = input->isnull ? missing : value;
+	}
+	for (int i = 0; i < scorer->nothers; i++)
+	{
+		MlBoundColumn *bound = &scorer->others[i];
 		const NullableDatum *input = &column[bound->position];
 
 		if (input->isnull)
-			ml_recipe_put_null(feature, row);
-		else if (feature->kind == ML_KIND_NUMBER)
-			ml_recipe_put_number(feature, ml_value_number(&bound->type, input->value), row);
-		else if (feature->kind == ML_KIND_CATEGORY)
-			put_category(bound, input->value, row);
-		else if (feature->kind == ML_KIND_TIME)
-			ml_recipe_put_time(recipe, feature,
-							   ml_value_usec(&bound->type, input->value), row);
+			ml_recipe_put_null(bound->feature, &scorer->row);
 		else
-			put_array(scorer, bound, input->value, row);
+			put_value(scorer, bound, input->value, &scorer->row);
 	}
 }

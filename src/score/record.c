@@ -81,7 +81,7 @@ ml_score_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
 		i++;
 	if (i == PG_NARGS())
 		return false;
-	if (unlikely(scorer->bound == NULL))
+	if (unlikely(!scorer->is_bound))
 		bind_columns(scorer, fcinfo, first);
 	ml_score_encode(scorer, &fcinfo->args[first]);
 	return true;
@@ -143,7 +143,7 @@ ml_score_record(MlScorer *scorer, Datum record)
 	HeapTupleData tuple;
 	bool		all_null = true;
 
-	if (scorer->bound == NULL || scorer->row_type != row_type)
+	if (!scorer->is_bound || scorer->row_type != row_type)
 		describe_record(scorer, type, typmod, row_type);
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
 	ItemPointerSetInvalid(&tuple.t_self);
@@ -158,7 +158,7 @@ ml_score_record(MlScorer *scorer, Datum record)
 	}
 	if (all_null)
 		return false;
-	if (scorer->bound == NULL)
+	if (!scorer->is_bound)
 		bind_record(scorer);
 	ml_score_encode(scorer, scorer->column);
 	return true;

@@ -56,6 +56,13 @@ typedef struct MlBoundColumn
 	MlValueType type;
 } MlBoundColumn;
 
+/* the same for a column of float8, by far the most frequent: nothing to convert */
+typedef struct MlBoundFloat
+{
+	int			position;
+	int			number;			/* index into the encoded row's doubles */
+} MlBoundFloat;
+
 /* a model reference at a call site */
 typedef struct MlScorer
 {
@@ -69,11 +76,15 @@ typedef struct MlScorer
 	MlRow		row;
 	int		   *name_length;	/* of each feature's name */
 
-	/* the binding to an input of columns; NULL until the first row that is not NULL */
+	/* the binding to an input of columns, made at the first row that is not NULL */
 	MemoryContext bind_cxt;
-	MlBoundColumn *bound;		/* one a feature */
+	bool		is_bound;
+	int			nfloats;		/* features that are plain float8 */
+	MlBoundFloat *floats;
+	int			nothers;		/* all other features */
+	MlBoundColumn *others;
 
-	/* composite input: what bound is bound to */
+	/* composite input: the row type that is bound */
 	uint64		row_type;		/* as assign_record_type_identifier() has it */
 	TupleDesc	desc;
 	Datum	   *value;
@@ -108,6 +119,7 @@ typedef struct MlCallSite
 {
 	MemoryContext cxt;			/* "mlops predict", child of fn_mcxt */
 	MlResult	result;
+	bool		constant;		/* the reference is a constant of the query */
 	MlStatement statement;
 	MlScorer   *last;			/* used by the latest row */
 	int			victim;			/* next place to give up when all are taken */

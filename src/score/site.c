@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "nodes/primnodes.h"
 #include "score/score.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -82,6 +83,16 @@ begin_statement(MlCallSite *site, Snapshot snapshot)
 	known->lxid = ML_LOCAL_XID;
 }
 
+/* A reference that is written out in the query need not be compared. */
+static bool
+is_constant_argument(const FmgrInfo *flinfo)
+{
+	FuncExpr   *call = (FuncExpr *) flinfo->fn_expr;
+
+	return call != NULL && IsA(call, FuncExpr) && call->args != NIL &&
+		IsA(linitial(call->args), Const);
+}
+
 static MlCallSite *
 make_site(FmgrInfo *flinfo, MlResult result)
 {
@@ -91,6 +102,7 @@ make_site(FmgrInfo *flinfo, MlResult result)
 
 	site->cxt = cxt;
 	site->result = result;
+	site->constant = is_constant_argument(flinfo);
 	site->statement.lxid = InvalidLocalTransactionId;
 	flinfo->fn_extra = site;
 	return site;
@@ -103,7 +115,7 @@ unload(MlScorer *scorer)
 	scorer->current = false;
 	scorer->model = NULL;
 	scorer->bind_cxt = NULL;
-	scorer->bound = NULL;
+	scorer->is_bound = false;
 	if (scorer->cxt)
 		MemoryContextReset(scorer->cxt);
 }
@@ -112,7 +124,7 @@ unload(MlScorer *scorer)
 void
 ml_score_unbind(MlScorer *scorer)
 {
-	scorer->bound = NULL;
+	scorer->is_bound = false;
 	scorer->row_type = 0;
 	if (scorer->bind_cxt)
 		MemoryContextReset(scorer->bind_cxt);
@@ -232,7 +244,8 @@ ml_score_scorer(FunctionCallInfo fcinfo, MlResult result, text *reference)
 		site = make_site(fcinfo->flinfo, result);
 	if (unlikely(!same_statement(&site->statement, snapshot)))
 		begin_statement(site, snapshot);
-	if (unlikely(site->last == NULL || !same_text(site->last, bytes, length)))
+	if (unlikely(site->last == NULL) ||
+		(!site->constant && !same_text(site->last, bytes, length)))
 		site->last = find_place(site, bytes, length);
 	if (unlikely(!site->last->current))
 		resolve(site, site->last);
