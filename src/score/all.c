@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "result.h"
-#include "score/score.h"
+#include "score/hot.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 

@@ -196,14 +196,15 @@ ml_score_encode(MlScorer *scorer, const NullableDatum *column)
 	const MlBoundFloat *floats = scorer->floats;
 	int			nfloats = scorer->nfloats;
 	double	   *number = scorer->row.number;
-	double		missing = get_float8_nan();
+	Datum		missing = Float8GetDatum(get_float8_nan());
 
 	for (int i = 0; i < nfloats; i++)
 	{
 		const NullableDatum *input = &column[floats[i].position];
-		double		value = DatumGetFloat8(input->value);
+		Datum		null = -(Datum) input->isnull;	/* all bits or none */
 
-		number[floats[i].number] = input->isnull ? missing : value;
+		number[floats[i].number] =
+			DatumGetFloat8((input->value & ~null) | (missing & null));
 	}
 	for (int i = 0; i < scorer->nothers; i++)
 	{

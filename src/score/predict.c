@@ -14,7 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
-#include "score/score.h"
+#include "score/hot.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -87,7 +87,7 @@ proba_datum(const MlScorer *scorer, double prediction)
 }
 
 /* What the encoded row scores; NaN is a row that the recipe drops. */
-static inline Datum
+static pg_attribute_always_inline Datum
 finish(FunctionCallInfo fcinfo, const MlScorer *scorer, MlResult result)
 {
 	double		prediction = ml_model_predict(scorer->model, &scorer->row);
@@ -133,7 +133,7 @@ score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 	return finish(fcinfo, scorer, result);
 }
 
-static inline Datum
+static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result, ml_score_reference(fcinfo));

@@ -132,7 +132,7 @@ extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput in
 extern Datum ml_score_label(const MlScorer *scorer, double prediction);
 
 /* site.c */
-extern MlScorer *ml_score_scorer(FunctionCallInfo fcinfo, MlResult result, text *reference);
+extern MlScorer *ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference);
 extern void ml_score_unbind(MlScorer *scorer);
 
 /* bind.c */

@@ -15,36 +15,9 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "compat.h"
-#include "miscadmin.h"
 #include "nodes/primnodes.h"
-#include "score/score.h"
+#include "score/hot.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
-
-static inline bool
-same_ids(const TransactionId *a, const TransactionId *b, uint32 n)
-{
-	return n == 0 || memcmp(a, b, n * sizeof(TransactionId)) == 0;
-}
-
-static inline bool
-same_statement(const MlStatement *known, Snapshot snapshot)
-{
-	return known->lxid == ML_LOCAL_XID &&
-		known->xmin == snapshot->xmin &&
-		known->xmax == snapshot->xmax &&
-		known->curcid == snapshot->curcid &&
-		known->nxip == snapshot->xcnt &&
-		known->nsubxip == (uint32) snapshot->subxcnt &&
-		known->suboverflowed == snapshot->suboverflowed &&
-		known->recovery == snapshot->takenDuringRecovery &&
-		known->user == GetUserId() &&
-		known->subxact == GetCurrentSubTransactionId() &&
-		same_ids(known->running, snapshot->xip, known->nxip) &&
-		same_ids(known->running + known->nxip, snapshot->subxip, known->nsubxip);
-}
 
 /* From here on nothing resolved earlier holds. */
 static void
@@ -194,7 +167,7 @@ resolve(MlCallSite *site, MlScorer *scorer)
 	scorer->current = true;
 }
 
-static inline bool
+static bool
 same_text(const MlScorer *scorer, const char *bytes, int length)
 {
 	return scorer->text != NULL && scorer->text_length == length &&
@@ -225,29 +198,25 @@ find_place(MlCallSite *site, const char *bytes, int length)
 	return scorer;
 }
 
-/*
- * The scorer of a reference at this call site, resolved under the running
- * statement. The active snapshot must be the statement's.
- */
+/* What ml_score_scorer does when not everything is as it was for the last row. */
 MlScorer *
-ml_score_scorer(FunctionCallInfo fcinfo, MlResult result, text *reference)
+ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference)
 {
 	MlCallSite *site = (MlCallSite *) fcinfo->flinfo->fn_extra;
 	const char *bytes = VARDATA_ANY(reference);
 	int			length = VARSIZE_ANY_EXHDR(reference);
 	Snapshot	snapshot;
 
-	if (unlikely(!ActiveSnapshotSet()))
+	if (!ActiveSnapshotSet())
 		elog(ERROR, "a model is scored without an active snapshot");
 	snapshot = GetActiveSnapshot();
-	if (unlikely(site == NULL))
+	if (site == NULL)
 		site = make_site(fcinfo->flinfo, result);
-	if (unlikely(!same_statement(&site->statement, snapshot)))
+	if (!ml_same_statement(&site->statement, snapshot))
 		begin_statement(site, snapshot);
-	if (unlikely(site->last == NULL) ||
-		(!site->constant && !same_text(site->last, bytes, length)))
+	if (site->last == NULL || !same_text(site->last, bytes, length))
 		site->last = find_place(site, bytes, length);
-	if (unlikely(!site->last->current))
+	if (!site->last->current)
 		resolve(site, site->last);
 	return site->last;
 }
