@@ -54,13 +54,16 @@ typedef struct Logistic
 	/* where the fit is */
 	int64		sample;			/* rows of a pass; 0: all */
 	bool		stage_begins;	/* this is the first pass over these rows */
-	bool		from_null;		/* started on all rows from the constant model */
+	bool		from_null;		/* on all rows, the constant model has been looked at */
+	bool		chosen;			/* kept is final */
+	bool		warm;			/* accepted holds a start to come back to */
 	int			stage_passes;
 	int			passes;
 	int			iterations;		/* Newton steps on all rows */
 	int			halvings;		/* of the step being tried */
 	bool		closing;		/* the deviance has converged: one more pass */
 	int			closing_passes;
+	int			turning_passes;	/* of these, with rows that still moved */
 	double		objective;		/* at accepted */
 	double		log_likelihood;
 	double		promise;		/* change of the deviance that step should bring */

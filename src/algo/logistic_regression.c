@@ -47,6 +47,7 @@
 #define SETTLED			1e-20
 #define STALLED			0.01	/* a change that has not shrunk to this is rounding */
 #define CLOSING_PASSES	3
+#define TURNING_PASSES	10		/* rows that move for so long without effect are separated */
 
 static const MlParam params[] = {
 	{"intercept", ML_PARAM_BOOL, offsetof(MlLogisticParams, intercept), 1, 0, 1, NULL,
@@ -319,8 +320,8 @@ set_penalty(Logistic *l, const State *s)
 		if (l->sample > 0)
 			l->penalty[j] += 1;
 	}
-	if (l->first && l->sample > 0)
-		l->penalty[0] = 1e-3;
+	if (l->first)
+		l->penalty[0] = l->sample > 0 ? 1e-3 : 0;
 }
 
 static double
@@ -333,16 +334,34 @@ penalised_objective(const Logistic *l, const State *s)
 	return sum;
 }
 
+static bool
+is_kept(const Logistic *l, int column, int *next)
+{
+	if (*next >= l->nkept || l->kept[*next] != column)
+		return false;
+	(*next)++;
+	return true;
+}
+
+/* without a penalty a dropped column has no coefficient, whatever a sample gave it */
+static void
+back_from_null(Logistic *l)
+{
+	for (int j = 0, next = 0; j < l->k; j++)
+		l->beta[j] = is_kept(l, j, &next) ? l->accepted[j] : 0;
+}
+
 /*
  * At the first pass over all rows, without a penalty: which columns stand on
- * their own. False if another one had a coefficient already, from a sample: it
- * is 0 from now on, and the pass must be made again.
+ * their own. Independent in whatever metric is independent; columns that are
+ * not in that of a start from a sample are looked at again from the constant
+ * model, where rows count by their own weights alone. False: the pass must be
+ * made again.
  */
 static bool
 choose_columns(Logistic *l, const double *information)
 {
 	int			k = l->k;
-	bool		unmoved = true;
 
 	for (int j = 0; j < k; j++)
 		l->kept[j] = j;
@@ -352,17 +371,17 @@ choose_columns(Logistic *l, const double *information)
 	memcpy(l->u, information, (Size) k * k * sizeof(double));
 	ml_logistic_floors(l, information, l->work);
 	l->nkept = ml_cholesky_rank(k, l->u, l->work, l->kept);
-	for (int j = 0, next = 0; j < k; j++)
+	l->chosen = l->nkept == k || l->from_null;
+	if (l->chosen)
 	{
-		if (next < l->nkept && l->kept[next] == j)
-			next++;
-		else if (l->beta[j] != 0)
-		{
-			l->beta[j] = 0;
-			unmoved = false;
-		}
+		if (l->warm)
+			back_from_null(l);
+		return !l->warm;
 	}
-	return unmoved;
+	memcpy(l->accepted, l->beta, sizeof(double) * k);
+	start_from_null(l);
+	l->warm = true;
+	return false;
 }
 
 /* U of the information of the columns kept */
@@ -448,7 +467,8 @@ end_full_pass(Logistic *l, const State *s)
 	if (l->closing && unpenalised && turn > 0.1)
 	{
 		/* the deviance stands still, but rows still move to their side: Albert & Anderson 1984 */
-		if (turn > 0.25 && s->least_turn > -0.01 * turn)
+		l->turning_passes++;
+		if ((turn > 0.25 && s->least_turn > -0.01 * turn) || l->turning_passes >= TURNING_PASSES)
 			ml_logistic_refuse_separation(l, false);
 	}
 	else if (l->closing && l->relative_change <= l->params->tolerance &&
@@ -505,13 +525,13 @@ end_pass(void *fit, void *state)
 		return halve_step(l);
 
 	/* a start from a sample that is worse than the best constant */
-	if (l->stage_begins && l->sample == 0 && l->passes > 1 && !l->from_null &&
+	if (l->stage_begins && l->sample == 0 && !l->from_null &&
 		s->sums.log_likelihood < l->null_log_likelihood)
 	{
 		start_from_null(l);
 		return false;
 	}
-	if (l->stage_begins && !choose_columns(l, information))
+	if (l->stage_begins && !l->chosen && !choose_columns(l, information))
 		return false;
 
 	l->objective = objective;
