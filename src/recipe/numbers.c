@@ -28,6 +28,7 @@ typedef struct Extent
 {
 	double		minimum;
 	double		maximum;
+	double		sum;			/* of weight * value; may overflow where values are large */
 	double		weight;			/* of values present */
 	double		missing;		/* weight of values missing */
 	int64		npresent;
@@ -44,12 +45,13 @@ sample_extent(const MlSample *sample, Extent *extent)
 {
 	extent->minimum = INFINITY;
 	extent->maximum = -INFINITY;
-	extent->weight = extent->missing = 0.0;
+	extent->sum = extent->weight = extent->missing = 0.0;
 	extent->npresent = 0;
 
 	for (int64 first = 0; first < sample->n; first += STATISTICS_BLOCK)
 	{
 		int64		end = Min(first + STATISTICS_BLOCK, sample->n);
+		double		sum[LANES] = {0};
 		double		present = 0.0;
 		double		missing = 0.0;
 
@@ -57,19 +59,22 @@ sample_extent(const MlSample *sample, Extent *extent)
 		for (int64 i = first; i < end; i++)
 		{
 			double		x = sample->value[i * sample->stride];
+			double		w = weight_of(sample, i);
 
 			if (isnan(x))
 			{
-				missing += weight_of(sample, i);
+				missing += w;
 				continue;
 			}
-			present += weight_of(sample, i);
+			sum[i % LANES] += w * x;
+			present += w;
 			extent->npresent++;
 			if (x < extent->minimum)
 				extent->minimum = x;
 			if (x > extent->maximum)
 				extent->maximum = x;
 		}
+		extent->sum += (sum[0] + sum[1]) + (sum[2] + sum[3]);
 		extent->weight += present;
 		extent->missing += missing;
 	}
@@ -284,7 +289,9 @@ ml_number_learn(const MlSample *sample, MlImpute impute, MlNumber *number)
 
 	exponent = scale_exponent(&extent);
 	scale = ldexp(1.0, -exponent);
-	sample_sums(sample, scale, 0.0, &sum, &squares);
+	sum = extent.sum;
+	if (exponent != 0)
+		sample_sums(sample, scale, 0.0, &sum, &squares);
 	centre = sum / extent.weight;
 	sample_sums(sample, scale, centre, &sum, &squares);
 	variance = (squares - sum * sum / extent.weight) / extent.weight;
