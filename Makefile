@@ -55,7 +55,11 @@ REGRESS = \
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs
-ISOLATION =
+ISOLATION = \
+	promote_race \
+	promote_scan \
+	train_and_rollback \
+	notice
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data
