@@ -80,7 +80,8 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT CASE WHEN value IN ('NaN', 'Infinity', '-Infinity') THEN value::text
-                WHEN value = 0 OR pg_catalog.abs(value) BETWEEN 0.001 AND 1e15
+                WHEN pg_catalog.abs(value) < 1e-14 THEN '0'
+                WHEN pg_catalog.abs(value) BETWEEN 0.001 AND 1e15
                 THEN pg_catalog.trim_scale(pg_catalog.round(value::numeric, 4))::text
                 ELSE pg_catalog.regexp_replace(pg_catalog.btrim(pg_catalog.to_char(value, '9.999EEEE')), '\.?0*e', 'e') END
 $$;
@@ -105,10 +106,10 @@ CREATE FUNCTION mlops.card_metrics(version jsonb, metric text) RETURNS SETOF tex
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT k.key || ' ' ||
-           COALESCE(mlops.card_number((version #>> ARRAY['holdout_metrics', k.key])::float8) || ' held out', 'not held out') ||
-           COALESCE(', ' || mlops.card_number((version #>> ARRAY['training_metrics', k.key])::float8) || ' in training', '') ||
-           COALESCE(', ' || mlops.card_number((version #>> ARRAY['baseline_metrics', k.key])::float8) || ' by the baseline', '')
+    SELECT k.key || ' ' || pg_catalog.concat_ws(', ',
+           mlops.card_number((version #>> ARRAY['holdout_metrics', k.key])::float8) || ' held out',
+           mlops.card_number((version #>> ARRAY['training_metrics', k.key])::float8) || ' in training',
+           mlops.card_number((version #>> ARRAY['baseline_metrics', k.key])::float8) || ' by the baseline')
       FROM pg_catalog.jsonb_each(version -> 'training_metrics') AS k
      WHERE pg_catalog.jsonb_typeof(k.value) = 'number'
      ORDER BY k.key = metric DESC NULLS LAST, k.key COLLATE "C"
@@ -224,9 +225,10 @@ BEGIN
                 (8, 'effects', ARRAY(SELECT mlops.card_effects(reference))),
                 (9, 'missing', ARRAY(SELECT mlops.card_missing(r))),
                 (10, 'warnings', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(v -> 'warnings'))),
-                (11, 'trained', ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at'), v ->> 'note']),
-                (12, 'builds', ARRAY[mlops.card_pairs(v -> 'builds')]),
-                (13, 'artifact', ARRAY[pg_catalog.format('format %s, %s bytes, SHA-256 %s', v ->> 'artifact_format',
+                (11, 'trained', ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at')]),
+                (12, 'note', ARRAY[v ->> 'note']),
+                (13, 'builds', ARRAY[mlops.card_pairs(v -> 'builds')]),
+                (14, 'artifact', ARRAY[pg_catalog.format('format %s, %s bytes, SHA-256 %s', v ->> 'artifact_format',
                                                          v ->> 'artifact_size', pg_catalog.substr(v ->> 'sha256', 3))])
               ) AS p (place, label, texts)
               CROSS JOIN LATERAL pg_catalog.unnest(p.texts) WITH ORDINALITY AS t (text, n)

@@ -121,6 +121,7 @@ get_range(MlCursor *c, int nbytes, int64 minimum, int64 maximum, const char *fie
 	}
 	if (value < minimum || value > maximum)
 		refuse(c, at, psprintf("%lld", (long long) value),
+			   minimum == maximum ? psprintf("%lld", (long long) minimum) :
 			   psprintf("%lld to %lld", (long long) minimum, (long long) maximum));
 	return value;
 }
