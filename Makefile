@@ -51,7 +51,9 @@ REGRESS = \
 	rollback \
 	alias \
 	privileges \
-	drop
+	drop \
+	look \
+	artifact
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs

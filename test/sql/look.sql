@@ -15,13 +15,13 @@ SELECT i AS id, 30 + i * 7 % 60 AS area, 2 * (30 + i * 7 % 60) AS double,
        1000 + 20 * (30 + i * 7 % 60) + CASE WHEN i % 3 = 0 THEN 300 ELSE 0 END + (i * 31 % 11 - 5) AS price
   FROM generate_series(1, 240) AS i;
 CREATE TABLE sales AS
-SELECT *, CASE WHEN ('x' || substr(md5(i::text), 1, 4))::bit(16)::int % 101 < area THEN 'yes' ELSE 'no' END AS sold
+SELECT *, id * 37 % 241 AS street, CASE WHEN ('x' || substr(md5(i::text), 1, 4))::bit(16)::int % 101 < area THEN 'yes' ELSE 'no' END AS sold
   FROM flats, LATERAL (SELECT id AS i) AS l;
 
 SET client_min_messages = error;
 SELECT mlops_train_now('look_price', 'flats', 'price', features => '{area, double, part, age}', holdout => 0) AS version;
 SELECT mlops_train_now('look_price', 'flats', 'price', algorithm => 'baseline', features => '{area, part}') AS version;
-SELECT mlops_train_now('look_sold', 'sales', 'sold', features => '{area, part}', params => '{"l2": 0}', note => 'the first try') AS version;
+SELECT mlops_train_now('look_sold', 'sales', 'sold', features => '{area, part, street}', params => '{"l2": 0}', note => 'the first try') AS version;
 SELECT mlops_set_alias('look_sold', 'first', 1);
 SELECT (mlops_promote('look_sold', 1)).version;
 RESET client_min_messages;
