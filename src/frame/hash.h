@@ -3,7 +3,8 @@
  *		The hashes that mlops relies on staying the same for ever, on every
  *		server version and byte order: of keys (hold-out, canary) and of rows
  *		(fingerprints, canonical order). The server's own hash functions make
- *		no such promise. Documented in docs/formats.md with test vectors.
+ *		no such promise. hash.c says how they are made, and
+ *		test/unit/test_hash.c holds test vectors.
  */
 #ifndef ML_HASH_H
 #define ML_HASH_H
