@@ -99,7 +99,8 @@ run_tap()
 		grep -E '^(ok|not ok)\b.*# *(SKIP|skip)|^1\.\.0' "$log" | sed "s|^|$file: |" || true
 		if [ $status != 0 ]; then
 			say "---- $file ----"
-			grep -v '^ok' "$log" | tail -n 60 || true
+			grep -v '^ok' "$log" | tail -n 40 || true
+			tail -n 30 "$SANDBOX/tap/tmp_check/log/regress_log_$(basename "$file" .pl)" || true
 		fi
 		if grep -q '^1\.\.0' "$log" && [ $status = 0 ]; then
 			SUMMARY+=$(printf '%-12s skipped: %s' "tap" "$(basename "$file")")$'\n'
