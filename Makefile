@@ -13,7 +13,7 @@ ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
 
 .PHONY: $(STEPS)
 $(STEPS):
-	@DATA='$(DATA)' test/run/sandbox $@
+	@DEMO_DATA='$(DATA)' test/run/sandbox $@
 
 else
 

@@ -22,7 +22,8 @@ SELECT CASE WHEN joined < :'early' THEN 'then' WHEN joined < :'late' THEN 'latel
 \echo
 \echo '2. What would mlops make of the columns? Nothing is trained yet.'
 \echo
-SELECT "column", type, becomes, missing, warning FROM mlops_profile('customer_then', 'churned');
+SELECT column_name, type, becomes, nulls, array_to_string(warnings, '; ') AS warnings
+  FROM mlops_profile('customer_then', 'churned');
 
 \echo
 \echo '3. Train two versions of a model on the older customers: first a constant, to have something to beat ...'
@@ -47,8 +48,8 @@ SELECT version, algorithm, rows_training, rows_holdout,
 \echo '   What did the second learn? The strongest effects:'
 \echo
 SELECT term, round(estimate::numeric, 3) AS estimate, round(odds_ratio::numeric, 2) AS odds_ratio,
-       p_value < 0.001 AS certain
-  FROM mlops_coefficients('churn/2') ORDER BY abs(statistic) DESC LIMIT 6;
+       p_value < 0.001 AS significant
+  FROM mlops_coefficients('churn/2') ORDER BY abs(statistic) DESC NULLS LAST LIMIT 6;
 
 \echo
 \echo '5. Promote it: from the commit of this statement on, it is what "churn" means.'
@@ -64,13 +65,13 @@ SELECT customer_id, round(mlops_predict('churn', c)::numeric, 3) AS p_leaves, ml
 \echo
 \echo '7. Time passes, and people behave differently. How good is it on the newest customers?'
 \echo
-SELECT 'older customers' AS on_whom, round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS roc_auc,
-       round(100 * avg(mlops_predict('churn', c))::numeric) AS percent_predicted,
-       round(100 * avg(churned::int)) AS percent_left
+SELECT 'older customers' AS on_whom, round(100 * avg(mlops_predict('churn', c))::numeric) AS percent_predicted,
+       round(100 * avg(churned::int)) AS percent_left,
+       round(100 * avg((mlops_predict_label('churn', c) = churned::text)::int)) AS percent_right
   FROM customer_then AS c
 UNION ALL
-SELECT 'newest customers', round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3),
-       round(100 * avg(mlops_predict('churn', c))::numeric), round(100 * avg(churned::int))
+SELECT 'newest customers', round(100 * avg(mlops_predict('churn', c))::numeric), round(100 * avg(churned::int)),
+       round(100 * avg((mlops_predict_label('churn', c) = churned::text)::int))
   FROM newest_customer AS c;
 
 \echo
@@ -79,8 +80,8 @@ SELECT 'newest customers', round(mlops_roc_auc(mlops_predict('churn', c), churne
 \echo
 CALL mlops_train('churn', 'customer_until_now', target => 'churned', algorithm => 'logistic_regression',
                  key => 'customer_id', exclude => '{joined}', note => 'with the change of behaviour');
-SELECT round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS active,
-       round(mlops_roc_auc(mlops_predict('churn/3', c), churned)::numeric, 3) AS candidate
+SELECT round(100 * avg((mlops_predict_label('churn', c) = churned::text)::int)) AS active_is_right,
+       round(100 * avg((mlops_predict_label('churn/3', c) = churned::text)::int)) AS candidate_is_right
   FROM newest_customer AS c;
 
 \echo
@@ -101,13 +102,13 @@ SELECT model, version FROM mlops_promote('churn', 4, reason => 'trained on all c
 \echo
 \echo '   Its favourites for leaving are the most faithful customers:'
 \echo
-SELECT round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS roc_auc FROM newest_customer AS c;
+SELECT round(100 * avg((mlops_predict_label('churn', c) = churned::text)::int)) AS percent_right FROM newest_customer AS c;
 
 \echo
 \echo '10. Go back. One statement; no training, no data to read, nothing to deploy.'
 \echo
 SELECT model, version FROM mlops_rollback('churn', reason => 'version 4 learned from an export with the flag inverted');
-SELECT round(mlops_roc_auc(mlops_predict('churn', c), churned)::numeric, 3) AS roc_auc FROM newest_customer AS c;
+SELECT round(100 * avg((mlops_predict_label('churn', c) = churned::text)::int)) AS percent_right FROM newest_customer AS c;
 
 \echo
 \echo '11. What happened, for whoever asks:'

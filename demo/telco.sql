@@ -25,5 +25,5 @@ DROP TABLE telco;
 ANALYZE customer;
 
 -- where demo.sql draws the lines: older customers, those of late, the newest
-\set early '2023-01-01'
-\set late '2025-01-01'
+\set early '2021-06-01'
+\set late '2025-09-01'

@@ -15,7 +15,7 @@ SERVER_SETTINGS="shared_buffers = 1GB
 		fsync = on
 		autovacuum = off
 		max_parallel_workers_per_gather = 0"
-start_server data
+start_server server
 createdb bench
 psql -X -q -d bench -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION mlops' -v rows="${BENCH_ROWS:-1000000}" -f test/bench/data.sql
 $PYTHON test/bench/bench.py >"$SANDBOX/results.md"

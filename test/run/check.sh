@@ -119,7 +119,7 @@ if ! build COPT=-Werror with_llvm=no; then
 	exit 1
 fi
 
-start_server data
+start_server server
 say "Tests on a server with collation C.UTF-8"
 wants lint && run_lint
 wants unit && run_unit
@@ -131,7 +131,7 @@ stop_server
 if wants icu; then
 	if [ "$PGMAJOR" -ge 15 ]; then
 		say "Regression tests on a server whose default collation is ICU's German"
-		start_server data_icu --locale-provider=icu --icu-locale=de
+		start_server server_icu --locale-provider=icu --icu-locale=de
 		run_regress regress-icu ISOLATION=
 		stop_server
 	else

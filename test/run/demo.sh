@@ -6,7 +6,7 @@
 tree=$PWD
 say "Building (about half a minute) ..."
 build with_llvm=no
-start_server data
+start_server server
 createdb demo
 if [ -d "$SANDBOX/data" ]; then
 	cd "$SANDBOX/data"
@@ -14,5 +14,5 @@ if [ -d "$SANDBOX/data" ]; then
 else
 	data=$tree/demo/data.sql
 fi
-psql -X -q -v ON_ERROR_STOP=1 -d demo -f "$data" -f "$tree/demo/demo.sql" 2>&1 | tee "$SANDBOX/demo.out"
+cat "$data" "$tree/demo/demo.sql" | psql -X -q -v ON_ERROR_STOP=1 -d demo 2>&1
 say "The demo's server and its data are gone now. README.md tells how to install mlops into yours."

@@ -21,9 +21,9 @@ build()
 		make install PG_CONFIG="$PG_CONFIG" "$@" >>"$log" 2>&1; then
 		return 0
 	fi
-	grep -E 'error|warning|undefined|\*\*\*' "$log" | head -n 40 >&2
-	say "The build failed: the last lines of its output are" >&2
-	tail -n 20 "$log" >&2
+	say "The build failed:" >&2
+	grep -vE '^(gcc|clang|cc|make)' "$log" | tail -n 40 >&2 || true
+	grep -F '***' "$log" >&2 || true
 	return 1
 }
 

@@ -3,5 +3,5 @@
 . test/run/lib.sh
 
 build COPT=-Werror with_llvm=no
-start_server data
+start_server server
 bash test/lint/run.sh

@@ -4,10 +4,10 @@
 . test/run/lib.sh
 
 build with_llvm=no
-start_server data
+start_server server
 
 createdb demo
-psql -X -q -v ON_ERROR_STOP=1 -d demo -f demo/data.sql -f demo/demo.sql >"$SANDBOX/demo.out" 2>&1
+cat demo/data.sql demo/demo.sql | psql -X -q -v ON_ERROR_STOP=1 -d demo >"$SANDBOX/demo.out" 2>&1
 createdb walk
 psql -X -q -v ON_ERROR_STOP=1 -d walk -c 'CREATE EXTENSION mlops' -f demo/data.sql
 mkdir -p "$SANDBOX/out"
