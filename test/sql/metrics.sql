@@ -12,11 +12,11 @@ SELECT i % 7 AS a, i % 3 AS b, 1 + i % 4 AS w,
        (i * 7919 % 101) / 101.0 < 0.2 + (i % 7) / 10.0 AS won,
        (i % 7) * 2.5 - (i % 3) + (i * 7919 % 101) / 20.0 AS amount
   FROM generate_series(1, 600) AS i;
-SELECT mlops_train_now('won', 'data', 'won', exclude => ARRAY['amount'], weight => 'w', holdout => 0) AS version;
-SELECT mlops_train_now('amount', 'data', 'amount', exclude => ARRAY['won'], weight => 'w', holdout => 0) AS version;
+SELECT mlops_train_now('metrics_won', 'data', 'won', exclude => ARRAY['amount'], weight => 'w', holdout => 0) AS version;
+SELECT mlops_train_now('metrics_amount', 'data', 'amount', exclude => ARRAY['won'], weight => 'w', holdout => 0) AS version;
 
-CREATE TABLE won AS SELECT won::int AS y, w, mlops_predict('won/1', d) AS p FROM data AS d;
-CREATE TABLE amount AS SELECT amount::float8 AS y, w, mlops_predict('amount/1', d) AS p FROM data AS d;
+CREATE TABLE won AS SELECT won::int AS y, w, mlops_predict('metrics_won/1', d) AS p FROM data AS d;
+CREATE TABLE amount AS SELECT amount::float8 AS y, w, mlops_predict('metrics_amount/1', d) AS p FROM data AS d;
 
 -- two classes
 WITH defined AS (
@@ -38,7 +38,7 @@ WITH defined AS (
                          / (sum(w) FILTER (WHERE p >= 0.5) + sum(w) FILTER (WHERE y = 1)) FROM won)
 )
 SELECT metric, abs((training_metrics ->> metric)::float8 - value) < 1e-12 AS as_defined, value BETWEEN 0.1 AND 0.95 AS not_trivial
-  FROM defined, mlops.version WHERE model = 'won';
+  FROM defined, mlops.version WHERE model = 'metrics_won';
 
 -- numbers
 WITH defined AS (
@@ -52,12 +52,13 @@ WITH defined AS (
     SELECT 'max_error', (SELECT max(abs(p - y)) FROM amount)
 )
 SELECT metric, abs((training_metrics ->> metric)::float8 - value) < 1e-12 AS as_defined, value > 0.5 AS not_trivial
-  FROM defined, mlops.version WHERE model = 'amount';
+  FROM defined, mlops.version WHERE model = 'metrics_amount';
 
 -- a constant prediction ranks nothing, explains nothing, and is never positive
 SELECT (baseline_metrics ->> 'roc_auc')::float8 = 0.5 AS auc_is_half,
        baseline_metrics -> 'precision' = 'null' OR (baseline_metrics ->> 'recall')::float8 IN (0, 1) AS all_or_nothing
-  FROM mlops.version WHERE model = 'won';
-SELECT abs((baseline_metrics ->> 'r2')::float8) < 1e-12 AS r2_is_zero FROM mlops.version WHERE model = 'amount';
+  FROM mlops.version WHERE model = 'metrics_won';
+SELECT abs((baseline_metrics ->> 'r2')::float8) < 1e-12 AS r2_is_zero FROM mlops.version WHERE model = 'metrics_amount';
 
+SELECT count(mlops_drop_model(name)) AS dropped FROM mlops.model WHERE name LIKE 'metrics\_%';
 DROP SCHEMA metrics_test CASCADE;

@@ -17,65 +17,65 @@ UNION ALL SELECT 'pro', 2 FROM generate_series(1, 20)
 UNION ALL SELECT NULL, 5 FROM generate_series(1, 5)
 UNION ALL SELECT 'rare ' || i % 2, 7 FROM generate_series(1, 4) AS i;
 
-SELECT mlops_train_now('plans', 'plans', 'y', holdout => 0) AS version;
+SELECT mlops_train_now('recipe_plans', 'plans', 'y', holdout => 0) AS version;
 -- treatment coding: the base is the first level in C order
-SELECT term FROM mlops_coefficients('plans/1');
+SELECT term FROM mlops_coefficients('recipe_plans/1');
 -- the last one, never seen, is pooled with the rare ones
-SELECT plan, round(mlops_predict('plans/1', p)::numeric, 6) AS y
+SELECT plan, round(mlops_predict('recipe_plans/1', p)::numeric, 6) AS y
   FROM (VALUES ('basic', 1), ('pro', 2), (NULL, 3), ('rare 1', 4), ('brand new', 5)) AS p (plan, id);
 
 -- without rare values in training there is no pool: an unseen value gets the
 -- mix of the training rows, (10 x 1 + 20 x 2) / 30; so does NULL
-SELECT mlops_train_now('plans', 'SELECT * FROM plans WHERE y < 3', 'y', holdout => 0) AS version;
-SELECT term FROM mlops_coefficients('plans/2');
-SELECT plan, round(mlops_predict('plans/2', p)::numeric, 6) AS y, round(50 / 30.0, 6) AS mix
+SELECT mlops_train_now('recipe_plans', 'SELECT * FROM plans WHERE y < 3', 'y', holdout => 0) AS version;
+SELECT term FROM mlops_coefficients('recipe_plans/2');
+SELECT plan, round(mlops_predict('recipe_plans/2', p)::numeric, 6) AS y, round(50 / 30.0, 6) AS mix
   FROM (VALUES ('brand new', 1), (NULL, 2)) AS p (plan, id);
 
 -- fewer places: the most frequent value keeps its own
-SELECT mlops_train_now('plans', 'SELECT * FROM plans WHERE plan IS NOT NULL', 'y', holdout => 0,
+SELECT mlops_train_now('recipe_plans', 'SELECT * FROM plans WHERE plan IS NOT NULL', 'y', holdout => 0,
                        params => '{"max_categories": 1}') AS version;
-SELECT term FROM mlops_coefficients('plans/3');
+SELECT term FROM mlops_coefficients('recipe_plans/3');
 -- every value a place
-SELECT mlops_train_now('plans', 'plans', 'y', holdout => 0, params => '{"min_category_rows": 1}') AS version;
-SELECT term FROM mlops_coefficients('plans/4');
+SELECT mlops_train_now('recipe_plans', 'plans', 'y', holdout => 0, params => '{"min_category_rows": 1}') AS version;
+SELECT term FROM mlops_coefficients('recipe_plans/4');
 -- a penalised model has a column for every level: none is the base
-SELECT mlops_train_now('plans', 'plans', 'y', holdout => 0, params => '{"l2": 1}') AS version;
-SELECT term FROM mlops_coefficients('plans/5');
+SELECT mlops_train_now('recipe_plans', 'plans', 'y', holdout => 0, params => '{"l2": 1}') AS version;
+SELECT term FROM mlops_coefficients('recipe_plans/5');
 -- C order: capitals before small letters, whatever the locale
-SELECT mlops_train_now('plans', $$SELECT (ARRAY['a', 'B', 'ab', 'Z', '_'])[i % 5 + 1] AS x, i AS y
+SELECT mlops_train_now('recipe_plans', $$SELECT (ARRAY['a', 'B', 'ab', 'Z', '_'])[i % 5 + 1] AS x, i AS y
                                     FROM generate_series(1, 50) AS i$$, 'y', holdout => 0, params => '{"l2": 1}') AS version;
-SELECT term FROM mlops_coefficients('plans/6');
+SELECT term FROM mlops_coefficients('recipe_plans/6');
 
 -- NULL numbers: y = x where x is known; 1, 2, 3, 4, 10 have mean 4 and median 3
 CREATE TABLE numbers AS
 SELECT x::float8, coalesce(x, 4)::float8 AS y FROM (VALUES (1), (2), (3), (4), (10), (NULL)) AS v (x);
-SELECT mlops_train_now('numbers', 'numbers', 'y', holdout => 0) AS version;
-SELECT mlops_train_now('numbers', 'numbers', 'y', holdout => 0, params => '{"impute": "median"}') AS version;
-SELECT mlops_train_now('numbers', 'numbers', 'y', holdout => 0, params => '{"impute": "drop"}') AS version;
-SELECT mlops_train_now('numbers', 'SELECT x, coalesce(x, 100) AS y FROM numbers', 'y', holdout => 0,
+SELECT mlops_train_now('recipe_numbers', 'numbers', 'y', holdout => 0) AS version;
+SELECT mlops_train_now('recipe_numbers', 'numbers', 'y', holdout => 0, params => '{"impute": "median"}') AS version;
+SELECT mlops_train_now('recipe_numbers', 'numbers', 'y', holdout => 0, params => '{"impute": "drop"}') AS version;
+SELECT mlops_train_now('recipe_numbers', 'SELECT x, coalesce(x, 100) AS y FROM numbers', 'y', holdout => 0,
                        params => '{"missing_indicator": true}') AS version;
-SELECT version, term FROM generate_series(1, 4) AS version, mlops_coefficients('numbers/' || version)
+SELECT version, term FROM generate_series(1, 4) AS version, mlops_coefficients('recipe_numbers/' || version)
  WHERE term <> '(intercept)';
-SELECT round(mlops_predict('numbers/1', n)::numeric, 6) AS mean,
-       mlops_predict('numbers/2', n) = mlops_predict('numbers/2', '{"x": 3}'::jsonb) AS as_the_median,
-       mlops_predict('numbers/3', n) AS dropped,
-       round(mlops_predict('numbers/4', n)::numeric, 6) AS indicated
+SELECT round(mlops_predict('recipe_numbers/1', n)::numeric, 6) AS mean,
+       mlops_predict('recipe_numbers/2', n) = mlops_predict('recipe_numbers/2', '{"x": 3}'::jsonb) AS as_the_median,
+       mlops_predict('recipe_numbers/3', n) AS dropped,
+       round(mlops_predict('recipe_numbers/4', n)::numeric, 6) AS indicated
   FROM numbers AS n WHERE x IS NULL;
-SELECT rows_skipped FROM mlops.version WHERE model = 'numbers' ORDER BY version;
+SELECT rows_skipped FROM mlops.version WHERE model = 'recipe_numbers' ORDER BY version;
 
 -- weights count like rows: the weighted median is that of the rows repeated
 CREATE TABLE weighted AS SELECT x, y, w FROM (VALUES (1.0, 2, 1), (2, 4, 1), (5, 1, 3), (NULL, 3, 1), (7, 9, 0)) AS v (x, y, w);
-SELECT mlops_train_now('weighted', 'weighted', 'y', weight => 'w', holdout => 0, params => '{"impute": "median"}') AS version;
-SELECT mlops_train_now('weighted', 'SELECT x, y FROM weighted, generate_series(1, w)', 'y', holdout => 0,
+SELECT mlops_train_now('recipe_weighted', 'weighted', 'y', weight => 'w', holdout => 0, params => '{"impute": "median"}') AS version;
+SELECT mlops_train_now('recipe_weighted', 'SELECT x, y FROM weighted, generate_series(1, w)', 'y', holdout => 0,
                        params => '{"impute": "median"}') AS version;
-SELECT abs(mlops_predict('weighted/1', r) - mlops_predict('weighted/2', r)) < 1e-12 AS same_prediction
+SELECT abs(mlops_predict('recipe_weighted/1', r) - mlops_predict('recipe_weighted/2', r)) < 1e-12 AS same_prediction
   FROM weighted AS r WHERE x IS NULL;
-SELECT rows_skipped FROM mlops.version WHERE model = 'weighted' ORDER BY version;
+SELECT rows_skipped FROM mlops.version WHERE model = 'recipe_weighted' ORDER BY version;
 
 -- constant columns stay inputs, but tell nothing and have no coefficient
-SELECT mlops_train_now('constant', 'SELECT x, y, 5 AS five, NULL::text AS never FROM numbers', 'y', holdout => 0) AS version;
-SELECT term FROM mlops_coefficients('constant/1');
-SELECT warnings FROM mlops.version WHERE model = 'constant';
+SELECT mlops_train_now('recipe_constant', 'SELECT x, y, 5 AS five, NULL::text AS never FROM numbers', 'y', holdout => 0) AS version;
+SELECT term FROM mlops_coefficients('recipe_constant/1');
+SELECT warnings FROM mlops.version WHERE model = 'recipe_constant';
 
 -- the hour is that of the wall clock in the time zone of training: y is 1 in
 -- the afternoon in New York, 0 else. A session elsewhere scores the same
@@ -83,14 +83,14 @@ CREATE TABLE visits AS
 SELECT at, (extract(hour FROM at AT TIME ZONE 'America/New_York') >= 12)::int::float8 AS y
   FROM generate_series('2025-01-01 00:00+00'::timestamptz, '2025-01-12 23:00+00', '1 hour') AS at;
 SET TimeZone = 'America/New_York';
-SELECT mlops_train_now('visits', 'visits', 'y', holdout => 0) AS version;
-SELECT term FROM mlops_coefficients('visits/1');
-CREATE TABLE scored AS SELECT at, mlops_predict('visits/1', v) AS p FROM visits AS v;
+SELECT mlops_train_now('recipe_visits', 'visits', 'y', holdout => 0) AS version;
+SELECT term FROM mlops_coefficients('recipe_visits/1');
+CREATE TABLE scored AS SELECT at, mlops_predict('recipe_visits/1', v) AS p FROM visits AS v;
 SET TimeZone = 'Asia/Tokyo';
-SELECT bool_and(p = mlops_predict('visits/1', v)) AS same_in_tokyo FROM visits AS v JOIN scored USING (at);
+SELECT bool_and(p = mlops_predict('recipe_visits/1', v)) AS same_in_tokyo FROM visits AS v JOIN scored USING (at);
 SET TimeZone = 'UTC';
 -- 3 pm is sine 15/24: a negative sine is the afternoon
-SELECT estimate < 0 AS afternoon_is_higher FROM mlops_coefficients('visits/1') WHERE term = 'at (hour sin)';
+SELECT estimate < 0 AS afternoon_is_higher FROM mlops_coefficients('recipe_visits/1') WHERE term = 'at (hour sin)';
 
 -- refused: what cannot be learned from
 CREATE TABLE bad AS
@@ -98,34 +98,35 @@ SELECT i AS id, 'remark ' || i AS remark, i % 7 AS x, i % 3 AS y, 1 AS one,
        CASE WHEN i = 40 THEN 'NaN' WHEN i = 50 THEN 'Infinity' ELSE i::float8 END AS broken,
        (ARRAY['lost', 'open', 'won'])[i % 3 + 1] AS outcome, i - 5 AS w
   FROM generate_series(1, 100) AS i;
-SELECT mlops_train_now('bad', 'SELECT remark, y FROM bad', 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT broken, y FROM bad', 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, broken FROM bad', 'broken', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT one, NULL::text AS never, y FROM bad', 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT y FROM bad', 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, one AS y FROM bad', 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, NULL::int AS y FROM bad', 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, outcome FROM bad', 'outcome', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, outcome FROM bad', 'outcome', algorithm => 'linear_regression', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, y FROM bad', 'y', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, broken FROM bad WHERE id < 40', 'broken', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, id * 1.5 AS y FROM bad', 'y', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, id FROM bad, generate_series(1, 2)', 'id', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, remark FROM bad, generate_series(1, 2)', 'remark', holdout => 0);
-SELECT mlops_train_now('bad', $$SELECT x, date '2025-01-01' + id AS y FROM bad$$, 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, y, w FROM bad', 'y', weight => 'w', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, y, nullif(id, 3) AS w FROM bad', 'y', weight => 'w', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, y, 0 AS w FROM bad', 'y', weight => 'w', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT NULL::int AS x, y FROM bad', 'y', params => '{"impute": "drop"}', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, y FROM bad WHERE false', 'y', holdout => 0);
-SELECT mlops_train_now('bad', 'SELECT x, y, NULL::float8[] AS e FROM bad', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT remark, y FROM bad', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT broken, y FROM bad', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, broken FROM bad', 'broken', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT one, NULL::text AS never, y FROM bad', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT y FROM bad', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, one AS y FROM bad', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, NULL::int AS y FROM bad', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, outcome FROM bad', 'outcome', algorithm => 'logistic_regression', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, outcome FROM bad', 'outcome', algorithm => 'linear_regression', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, y FROM bad', 'y', algorithm => 'logistic_regression', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, broken FROM bad WHERE id < 40', 'broken', algorithm => 'logistic_regression', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, id * 1.5 AS y FROM bad', 'y', algorithm => 'logistic_regression', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, id FROM bad, generate_series(1, 2)', 'id', algorithm => 'logistic_regression', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, remark FROM bad, generate_series(1, 2)', 'remark', holdout => 0);
+SELECT mlops_train_now('recipe_bad', $$SELECT x, date '2025-01-01' + id AS y FROM bad$$, 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, y, w FROM bad', 'y', weight => 'w', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, y, nullif(id, 3) AS w FROM bad', 'y', weight => 'w', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, y, 0 AS w FROM bad', 'y', weight => 'w', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT NULL::int AS x, y FROM bad', 'y', params => '{"impute": "drop"}', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, y FROM bad WHERE false', 'y', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, y, NULL::float8[] AS e FROM bad', 'y', holdout => 0);
 
 -- the positive class is the last in order, or the one that the model names
-SELECT mlops_create_model('won', positive => 'lose');
-SELECT mlops_train_now('won', $$SELECT x, outcome FROM bad WHERE outcome <> 'open'$$, 'outcome');
-SELECT mlops_train_now('won2', $$SELECT x, outcome FROM bad WHERE outcome <> 'open'$$, 'outcome') AS version;
-SELECT mlops_create_model('lost', positive => 'lost');
-SELECT mlops_train_now('lost', $$SELECT x, outcome FROM bad WHERE outcome <> 'open'$$, 'outcome') AS version;
-SELECT abs(mlops_predict('won2/1', b) + mlops_predict('lost/1', b) - 1) < 1e-9 AS opposite FROM bad AS b LIMIT 1;
+SELECT mlops_create_model('recipe_won', positive => 'lose');
+SELECT mlops_train_now('recipe_won', $$SELECT x, outcome FROM bad WHERE outcome <> 'open'$$, 'outcome');
+SELECT mlops_train_now('recipe_won2', $$SELECT x, outcome FROM bad WHERE outcome <> 'open'$$, 'outcome') AS version;
+SELECT mlops_create_model('recipe_lost', positive => 'lost');
+SELECT mlops_train_now('recipe_lost', $$SELECT x, outcome FROM bad WHERE outcome <> 'open'$$, 'outcome') AS version;
+SELECT abs(mlops_predict('recipe_won2/1', b) + mlops_predict('recipe_lost/1', b) - 1) < 1e-9 AS opposite FROM bad AS b LIMIT 1;
 
+SELECT count(mlops_drop_model(name)) AS dropped FROM mlops.model WHERE name LIKE 'recipe\_%';
 DROP SCHEMA recipe_test CASCADE;
