@@ -225,12 +225,30 @@ load_artifact(void *arg)
 	return ml_registry_artifact((const MlResolved *) arg);
 }
 
+/* what is wrong with bytes is told by code that does not know whose they are */
+static void
+say_which_version(void *arg)
+{
+	const MlResolved *resolved = arg;
+
+	errcontext("version %d of model \"%s\"", resolved->version, resolved->model);
+}
+
 const MlModel *
 ml_registry_model(const MlReference *reference, MlPrivilege privilege,
 				  MemoryContext owner, MlResolved *resolved)
 {
+	ErrorContextCallback context;
+	const MlModel *model;
+
 	ml_registry_resolve(reference, privilege, resolved);
-	return ml_model_acquire(resolved->sha256, load_artifact, resolved, owner);
+	context.callback = say_which_version;
+	context.arg = resolved;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	model = ml_model_acquire(resolved->sha256, load_artifact, resolved, owner);
+	error_context_stack = context.previous;
+	return model;
 }
 
 /* ---- which versions there are ---- */

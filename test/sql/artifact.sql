@@ -120,6 +120,22 @@ ROLLBACK;
 SELECT model, version, ok, problem FROM mlops_verify() WHERE model LIKE 'artifact_%' ORDER BY 1, 2;
 SELECT mlops_predict_label('artifact_region/2', '{"visits": 3}'::jsonb) IS NOT NULL AS scores;
 
+-- the artifact of format 1, stored as a version, scores what it always scored
+BEGIN;
+INSERT INTO mlops_catalog.model (name, owner) SELECT 'artifact_golden', owner FROM mlops_catalog.model WHERE name = 'artifact_bought';
+INSERT INTO mlops_catalog.version
+SELECT (jsonb_populate_record(v, jsonb_build_object('model', 'artifact_golden', 'version', 1, 'sha256', sha256(bytes)))).*
+  FROM golden, mlops_catalog.version AS v WHERE v.model = 'artifact_bought';
+INSERT INTO mlops_catalog.artifact SELECT 'artifact_golden', 1, 0, bytes FROM golden;
+SELECT input, abs(mlops_predict('artifact_golden/1', input) - 1 / (1 + exp(-eta))) < 1e-12 AS as_always
+  FROM (VALUES ('{"tenure": 12, "plan": "basic"}'::jsonb, 0.20953530664208853 + 12 * 0.0014610752152196772),
+               ('{"tenure": -3, "plan": "pro"}', 0.20953530664208853 - 3 * 0.0014610752152196772 + 0.0038868919965479864),
+               -- a missing number is 30.432, the mean, and says so
+               ('{"tenure": null, "plan": "pro"}', 0.20953530664208853 + 30.43181818181818 * 0.0014610752152196772 + 0.14991223216499802 + 0.0038868919965479864),
+               -- a plan that training never saw: half of its rows had pro
+               ('{"tenure": 0, "plan": "free"}', 0.20953530664208853 + 0.5 * 0.0038868919965479864)) AS v (input, eta);
+ROLLBACK;
+
 -- ---- who may ----
 
 -- anybody may verify what they may read; reading any bytes is not for everybody
