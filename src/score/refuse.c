@@ -7,9 +7,7 @@
 
 #include "errors.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "score/score.h"
-#include "utils/builtins.h"
 
 #define MAX_LISTED 20
 
@@ -57,6 +55,25 @@ names_invented(int n, const char *const *name)
 	return n > 0;
 }
 
+/* The input's column that may have been meant: the name in other case, or a near one. */
+static const char *
+nearest_input(const MlRecipe *recipe, const char *name, int ninputs,
+			  const char *const *input)
+{
+	MlNearest	nearest;
+
+	ml_nearest_begin(&nearest, name);
+	for (int i = 0; i < ninputs; i++)
+	{
+		if (input[i] == NULL || ml_recipe_find(recipe, input[i]) >= 0)
+			continue;
+		if (pg_strcasecmp(input[i], name) == 0)
+			return input[i];
+		ml_nearest_offer(&nearest, input[i]);
+	}
+	return nearest.best;
+}
+
 static void
 refuse_nameless(const MlScorer *scorer, const char *wanted)
 {
@@ -90,7 +107,7 @@ ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
 	initStringInfo(&meant);
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{
-		MlNearest	nearest;
+		const char *best;
 
 		if (!missing[f])
 			continue;
@@ -98,13 +115,10 @@ ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
 		list_name(&wanted, only, n, nmissing);
 		if (n++ >= MAX_LISTED)
 			continue;
-		ml_nearest_begin(&nearest, only);
-		for (int i = 0; i < ninputs; i++)
-			if (input[i] && ml_recipe_find(recipe, input[i]) < 0)
-				ml_nearest_offer(&nearest, input[i]);
-		if (nearest.best)
+		best = nearest_input(recipe, only, ninputs, input);
+		if (best)
 			appendStringInfo(&meant, "%s\"%s\" for \"%s\"",
-							 meant.len == 0 ? "" : ", ", nearest.best, only);
+							 meant.len == 0 ? "" : ", ", best, only);
 	}
 	if (names_invented(ninputs, input))
 		refuse_nameless(scorer, wanted.data);

@@ -12,8 +12,9 @@
  * (it becomes NULL columns, and a row whose columns are all NULL scores NULL).
  *
  * Left as they are, for the composite path to score: rows of more columns
- * than a function takes arguments, rows of joins, expressions planned without
- * a query (WHEN of a trigger), rows that grouping sets may turn to NULL.
+ * than a function takes arguments, rows of an outer query, expressions planned
+ * without a query (WHEN of a trigger), rows that grouping sets, or an outer
+ * join above a pulled-up sub-query, may turn to NULL as a whole.
  */
 #include "postgres.h"
 
@@ -105,16 +106,10 @@ add_named(Columns *columns, List *names, List *values)
 	return true;
 }
 
-/* The query that a Var of this level belongs to; NULL if it cannot be told. */
-static PlannerInfo *
-root_of_level(PlannerInfo *root, Index levelsup)
-{
-	while (root && levelsup-- > 0)
-		root = root->parent_root;
-	return root;
-}
-
-/* t, the whole row of a range table entry */
+/*
+ * t, the whole row of a range table entry of this query. A row of an outer
+ * query stays whole: what a LATERAL sub-query needs of it is settled before.
+ */
 static bool
 take_apart_var(PlannerInfo *root, Var *row, Columns *columns)
 {
@@ -123,9 +118,8 @@ take_apart_var(PlannerInfo *root, Var *row, Columns *columns)
 	List	   *values;
 	ListCell   *cell;
 
-	root = root_of_level(root, row->varlevelsup);
-	if (row->varattno != InvalidAttrNumber || IS_SPECIAL_VARNO(row->varno) ||
-		root == NULL || root->parse == NULL ||
+	if (row->varattno != InvalidAttrNumber || row->varlevelsup > 0 ||
+		IS_SPECIAL_VARNO(row->varno) || root == NULL || root->parse == NULL ||
 		row->varno > list_length(root->parse->rtable) ||
 		root->parse->groupingSets != NIL)
 		return false;
