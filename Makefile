@@ -47,6 +47,9 @@ REGRESS = \
 	recipe \
 	metrics \
 	profile \
+	predict \
+	predict_input \
+	predict_rewrite \
 	promote \
 	rollback \
 	alias \
