@@ -94,7 +94,7 @@ run_tap()
 		log=$SANDBOX/$(basename "$file").out
 		status=0
 		PERL5LIB=$PGXS_DIR/src/test/perl TESTDIR=$SANDBOX/tap MLOPS_DATA=${MLOPS_DATA:-$SANDBOX/data} \
-			PG_REGRESS=$PGXS_DIR/src/test/regress/pg_regress top_builddir=$PGXS_DIR PGPORT=65432 \
+			PG_REGRESS=$PGXS_DIR/src/test/regress/pg_regress PGPORT=65432 \
 			perl -I test/t "$file" >"$log" 2>&1 || status=$?
 		grep -E '^(ok|not ok)\b.*# *(SKIP|skip)|^1\.\.0' "$log" | sed "s|^|$file: |" || true
 		if [ $status != 0 ]; then

@@ -33,7 +33,7 @@ sub start_slow_training
 
 	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM mlops.run WHERE status = 'running'})
 	  or die 'the training did not start';
-	return ($training, $node->safe_psql('postgres', q{SELECT pid FROM mlops.run WHERE status = 'running'}));
+	return ($training, $node->safe_psql('postgres', q{SELECT pid FROM mlops.training_progress}));
 }
 
 sub statuses
