@@ -19,8 +19,8 @@
 
 #include <math.h>
 
-#include "metric/metric.h"
 #include "miscadmin.h"
+#include "pairs.h"
 #include "recipe/recipe_private.h"
 
 #define SUSPECT_FROM	0.99
@@ -197,15 +197,20 @@ eta_squared(const double *group, int ngroups, const double *y, int64 n)
 static double
 auc_either_way(const double *x, const double *y, int64 n)
 {
-	MlMeasurement rows = {.task = ML_TASK_BINARY,.n = n,.label = y,.prediction = x};
+	MlPair	   *pair = palloc(sizeof(MlPair) * 2 * n);
 	int64		positives = 0;
 	double		auc;
 
 	for (int64 i = 0; i < n; i++)
+	{
+		pair[i].value = x[i];
+		pair[i].weight = y[i] > 0.5 ? 1.0 : -1.0;
 		positives += y[i] > 0.5 ? 1 : 0;
+	}
+	auc = ml_pairs_area(ml_pairs_sort(pair, pair + n, n), n);
+	pfree(pair);
 	if (Min(positives, n - positives) < MIN_OF_CLASS)
 		return NAN;
-	auc = ml_metric_find("roc_auc")->measure(&rows);
 	return Max(auc, 1.0 - auc);
 }
 

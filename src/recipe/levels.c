@@ -74,10 +74,19 @@ ml_levels_count(const MlColumn *column, int64 n, const double *weight,
 	return nnull;
 }
 
-/* the dictionary's values that occur in training, most frequent first */
-static int
-list_candidates(const MlFrame *frame, const MlColumn *column, const double *weight,
-				Candidate *list, double *null_weight)
+/* what a column's training rows hold; the list is the caller's room for every value */
+typedef struct Candidates
+{
+	Candidate  *list;			/* frequent enough for a place, most frequent first */
+	int			n;
+	double		weight;			/* of the training rows */
+	double		null_weight;
+	double		rare_weight;	/* of values not listed */
+} Candidates;
+
+static void
+list_candidates(const MlFrame *frame, const MlColumn *column, int64 min_rows,
+				const double *weight, Candidates *found)
 {
 	const MlDictionary *dictionary = column->dictionary;
 	int64	   *count = MemoryContextAllocExtended(CurrentMemoryContext,
@@ -86,23 +95,53 @@ list_candidates(const MlFrame *frame, const MlColumn *column, const double *weig
 	double	   *sum = MemoryContextAllocExtended(CurrentMemoryContext,
 												 Max(dictionary->nvalues, 1) * sizeof(double),
 												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	int			n = 0;
 
-	ml_levels_count(column, frame->ntrain, weight, count, sum, null_weight);
+	ml_levels_count(column, frame->ntrain, weight, count, sum, &found->null_weight);
+	found->n = 0;
+	found->weight = found->null_weight;
+	found->rare_weight = 0.0;
 	for (int i = 0; i < dictionary->nvalues; i++)
 	{
-		if (count[i] == 0)
+		Candidate  *candidate = &found->list[found->n];
+
+		found->weight += sum[i];
+		if (count[i] < Max(min_rows, 1))
+		{
+			found->rare_weight += sum[i];
 			continue;
-		list[n].value = dictionary->value[i];
-		list[n].length = dictionary->length[i];
-		list[n].count = count[i];
-		list[n].weight = sum[i];
-		n++;
+		}
+		candidate->value = dictionary->value[i];
+		candidate->length = dictionary->length[i];
+		candidate->count = count[i];
+		candidate->weight = sum[i];
+		found->n++;
 	}
 	pfree(count);
 	pfree(sum);
-	qsort(list, n, sizeof(Candidate), compare_frequency);
-	return n;
+	qsort(found->list, found->n, sizeof(Candidate), compare_frequency);
+}
+
+static void
+set_levels(const Candidates *found, int nlevels, MlFeature *feature)
+{
+	double		pooled = found->rare_weight;
+
+	feature->nlevels = nlevels;
+	feature->level = palloc(sizeof(char *) * Max(nlevels, 1));
+	feature->level_length = palloc(sizeof(int32) * Max(nlevels, 1));
+	feature->level_share = palloc(sizeof(double) * Max(nlevels, 1));
+	for (int i = 0; i < nlevels; i++)
+	{
+		const Candidate *candidate = &found->list[i];
+
+		feature->level[i] = pnstrdup(candidate->value, candidate->length);
+		feature->level_length[i] = candidate->length;
+		feature->level_share[i] = candidate->weight / found->weight;
+	}
+	for (int i = nlevels; i < found->n; i++)
+		pooled += found->list[i].weight;
+	feature->pool_share = pooled / found->weight;
+	feature->null_share = found->null_weight / found->weight;
 }
 
 void
@@ -110,41 +149,17 @@ ml_levels_learn(const MlFrame *frame, const MlColumn *column, const MlRecipePara
 				const double *weight, MlFeature *feature)
 {
 	Size		bytes = ml_size_mul(column->dictionary->nvalues, sizeof(Candidate) + sizeof(int64) + sizeof(double));
-	Candidate  *list;
-	int			n;
-	int			kept = 0;
-	double		null_weight;
-	double		pooled = 0.0;
-	double		total;
+	Candidates	found;
+	int			nlevels;
 
 	if (frame->budget != NULL)
 		ml_budget_take(frame->budget, bytes, "the categories of a column");
-	list = MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes, 1));
-	n = list_candidates(frame, column, weight, list, &null_weight);
-	while (kept < n && kept < params->max_categories && list[kept].count >= params->min_category_rows)
-		kept++;
-	qsort(list, kept, sizeof(Candidate), compare_value);
-
-	total = null_weight;
-	for (int i = 0; i < n; i++)
-	{
-		total += list[i].weight;
-		if (i >= kept)
-			pooled += list[i].weight;
-	}
-	feature->nlevels = kept;
-	feature->level = palloc(sizeof(char *) * Max(kept, 1));
-	feature->level_length = palloc(sizeof(int32) * Max(kept, 1));
-	feature->level_share = palloc(sizeof(double) * Max(kept, 1));
-	for (int i = 0; i < kept; i++)
-	{
-		feature->level[i] = pnstrdup(list[i].value, list[i].length);
-		feature->level_length[i] = list[i].length;
-		feature->level_share[i] = list[i].weight / total;
-	}
-	feature->pool_share = pooled / total;
-	feature->null_share = null_weight / total;
-	pfree(list);
+	found.list = MemoryContextAllocHuge(CurrentMemoryContext, Max(bytes, 1));
+	list_candidates(frame, column, params->min_category_rows, weight, &found);
+	nlevels = (int) Min(found.n, params->max_categories);
+	qsort(found.list, nlevels, sizeof(Candidate), compare_value);
+	set_levels(&found, nlevels, feature);
+	pfree(found.list);
 	if (frame->budget != NULL)
 		ml_budget_give(frame->budget, bytes);
 }

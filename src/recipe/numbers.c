@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "pairs.h"
 #include "recipe/recipe_private.h"
 
 #define STATISTICS_BLOCK	1024
@@ -124,12 +125,6 @@ scale_exponent(const Extent *extent)
 
 /* ---- medians ---- */
 
-typedef struct Weighted
-{
-	double		value;
-	double		weight;
-} Weighted;
-
 /*
  * Hoare's FIND (1961) around the median of three; on return v[k] is the k-th
  * smallest, everything before it is no larger, everything after no smaller.
@@ -196,27 +191,18 @@ plain_median(double *v, int64 n)
 	return lower == upper ? upper : between(lower, upper);
 }
 
-static int
-compare_weighted(const void *a, const void *b)
-{
-	double		x = ((const Weighted *) a)->value;
-	double		y = ((const Weighted *) b)->value;
-
-	return (x > y) - (x < y);
-}
-
 /*
  * The value at which the weights, added in order, pass half of their sum;
  * halfway to the next if they meet it exactly, so that equal weights give the
  * plain median.
  */
 static double
-weighted_median(Weighted *v, int64 n)
+weighted_median(MlPair *pair, int64 n)
 {
+	const MlPair *v = ml_pairs_sort(pair, pair + n, n);
 	double		total = 0.0;
 	double		sum = 0.0;
 
-	qsort(v, n, sizeof(Weighted), compare_weighted);
 	for (int64 i = 0; i < n; i++)
 		total += v[i].weight;
 	for (int64 i = 0; i < n; i++)
@@ -234,7 +220,7 @@ static double
 sample_median(const MlSample *sample, int64 npresent)
 {
 	bool		weighted = sample->weight != NULL;
-	Size		bytes = ml_size_mul(npresent, weighted ? sizeof(Weighted) : sizeof(double));
+	Size		bytes = ml_size_mul(npresent, weighted ? 2 * sizeof(MlPair) : sizeof(double));
 	double		median;
 	void	   *copy;
 	int64		n = 0;
@@ -252,8 +238,8 @@ sample_median(const MlSample *sample, int64 npresent)
 			continue;
 		if (weighted)
 		{
-			((Weighted *) copy)[n].value = x;
-			((Weighted *) copy)[n].weight = sample->weight[i];
+			((MlPair *) copy)[n].value = x;
+			((MlPair *) copy)[n].weight = sample->weight[i];
 		}
 		else
 			((double *) copy)[n] = x;

@@ -195,34 +195,22 @@ profile_column(Profile *profile, const MlColumn *column, MlColumnProfile *about)
 	}
 }
 
-static int
-compare_fingerprints(const void *a, const void *b)
-{
-	const MlHash128 *x = a;
-	const MlHash128 *y = b;
-
-	if (x->high != y->high)
-		return x->high < y->high ? -1 : 1;
-	return (x->low > y->low) - (x->low < y->low);
-}
-
+/* rows that repeat an earlier one */
 static int64
 count_duplicates(Profile *profile)
 {
 	const MlFrame *frame = profile->frame;
-	Size		bytes = ml_size_mul(Max(frame->nrows, 1), sizeof(MlHash128));
-	MlHash128  *sorted;
-	int64		n = 0;
+	MlCounter	counter;
 
-	ml_budget_take(&profile->budget, bytes, "finding rows that repeat");
-	sorted = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
-	memcpy(sorted, frame->fingerprint, sizeof(MlHash128) * frame->nrows);
-	qsort(sorted, frame->nrows, sizeof(MlHash128), compare_fingerprints);
-	for (int64 i = 1; i < frame->nrows; i++)
-		n += compare_fingerprints(&sorted[i - 1], &sorted[i]) == 0 ? 1 : 0;
-	pfree(sorted);
-	ml_budget_give(&profile->budget, bytes);
-	return n;
+	ml_counter_begin(&counter, &profile->budget);
+	for (int64 i = 0; i < frame->nrows; i++)
+	{
+		if (i % 1024 == 0)
+			CHECK_FOR_INTERRUPTS();
+		ml_counter_add(&counter, frame->fingerprint[i].high);
+	}
+	ml_counter_end(&counter);
+	return frame->nrows - counter.n;
 }
 
 /* ---- saying ---- */
