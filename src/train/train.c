@@ -566,7 +566,6 @@ learn_and_fit(MlTraining *training)
 {
 	double		start = ml_training_seconds();
 
-	ml_training_report(training, "preparing", -1, -1, NAN);
 	learn_recipe(training);
 	training->preparing += ml_training_seconds() - start;
 	start = ml_training_seconds();
@@ -606,6 +605,7 @@ ml_training_fit(MlTraining *training)
 	double		start = ml_training_seconds();
 	MlModel    *model;
 
+	ml_training_report(training, "preparing", -1, -1, NAN);
 	choose_algorithm(training);
 	arrange(training);
 	training->preparing = ml_training_seconds() - start;
