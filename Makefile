@@ -50,6 +50,16 @@ REGRESS = \
 	predict \
 	predict_input \
 	predict_rewrite \
+	train \
+	train_params \
+	train_spec \
+	train_types \
+	holdout \
+	longley \
+	norris \
+	reproduce \
+	train_errors \
+	train_privileges
 	promote \
 	rollback \
 	alias \

@@ -86,7 +86,7 @@ SELECT r.id, r.model, mlops.run_status(r.status, r.pid, r.backend_start) AS stat
        r.algorithm, r.spec, r.phase, r.done, r.total, r.objective, r.sqlstate, r.message,
        r.started_at, r.reported_at, r.finished_at, r.trained_by
   FROM mlops_catalog.run AS r
- WHERE mlops.may(r.model, 'read');
+ WHERE mlops.may(r.model, 'read') OR r.trained_by OPERATOR(pg_catalog.=) current_user::pg_catalog.text;
 COMMENT ON VIEW mlops.run IS 'every attempt at training: running, finished, failed, cancelled or lost';
 
 CREATE VIEW mlops.training_progress WITH (security_barrier) AS
@@ -101,7 +101,7 @@ SELECT r.model, r.id AS run, r.pid, r.trained_by, r.algorithm, r.phase, r.done, 
   FROM mlops_catalog.run AS r,
        LATERAL (SELECT pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) r.started_at AS elapsed) AS t
  WHERE r.status OPERATOR(pg_catalog.=) 'running'
-   AND mlops.may(r.model, 'read')
+   AND (mlops.may(r.model, 'read') OR r.trained_by OPERATOR(pg_catalog.=) current_user::pg_catalog.text)
    AND mlops.run_status(r.status, r.pid, r.backend_start) OPERATOR(pg_catalog.=) 'running';
 COMMENT ON VIEW mlops.training_progress IS
 'trainings that are running: phase, rows or passes done of total, objective; seconds_left is an estimate for the phase';

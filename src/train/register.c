@@ -15,6 +15,8 @@
 #include "train/train.h"
 #include "utils/builtins.h"
 
+#define WARNINGS_TOLD 5			/* the others are in the version's row only */
+
 static const char *
 task_name(MlTask task)
 {
@@ -226,11 +228,16 @@ ml_training_tell(const MlTraining *training)
 	const MlMeasured *measured = &training->measured;
 	double		seconds = training->reading + training->preparing + training->fitting +
 		training->measuring;
-	ListCell   *cell;
+	int			nwarnings = list_length(training->warnings);
 
-	foreach(cell, training->warnings)
+	for (int i = 0; i < Min(nwarnings, WARNINGS_TOLD); i++)
 		ereport(WARNING,
-				(errmsg("model \"%s\": %s", training->model, (const char *) lfirst(cell))));
+				(errmsg("model \"%s\": %s", training->model,
+						(const char *) list_nth(training->warnings, i))));
+	if (nwarnings > WARNINGS_TOLD)
+		ereport(WARNING,
+				(errmsg("model \"%s\": %d more warnings", training->model, nwarnings - WARNINGS_TOLD),
+				 errhint("See the column \"warnings\" of the view mlops.version.")));
 	ereport(NOTICE,
 			(errmsg("version %d of model \"%s\": %s on " INT64_FORMAT " rows, %s %.3f on " INT64_FORMAT " %s rows (baseline %.3f), %.2f s",
 					training->version, training->model, training->algorithm->name, training->ntrain,

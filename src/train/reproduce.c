@@ -135,8 +135,11 @@ explain_difference(const MlTraining *training, const MlVersionFacts *facts)
 	if (!same_hash(facts->schema_fingerprint, training->frame->schema_fingerprint))
 		say(&comparison, "the columns changed");
 	if (!same_hash(facts->data_fingerprint, training->frame->set_fingerprint))
-		say(&comparison, psprintf("the rows changed: " INT64_FORMAT " read then, " INT64_FORMAT " now",
-								  facts->rows_read, training->frame->rows_read));
+		say(&comparison, facts->rows_read == training->frame->rows_read
+			? psprintf("the rows changed: " INT64_FORMAT " read, as then, but with other values",
+					   facts->rows_read)
+			: psprintf("the rows changed: " INT64_FORMAT " read then, " INT64_FORMAT " now",
+					   facts->rows_read, training->frame->rows_read));
 	comparison.now = ml_training_builds();
 	ml_json_each(facts->builds, compare_build, &comparison);
 	if (comparison.why.len == 0)

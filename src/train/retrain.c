@@ -4,9 +4,9 @@
  *		user's own or that of a version.
  *
  * A retrained source runs as the role that wrote it, under the settings that
- * it was written for. Who changes the source, or the settings it is read
- * under, becomes its author: otherwise the one role's text would be read in
- * the other's search_path.
+ * it was written for. Who gives another source becomes its author, and it is
+ * read under the settings of that role's session: one role's text must never
+ * be read in a search_path that another chose.
  */
 #include "postgres.h"
 
@@ -170,17 +170,25 @@ refuse_changes(Jsonb *changes)
 				 errhint("Give a source of your own: changes => '{\"source\": \"...\"}'.")));
 }
 
-/* Who the source runs as; see the head of this file. */
+/* Who the source runs as, and under whose settings; see the head of this file. */
 static void
 settle_author(MlSpec *spec, const MlVersionFacts *facts, Jsonb *changes)
 {
 	const char *author = spec->author != NULL ? spec->author : facts->trained_by;
+	bool		settings_given;
 	JsonbValue	value;
 
 	spec->author = NULL;
-	if (strcmp(author, current_role()) == 0 || ml_json_find(changes, "source", &value))
+	if (strcmp(author, current_role()) == 0)
 		return;
-	if (ml_json_find(changes, "settings", &value))
+	settings_given = ml_json_find(changes, "settings", &value);
+	if (ml_json_find(changes, "source", &value))
+	{
+		if (!settings_given)
+			ml_spec_take_settings(spec);
+		return;
+	}
+	if (settings_given)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the settings of a source that role \"%s\" wrote cannot be changed", author),

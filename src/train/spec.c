@@ -47,6 +47,12 @@ ml_spec_begin(MlSpec *spec)
 	spec->holdout = ML_DEFAULT_HOLDOUT;
 	spec->seed = ML_DEFAULT_SEED;
 	spec->options.canonical_order = true;
+	ml_spec_take_settings(spec);
+}
+
+void
+ml_spec_take_settings(MlSpec *spec)
+{
 	for (int i = 0; i < ML_NSETTINGS; i++)
 		spec->settings[i] = pstrdup(GetConfigOption(ml_spec_setting_names[i], false, false));
 }

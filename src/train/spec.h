@@ -52,6 +52,7 @@ typedef struct MlSpec
 
 /* a spec of defaults, with the settings of the session */
 extern void ml_spec_begin(MlSpec *spec);
+extern void ml_spec_take_settings(MlSpec *spec);	/* those of the session */
 
 /*
  * Both raise 22023 with what was found against what is wanted for whatever

@@ -21,6 +21,7 @@
 #include "train/train.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -240,25 +241,28 @@ describe_columns(const MlFrame *frame)
 	return ml_json_finish(&json);
 }
 
-/* a value of the time column as text; usec as ml_value_usec gives it */
+/* a value of the time column as text, ISO whatever the settings; usec as ml_value_usec gives it */
 static char *
 time_text(const MlColumn *column, int64 usec)
 {
-	Timestamp	timestamp;
-	char	   *text;
+	char		text[MAXDATELEN + 1];
+	struct pg_tm tm;
+	fsec_t		fsec;
 
 	if (column->type.reading != ML_READ_DATE && column->type.reading != ML_READ_TIMESTAMP &&
 		column->type.reading != ML_READ_TIMESTAMPTZ)
 		return psprintf("%.6f s", (double) usec / USECS_PER_SEC);
 	if (usec == PG_INT64_MIN || usec == PG_INT64_MAX)
 		return pstrdup(usec < 0 ? "-infinity" : "infinity");
-	timestamp = usec - ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE)) * USECS_PER_DAY;
-	text = DatumGetCString(DirectFunctionCall1(timestamp_out, TimestampGetDatum(timestamp)));
+	if (timestamp2tm(usec - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY,
+					 NULL, &tm, &fsec, NULL, NULL) != 0)
+		return psprintf("%.6f s", (double) usec / USECS_PER_SEC);
 	if (column->type.reading == ML_READ_DATE)
-		text[strcspn(text, " ")] = '\0';
-	else if (column->type.reading == ML_READ_TIMESTAMPTZ)
-		text = psprintf("%s+00", text);
-	return text;
+		EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	else
+		EncodeDateTime(&tm, fsec, column->type.reading == ML_READ_TIMESTAMPTZ, 0, NULL,
+					   USE_ISO_DATES, text);
+	return pstrdup(text);
 }
 
 static void
