@@ -59,7 +59,7 @@ REGRESS = \
 	norris \
 	reproduce \
 	train_errors \
-	train_privileges
+	train_privileges \
 	promote \
 	rollback \
 	alias \
