@@ -44,6 +44,7 @@ EXTRA_CLEAN = sql/mlops--$(EXTVERSION).sql
 # the regression tests, in story order: also the table of contents
 REGRESS = \
 	model \
+	source \
 	recipe \
 	metrics \
 	profile \
