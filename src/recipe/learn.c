@@ -344,6 +344,8 @@ learn_all(Learning *learning)
 	recipe->ntrain = frame->ntrain;
 	recipe->time_zone = pstrdup(zone_name(frame));
 	recipe->zone = pg_tzset(recipe->time_zone);
+	if (recipe->zone == NULL)
+		elog(ERROR, "time zone \"%s\" of the session cannot be found again", recipe->time_zone);
 	ml_target_learn(frame, learning->request, learning->weight, &recipe->target);
 
 	recipe->features = palloc0(sizeof(MlFeature) * Max(count_features(frame), 1));
