@@ -14,7 +14,6 @@
 #include "frame/dictionary.h"
 #include "frame/frame.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #define ML_RADIX_BITS	11
 #define ML_RADIX_SIZE	(1 << ML_RADIX_BITS)

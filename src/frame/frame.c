@@ -9,9 +9,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "access/xact.h"
 #include "compat.h"
 #include "errors.h"
 #include "executor/executor.h"
@@ -19,7 +16,6 @@
 #include "frame/frame.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
 #include "portability/instr_time.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
