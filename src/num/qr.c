@@ -3,9 +3,9 @@
  *		Householder QR of a block under a triangle.
  *
  * Up to SMALL_COLUMNS columns the reflections are applied one by one to a
- * block that stays in the first-level cache, four columns at a time: BLAS calls
- * on matrices that thin would spend their time in being called. Wider blocks go
- * through LAPACK's dtpqrt, which gathers reflections into matrix products.
+ * block that stays in the first- or second-level cache, four columns at a time:
+ * BLAS calls on matrices that thin would spend their time in being called. Wider
+ * blocks go through LAPACK's dtpqrt, which gathers reflections into products.
  */
 #include <math.h>
 
@@ -14,7 +14,7 @@
 
 #include <lapacke.h>
 
-#define SMALL_COLUMNS	96
+#define SMALL_COLUMNS	256
 #define CACHE_DOUBLES	3584	/* 28 kB of a first-level cache of 32 kB */
 #define PANEL_COLUMNS	32		/* reflections that dtpqrt gathers */
 #define WIDE_BLOCK_ROWS 1024
