@@ -75,7 +75,8 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	train_and_rollback \
-	notice
+	notice \
+	revoke
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "compat.h"
 #include "errors.h"
 #include "fmgr.h"
@@ -15,6 +16,7 @@
 #include "registry/registry_catalog.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 
 #define PUBLIC_GRANTEE "public"
 
@@ -180,6 +182,36 @@ ml_privilege_check(const char *model, MlPrivilege privilege, MlSight sight)
 	refuse(model, privilege);
 }
 
+/*
+ * For every statement that scores. Read with the latest snapshot, not with the
+ * statement's, which may be older than a revocation whose invalidation was
+ * taken in already: such an answer must not be kept.
+ */
+void
+ml_privilege_check_scoring(const char *model, MlPrivilege privilege)
+{
+	Oid			user = GetUserId();
+	uint64		generation;
+	bool		exists;
+	bool		has;
+
+	if (ml_known_privilege(model, user, privilege))
+		return;
+	if (!IsInParallelMode())
+	{
+		generation = ml_known_generation();
+		PushActiveSnapshot(GetLatestSnapshot());
+		has = ml_privilege_has_by(model, user, privilege, ML_SIGHT_STATEMENT, &exists);
+		PopActiveSnapshot();
+		if (has)
+		{
+			ml_know_privilege(model, user, privilege, generation);
+			return;
+		}
+	}
+	ml_privilege_check(model, privilege, ML_SIGHT_STATEMENT);
+}
+
 void
 ml_privilege_require(const char *model, MlPrivilege privilege)
 {
@@ -297,6 +329,7 @@ mlops_revoke(PG_FUNCTION_ARGS)
 	ml_bind_text(&args, privilege);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&delete, &args);
+	ml_privileges_changed();
 	ml_registry_leave(&scope);
 	if (n == 0)
 		ereport(NOTICE,

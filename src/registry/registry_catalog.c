@@ -2,10 +2,10 @@
  * registry_catalog.c
  *		Scans of the registry's tables, and statements with kept plans.
  *
- * Tables and indexes are found by name at every scan: two look-ups in the
- * server's own caches each, which follow DROP and CREATE EXTENSION. Scans are
- * made as the server reads its catalogs, so no privilege of the caller is
- * needed and no executor started; key columns are COLLATE "C" for that.
+ * Tables and indexes are found by name; known.c keeps what was found until
+ * the server says that it changed. Scans are made as the server reads its
+ * catalogs, so no privilege of the caller is needed and no executor started;
+ * key columns are COLLATE "C" for that.
  */
 #include "postgres.h"
 
@@ -40,8 +40,8 @@ ml_catalog_namespace(const char *schema)
 	return oid;
 }
 
-Oid
-ml_catalog_oid(const char *name)
+static Oid
+find_relation(const char *name)
 {
 	Oid			oid = get_relname_relid(name, ml_catalog_namespace(ML_CATALOG_SCHEMA));
 
@@ -52,6 +52,19 @@ ml_catalog_oid(const char *name)
 						ML_CATALOG_SCHEMA, name),
 				 errdetail("The extension is not installed in this database, or not completely."),
 				 errhint("CREATE EXTENSION mlops;")));
+	return oid;
+}
+
+Oid
+ml_catalog_oid(const char *name)
+{
+	Oid			oid = ml_known_relation(name);
+
+	if (!OidIsValid(oid))
+	{
+		oid = find_relation(name);
+		ml_know_relation(name, oid);
+	}
 	return oid;
 }
 

@@ -88,6 +88,21 @@ extern void ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, u
 extern Oid	ml_catalog_oid(const char *name);
 extern Oid	ml_catalog_namespace(const char *schema);
 
+/* ---- what a session knows (known.c) until the server says that it changed ---- */
+
+extern Oid	ml_known_relation(const char *name);	/* InvalidOid: not known */
+extern void ml_know_relation(const char *name, Oid oid);
+
+/* privileges that were found to be there; what was not found is not kept */
+extern bool ml_known_privilege(const char *model, Oid user, MlPrivilege privilege);
+
+/* generation: from before the snapshot that it was read with */
+extern uint64 ml_known_generation(void);
+extern void ml_know_privilege(const char *model, Oid user, MlPrivilege privilege, uint64 generation);
+
+/* to be called, inside a scope, by whoever takes privileges away */
+extern void ml_privileges_changed(void);
+
 /* the role that owns the tables: the extension's owner */
 extern Oid	ml_catalog_owner(void);
 
@@ -144,6 +159,7 @@ extern char *ml_version_ranges(const char *model, MlSight sight);
 extern bool ml_privilege_has_by(const char *model, Oid user, MlPrivilege privilege,
 								MlSight sight, bool *exists);
 extern void ml_privilege_check(const char *model, MlPrivilege privilege, MlSight sight);
+extern void ml_privilege_check_scoring(const char *model, MlPrivilege privilege);
 
 /* 22004 if an argument that is needed is NULL */
 extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name);

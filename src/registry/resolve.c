@@ -4,7 +4,8 @@
  *
  * Scoring resolves once per statement, under the statement's snapshot: all
  * rows of a statement, in the leader and in its parallel workers, see one
- * bundle. Nothing is kept between calls.
+ * bundle. What serves is read anew each time: invalidations arrive a moment
+ * after the commit that they tell of, too late to rely on.
  */
 #include "postgres.h"
 
@@ -136,7 +137,7 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 {
 	text	   *model;
 
-	ml_privilege_check(reference->model, privilege, ML_SIGHT_STATEMENT);
+	ml_privilege_check_scoring(reference->model, privilege);
 	model = cstring_to_text(reference->model);
 	strlcpy(resolved->model, reference->model, NAMEDATALEN);
 	if (reference->version == 0 && reference->alias[0] == '\0')

@@ -223,6 +223,8 @@ update_settings(const char *model, const ModelSettings *settings)
 	}
 	ml_registry_enter(&scope);
 	ml_statement_run(&update, &args);
+	if (settings->given[SETTING_OWNER])
+		ml_privileges_changed();
 	ml_registry_leave(&scope);
 }
 

@@ -115,6 +115,17 @@ SELECT c.relname FROM pg_class AS c
  WHERE c.relnamespace = 'mlops_catalog'::regnamespace AND c.relkind = 'r'
    AND NOT c.oid = ANY (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'mlops');
 
+-- a session follows DROP and CREATE EXTENSION, taken back or not
+BEGIN;
+SET LOCAL client_min_messages = error;
+DROP EXTENSION mlops CASCADE;
+CREATE EXTENSION mlops;
+SELECT mlops_create_model('churn');
+SELECT name, last_version FROM mlops.model;
+ROLLBACK;
+SELECT name, last_version FROM mlops.model WHERE name = 'churn';
+SELECT mlops_predict('churn/1', c) IS NOT NULL AS scores FROM customer AS c WHERE age = 7;
+
 SELECT mlops_drop_model('churn', force => true), mlops_drop_model('calls'), mlops_drop_model('Näch$ter Umsatz (€)');
 SET client_min_messages = error;
 DROP SCHEMA ml_model CASCADE;

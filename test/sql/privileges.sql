@@ -64,6 +64,17 @@ SELECT model, version, algorithm IS NULL AS details_hidden FROM mlops_status();
 SELECT count(*) AS versions FROM mlops.version;
 SELECT mlops_promote('priv', 1);
 
+-- what was taken back is gone at the next statement, and comes back with a rollback
+RESET ROLE;
+BEGIN;
+SELECT mlops_revoke('priv', 'regress_ml_app', 'predict');
+SET LOCAL ROLE regress_ml_app;
+SAVEPOINT refused;
+SELECT mlops_predict('priv', '{"x": 1}'::json);
+ROLLBACK;
+SET ROLE regress_ml_app;
+SELECT abs(mlops_predict('priv', '{"x": 1}'::json) - 5) < 1e-9 AS scores;
+
 -- train: through a role; what is trained is seen at once
 SET ROLE regress_ml_owner;
 SELECT mlops_grant('priv', 'regress_ml_team', 'train');
@@ -85,6 +96,15 @@ SET ROLE regress_ml_analyst;
 SELECT version, deployment, previous_version FROM mlops_promote('priv', 2, reason => 'newer');
 SELECT version, deployment, previous_version FROM mlops_rollback('priv');
 SELECT mlops_train_now('priv', 'points', 'y');
+
+-- membership counts, and its end
+SELECT abs(mlops_predict('priv', '{"x": 1}'::json) - 5) < 1e-9 AS scores;
+RESET ROLE;
+REVOKE regress_ml_team FROM regress_ml_analyst;
+SET ROLE regress_ml_analyst;
+SELECT mlops_predict('priv', '{"x": 1}'::json);
+RESET ROLE;
+GRANT regress_ml_team TO regress_ml_analyst;
 
 -- everybody
 SET ROLE regress_ml_owner;
