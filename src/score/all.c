@@ -5,7 +5,7 @@
 #include "postgres.h"
 
 #include "result.h"
-#include "score/hot.h"
+#include "score/score.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 
@@ -42,7 +42,7 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 static Datum
 score_all(FunctionCallInfo fcinfo, MlInput input)
 {
-	MlScorer   *scorer = ml_score_scorer(fcinfo, ML_RESULT_ANY, ml_score_reference(fcinfo));
+	MlScorer   *scorer = ml_score_resolve(fcinfo, ML_RESULT_ANY, ml_score_reference(fcinfo));
 	MlReference reference = scorer->reference;
 	MlRows		rows;
 
@@ -58,7 +58,7 @@ score_all(FunctionCallInfo fcinfo, MlInput input)
 		{
 			char	   *fallback = psprintf("%s@%s", reference.model, FALLBACK);
 
-			scorer = ml_score_scorer(fcinfo, ML_RESULT_ANY, cstring_to_text(fallback));
+			scorer = ml_score_resolve(fcinfo, ML_RESULT_ANY, cstring_to_text(fallback));
 			add_row(fcinfo, &rows, FALLBACK, scorer, input);
 		}
 	}

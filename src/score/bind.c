@@ -129,7 +129,8 @@ ml_score_bind(MlScorer *scorer, const MlShape *shape)
 		column->position = at;
 		ml_value_type(shape->type[at], shape->typmod[at], scorer->bind_cxt, &column->type);
 		check_type(scorer, column->feature, &column->type);
-		if (column->type.reading == ML_READ_FLOAT8)
+		/* where a float8 is a pointer, it must not be read if it is NULL */
+		if (column->type.reading == ML_READ_FLOAT8 && FLOAT8PASSBYVAL)
 		{
 			scorer->floats[scorer->nfloats].position = at;
 			scorer->floats[scorer->nfloats++].number = column->feature->first_number;
@@ -196,16 +197,18 @@ ml_score_encode(MlScorer *scorer, const NullableDatum *column)
 	const MlBoundFloat *floats = scorer->floats;
 	int			nfloats = scorer->nfloats;
 	double	   *number = scorer->row.number;
-	Datum		missing = Float8GetDatum(get_float8_nan());
+	bool		any_null = false;
 
 	for (int i = 0; i < nfloats; i++)
 	{
 		const NullableDatum *input = &column[floats[i].position];
-		Datum		null = -(Datum) input->isnull;	/* all bits or none */
 
-		number[floats[i].number] =
-			DatumGetFloat8((input->value & ~null) | (missing & null));
+		any_null |= input->isnull;
+		number[floats[i].number] = DatumGetFloat8(input->value);
 	}
+	for (int i = 0; any_null && i < nfloats; i++)
+		if (column[floats[i].position].isnull)
+			number[floats[i].number] = get_float8_nan();
 	for (int i = 0; i < scorer->nothers; i++)
 	{
 		MlBoundColumn *bound = &scorer->others[i];

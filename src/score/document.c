@@ -98,6 +98,26 @@ json_number(const JsonbValue *value)
 	return ml_value_number(&numeric_type, NumericGetDatum(value->val.numeric));
 }
 
+/* What has no JSON number: the server writes these as strings, and so they are read. */
+static bool
+special_number(const JsonbValue *value, double *number)
+{
+	static const char *const name[] = {"NaN", "Infinity", "-Infinity"};
+	const double special[] = {
+		get_float8_nan(), get_float8_infinity(), -get_float8_infinity()
+	};
+
+	for (int i = 0; i < lengthof(name); i++)
+	{
+		if (value->val.string.len != strlen(name[i]) ||
+			memcmp(value->val.string.val, name[i], value->val.string.len) != 0)
+			continue;
+		*number = special[i];
+		return true;
+	}
+	return false;
+}
+
 static void
 put_number(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 {
@@ -107,7 +127,7 @@ put_number(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 		number = json_number(value);
 	else if (value->type == jbvBool && takes_boolean(feature))
 		number = value->val.boolean ? 1.0 : 0.0;
-	else
+	else if (value->type != jbvString || !special_number(value, &number))
 		refuse_value(scorer, feature, json_sort(value));
 	ml_recipe_put_number(feature, number, &scorer->row);
 }

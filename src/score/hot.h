@@ -38,11 +38,11 @@ ml_same_statement(const MlStatement *known, Snapshot snapshot)
 }
 
 /*
- * The scorer of a reference at this call site, resolved under the running
+ * The scorer of the model that the call names, resolved under the running
  * statement. The active snapshot must be the statement's.
  */
 static pg_attribute_always_inline MlScorer *
-ml_score_scorer(FunctionCallInfo fcinfo, MlResult result, text *reference)
+ml_score_scorer(FunctionCallInfo fcinfo, MlResult result)
 {
 	const MlCallSite *site = (const MlCallSite *) fcinfo->flinfo->fn_extra;
 
@@ -50,7 +50,7 @@ ml_score_scorer(FunctionCallInfo fcinfo, MlResult result, text *reference)
 			   site->last->current && ActiveSnapshotSet() &&
 			   ml_same_statement(&site->statement, GetActiveSnapshot())))
 		return site->last;
-	return ml_score_resolve(fcinfo, result, reference);
+	return ml_score_resolve(fcinfo, result, ml_score_reference(fcinfo));
 }
 
 #endif							/* ML_HOT_H */

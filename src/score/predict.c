@@ -126,7 +126,7 @@ ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input)
 static Datum
 score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 {
-	MlScorer   *scorer = ml_score_scorer(fcinfo, result, ml_score_reference(fcinfo));
+	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
 
 	if (!ml_score_input(fcinfo, scorer, input))
 		PG_RETURN_NULL();
@@ -136,7 +136,7 @@ score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
-	MlScorer   *scorer = ml_score_scorer(fcinfo, result, ml_score_reference(fcinfo));
+	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
 
 	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
 		PG_RETURN_NULL();

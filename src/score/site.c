@@ -198,7 +198,7 @@ find_place(MlCallSite *site, const char *bytes, int length)
 	return scorer;
 }
 
-/* What ml_score_scorer does when not everything is as it was for the last row. */
+/* The scorer of a reference at this call site: the whole way, where hot.h's short one ends. */
 MlScorer *
 ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference)
 {

@@ -50,6 +50,9 @@ SELECT mlops_predict('m', d || '{"a": null, "v": null, "seen": null}') IS NOT NU
 SELECT mlops_predict('m', 'null'::jsonb), mlops_predict('m', NULL::json), mlops_predict('m', NULL),
        mlops_predict('m', '{"a": null, "b": null}');
 
+-- NaN is missing, and JSON has it as a string
+SELECT mlops_predict('m', d || '{"a": "NaN"}') = mlops_predict('m', d || '{"a": null}') AS missing FROM document;
+
 -- refused: keys that are missing, values of another sort
 SELECT mlops_predict('m', d - '{a,plan,born}'::text[] || '{"Plan": "pro"}') FROM document;
 \echo :LAST_ERROR_SQLSTATE
