@@ -20,8 +20,10 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "tcop/pquery.h"
 #include "train/train.h"
 #include "utils/memutils.h"
+#include "utils/portal.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -66,8 +68,8 @@ start_run(MlTraining *training)
 
 /*
  * Leaves whatever the error happened in: the SPI connections of others, which
- * are all atomic, down to ours; the snapshots of others, which are all there
- * are since the portal's went with the first commit; and the transaction.
+ * are all atomic, down to ours; the snapshots of others, down to the portal's,
+ * if it has one; and the transaction.
  */
 static void
 unwind(void)
@@ -77,7 +79,8 @@ unwind(void)
 	while (!SPI_inside_nonatomic_context())
 		if (SPI_finish() != SPI_OK_FINISH)
 			break;
-	while (ActiveSnapshotSet())
+	while (ActiveSnapshotSet() &&
+		   !(ActivePortal != NULL && ActivePortal->portalSnapshot == GetActiveSnapshot()))
 		PopActiveSnapshot();
 	SPI_rollback();
 }
@@ -145,8 +148,6 @@ run_with_commits(MlTraining *training, bool dry)
 
 	PG_TRY();
 	{
-		/* lets go of the snapshot of CALL itself: unwind relies on that */
-		commit_step();
 		run_phases(training, dry);
 	}
 	PG_CATCH();

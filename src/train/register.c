@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "metric/metric.h"
 #include "settings.h"
@@ -14,6 +15,7 @@
 #include "train/learn_link.h"
 #include "train/train.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 #define WARNINGS_TOLD 5			/* the others are in the version's row only */
 
@@ -122,6 +124,43 @@ write_spec(const MlTraining *training)
 }
 
 /*
+ * Makes the model. Two first trainings at the same time both try: the later
+ * one waits for the other to commit and then finds the model made.
+ */
+static void
+make_model(const MlTraining *training)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	MlModelRow	row = {0};
+	ErrorData  *error;
+
+	row.name = unconstify(char *, training->model);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		ml_registry_create_model(&row);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(cxt);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode != ERRCODE_DUPLICATE_OBJECT &&
+			error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			ReThrowError(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	CurrentResourceOwner = owner;
+}
+
+/*
  * Makes the model if it is still missing. One that was there at the start and
  * is gone now was dropped meanwhile; one that appeared may be somebody else's.
  */
@@ -130,7 +169,6 @@ require_model(const MlTraining *training)
 {
 	const MlTarget *target = &training->recipe->target;
 	MlModelRow *row = ml_registry_model_row(training->model);
-	MlModelRow	made = {0};
 
 	if (row == NULL && training->row != NULL)
 		ereport(ERROR,
@@ -139,11 +177,10 @@ require_model(const MlTraining *training)
 				 errhint("Train again to make it anew.")));
 	if (row == NULL)
 	{
-		made.name = unconstify(char *, training->model);
-		ml_registry_create_model(&made);
+		make_model(training);
+		row = ml_registry_model_row(training->model);
 	}
-	else
-		ml_privilege_require(training->model, ML_PRIVILEGE_TRAIN);
+	ml_privilege_require(training->model, ML_PRIVILEGE_TRAIN);
 	if (row != NULL && row->target != NULL && strcmp(row->target, training->spec.target) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
