@@ -75,8 +75,9 @@ typedef struct Logistic
 extern void ml_logistic_floors(const Logistic *l, const double *information, double *floor);
 
 extern MlFitted *ml_logistic_report(Logistic *l);
-extern void ml_logistic_refuse_separation(const Logistic *l, bool complete) pg_attribute_noreturn();
-extern void ml_logistic_refuse_divergence(const Logistic *l) pg_attribute_noreturn();
-extern void ml_logistic_refuse_overflow(const Logistic *l) pg_attribute_noreturn();
+/* these do not return */
+extern void ml_logistic_refuse_separation(const Logistic *l, bool complete);
+extern void ml_logistic_refuse_divergence(const Logistic *l);
+extern void ml_logistic_refuse_overflow(const Logistic *l);
 
 #endif							/* ML_ALGO_LOGISTIC_H */

@@ -482,12 +482,13 @@ end_full_pass(Logistic *l, const State *s)
 		return true;
 	if (l->relative_change <= l->params->tolerance)
 		l->closing = true;
-	if (l->iterations >= l->params->max_iterations)
+	if (l->iterations >= l->params->max_iterations +
+		(l->closing ? CLOSING_PASSES + TURNING_PASSES : 0))
 		ml_logistic_refuse_divergence(l);
 	return false;
 }
 
-/* the step led uphill: half of it, or an end where nothing leads down */
+/* the step led uphill: half of it, until none that rounding lets through leads down */
 static bool
 halve_step(Logistic *l)
 {
@@ -496,14 +497,15 @@ halve_step(Logistic *l)
 		take_step(l);
 		return false;
 	}
+	memcpy(l->beta, l->accepted, sizeof(double) * l->k);
 	if (l->sample > 0)
 	{
-		memcpy(l->beta, l->accepted, sizeof(double) * l->k);
 		next_stage(l);
 		return false;
 	}
-	ml_logistic_refuse_divergence(l);
-	return false;				/* not reached */
+	if (l->relative_change > l->params->tolerance)
+		ml_logistic_refuse_divergence(l);
+	return true;
 }
 
 static bool
