@@ -51,7 +51,7 @@ ml_deploy_read(const char *model, MlServing *serving)
 
 	ml_bind_text(&args, model);
 	if (ml_statement_run(&select, &args) == 0)
-		ml_error_no_model(model, ML_SIGHT_NOW);
+		ml_error_model_gone(model);
 	serving->version = ml_result_int(0, 1, 0);
 	serving->threshold = ml_result_float(0, 2);
 	serving->deployment = ml_result_int(0, 3, 0);

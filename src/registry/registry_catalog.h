@@ -169,6 +169,8 @@ extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name
 /* locks the serving row of a model until the end of the transaction; the active version, or 0 */
 extern int	ml_serving_lock(const char *model);
 
+extern void ml_error_model_gone(const char *model) pg_attribute_noreturn();
+
 /* to be called after the serving table was written */
 extern void ml_serving_changed(void);
 

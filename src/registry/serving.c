@@ -16,6 +16,18 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 
+/* plain words: inside a scope the nearest name would be looked for as the owner of all */
+void
+ml_error_model_gone(const char *model)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" does not exist", model),
+			 errdetail("It was dropped in the meantime."),
+			 errhint("SELECT name FROM mlops.model lists the models that you may use.")));
+	pg_unreachable();
+}
+
 int
 ml_serving_lock(const char *model)
 {
@@ -27,7 +39,7 @@ ml_serving_lock(const char *model)
 
 	ml_bind_text(&args, model);
 	if (ml_statement_run(&select, &args) == 0)
-		ml_error_no_model(model, ML_SIGHT_NOW);
+		ml_error_model_gone(model);
 	return ml_result_int(0, 1, 0);
 }
 
