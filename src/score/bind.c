@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "score/score.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
@@ -104,6 +105,16 @@ check_type(const MlScorer *scorer, const MlFeature *feature, const MlValueType *
 }
 
 /*
+ * Needs nothing looked up, and nothing converted. Where a float8 is a pointer,
+ * it must not be read if it is NULL, and takes the slower way.
+ */
+static inline bool
+is_plain_float(const MlFeature *feature, Oid type)
+{
+	return FLOAT8PASSBYVAL && type == FLOAT8OID && feature->kind == ML_KIND_NUMBER;
+}
+
+/*
  * Binds a scorer that is unbound to an input of these columns, in its bind_cxt.
  * The shape may go away; a refusal leaves the scorer unbound.
  */
@@ -111,32 +122,36 @@ void
 ml_score_bind(MlScorer *scorer, const MlShape *shape)
 {
 	const MlRecipe *recipe = scorer->model->recipe;
-	int			n = Max(recipe->nfeatures, 1);
-	int		   *position = (int *) palloc(sizeof(int) * n);
+	int			n = recipe->nfeatures;
+	int		   *position = (int *) palloc(sizeof(int) * Max(n, 1));
+	int			nfloats = 0;
 
 	match_names(scorer, shape, position);
-	scorer->nfloats = scorer->nothers = 0;
+	for (int f = 0; f < n; f++)
+		nfloats += is_plain_float(&recipe->features[f], shape->type[position[f]]);
 	scorer->floats = (MlBoundFloat *)
-		MemoryContextAllocZero(scorer->bind_cxt, sizeof(MlBoundFloat) * n);
+		MemoryContextAlloc(scorer->bind_cxt, sizeof(MlBoundFloat) * Max(nfloats, 1));
 	scorer->others = (MlBoundColumn *)
-		MemoryContextAllocZero(scorer->bind_cxt, sizeof(MlBoundColumn) * n);
-	for (int f = 0; f < recipe->nfeatures; f++)
+		MemoryContextAllocZero(scorer->bind_cxt, sizeof(MlBoundColumn) * Max(n - nfloats, 1));
+	scorer->nfloats = scorer->nothers = 0;
+	for (int f = 0; f < n; f++)
 	{
-		MlBoundColumn *column = &scorer->others[scorer->nothers];
+		const MlFeature *feature = &recipe->features[f];
+		MlBoundColumn *column;
 		int			at = position[f];
 
-		column->feature = &recipe->features[f];
+		if (is_plain_float(feature, shape->type[at]))
+		{
+			scorer->floats[scorer->nfloats].position = at;
+			scorer->floats[scorer->nfloats++].number = feature->first_number;
+			continue;
+		}
+		column = &scorer->others[scorer->nothers];
+		column->feature = feature;
 		column->position = at;
 		ml_value_type(shape->type[at], shape->typmod[at], scorer->bind_cxt, &column->type);
 		check_type(scorer, column->feature, &column->type);
-		/* where a float8 is a pointer, it must not be read if it is NULL */
-		if (column->type.reading == ML_READ_FLOAT8 && FLOAT8PASSBYVAL)
-		{
-			scorer->floats[scorer->nfloats].position = at;
-			scorer->floats[scorer->nfloats++].number = column->feature->first_number;
-		}
-		else
-			scorer->nothers++;
+		scorer->nothers++;
 	}
 	pfree(position);
 	scorer->is_bound = true;

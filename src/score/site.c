@@ -70,7 +70,7 @@ static MlCallSite *
 make_site(FmgrInfo *flinfo, MlResult result)
 {
 	MemoryContext cxt = AllocSetContextCreate(flinfo->fn_mcxt, "mlops predict",
-											  ALLOCSET_SMALL_SIZES);
+											  ALLOCSET_DEFAULT_SIZES);
 	MlCallSite *site = (MlCallSite *) MemoryContextAllocZero(cxt, sizeof(MlCallSite));
 
 	site->cxt = cxt;
