@@ -144,7 +144,7 @@ error_no_candidate(const Request *request)
 		"ORDER BY dropped_at DESC LIMIT 1"
 	};
 	static MlStatement last_run = {
-		"SELECT pg_catalog.format('The last training %s%s.', status, ': ' OPERATOR(pg_catalog.||) message) FROM ("
+		"SELECT pg_catalog.format('Its last run: %s%s.', status, ', ' OPERATOR(pg_catalog.||) message) FROM ("
 		"SELECT mlops.run_status(status, pid, backend_start) AS status, message "
 		"FROM mlops_catalog.run WHERE model OPERATOR(pg_catalog.=) $1 "
 		"ORDER BY started_at DESC LIMIT 1) r WHERE status OPERATOR(pg_catalog.<>) 'finished'"

@@ -72,6 +72,10 @@ SELECT mlops_promote('buys', 9);
 \echo :LAST_ERROR_SQLSTATE
 SELECT mlops_drop_version('buys', 3, reason => 'worse than 2');
 SELECT mlops_promote('buys', 3);
+SET client_min_messages = error;
+CALL mlops_train('buys', 'SELECT * FROM visit WHERE bought', 'bought');
+RESET client_min_messages;
+SELECT mlops_promote('buys', 4);
 SELECT mlops_promote('sells', 1);
 
 -- a threshold out of range, or for a model that has none
