@@ -58,6 +58,7 @@ REGRESS = \
 	holdout \
 	longley \
 	norris \
+	logistic \
 	reproduce \
 	train_errors \
 	train_privileges \

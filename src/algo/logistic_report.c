@@ -162,8 +162,9 @@ ml_logistic_refuse_divergence(const Logistic *l)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_NO_CONVERGENCE),
-			 errmsg("\"logistic_regression\" did not converge in %d iterations", l->iterations),
-			 errdetail("The deviance is %g and would still change by %g of it; the tolerance is %g.",
+			 errmsg("\"logistic_regression\" did not converge with \"max_iterations\" = " INT64_FORMAT,
+					l->params->max_iterations),
+			 errdetail("The deviance is %.4g and would still change by %.2g of it; the tolerance is %g.",
 					   -2 * l->log_likelihood, l->relative_change, l->params->tolerance),
 			 errhint("Raise \"max_iterations\", or train with a penalty: params => '{\"l2\": 1}'.")));
 }
