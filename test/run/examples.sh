@@ -1,7 +1,9 @@
 # examples.sh
 #	The SQL in README.md and docs/ is run: every ```sql block of a file in
 #	order, in a database of that file's own with the demo's tables. A block that
-#	fails fails the file. Blocks of other kinds (```text, ```sh) are not run.
+#	fails fails the file. Blocks of other kinds (```text, ```sh) are not run. What
+#	a page takes for granted stands in a comment that readers do not see, from a
+#	line "<!-- sql" to a line "-->".
 . test/run/lib.sh
 
 status=0
@@ -10,8 +12,8 @@ for file in README.md CONTRIBUTING.md docs/*.md; do
 	[ -f "$file" ] || continue
 	number=$((number + 1))
 	sql=$SANDBOX/example_$number.sql
-	awk '/^```sql$/ {inside = 1; printf "\\echo %s:%d\n", FILENAME, FNR; next}
-		 /^```/ {inside = 0; next}
+	awk '/^(```sql|<!-- sql)$/ {inside = 1; printf "\\echo %s:%d\n", FILENAME, FNR; next}
+		 /^(```|-->)/ {inside = 0; next}
 		 inside' "$file" >"$sql"
 	[ -s "$sql" ] || continue
 	createdb "example_$number"
