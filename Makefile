@@ -62,6 +62,7 @@ REGRESS = \
 	reproduce \
 	train_errors \
 	train_privileges \
+	train_author \
 	promote \
 	rollback \
 	alias \

@@ -31,10 +31,23 @@
 
 /* ---- transactions of the procedure ---- */
 
+/*
+ * SET LOCAL ROLE ends with its transaction: what one role was allowed must not
+ * go on as another, who may be more powerful.
+ */
 static void
 commit_step(void)
 {
+	Oid			user = GetUserId();
+
 	SPI_commit();
+	if (GetUserId() != user)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("the current role changed when the training committed"),
+				 errdetail("SET LOCAL ROLE \"%s\" ended there, and the training would go on as \"%s\".",
+						   GetUserNameFromId(user, true), GetUserNameFromId(GetUserId(), true)),
+				 errhint("Use SET ROLE, or mlops_train_now, which does not commit.")));
 
 	/* catalog lookups of the commit must not hold back vacuum from now on */
 	InvalidateCatalogSnapshot();

@@ -36,7 +36,11 @@ text_at(JsonbContainer *object, const char *key)
 	return ml_json_string(&value);
 }
 
-/* A query that gives the kept rows their types back. */
+/*
+ * A query that gives the kept rows their types back. It runs as the author of
+ * the source does: to make a value of a domain runs the domain's checks, which
+ * are its owner's code.
+ */
 static char *
 kept_source(const char *model, const MlVersionFacts *facts)
 {
@@ -172,10 +176,7 @@ mlops_reproduce(PG_FUNCTION_ARGS)
 	ml_retrain_prepare(training, ml_call_model(fcinfo), NULL, &facts);
 	training->spec.options.keep_rows = false;
 	if (facts.rows_kept >= 0)
-	{
-		training->spec.source = kept_source(training->model, &facts);
-		training->spec.author = NULL;
-	}
+	training->spec.source = kept_source(training->model, &facts);
 	(void) ml_training_run(training, true, ml_call_is_atomic(fcinfo));
 
 	ml_sha256(VARDATA_ANY(training->artifact), VARSIZE_ANY_EXHDR(training->artifact), digest);

@@ -170,6 +170,24 @@ refuse_changes(Jsonb *changes)
 				 errhint("Give a source of your own: changes => '{\"source\": \"...\"}'.")));
 }
 
+/* Whoever trains a model may read the rows that it keeps, but not those of its source. */
+static void
+refuse_keeping(const MlSpec *spec, const MlVersionFacts *facts, const char *author)
+{
+	JsonbValue	before;
+
+	if (!spec->options.keep_rows ||
+		(ml_json_find(object_at(facts->spec, "options"), "keep_rows", &before) &&
+		 before.type == jbvBool && before.val.boolean))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("the rows of a source that role \"%s\" wrote cannot be kept", author),
+			 errdetail("Version %d did not keep them; kept rows can be read by everybody who may read the model.",
+					   facts->version),
+			 errhint("Ask \"%s\" to train with \"keep_rows\", or give a source of your own.", author)));
+}
+
 /* Who the source runs as, and under whose settings; see the head of this file. */
 static void
 settle_author(MlSpec *spec, const MlVersionFacts *facts, Jsonb *changes)
@@ -194,6 +212,7 @@ settle_author(MlSpec *spec, const MlVersionFacts *facts, Jsonb *changes)
 				 errmsg("the settings of a source that role \"%s\" wrote cannot be changed", author),
 				 errdetail("The source runs as \"%s\", under the settings it was written for.", author),
 				 errhint("Give the source too: it then runs as your own.")));
+	refuse_keeping(spec, facts, author);
 	spec->author = pstrdup(author);
 }
 

@@ -363,7 +363,6 @@ ml_spec_enter_settings(const MlSpec *spec)
 {
 	int			level = NewGUCNestLevel();
 
-	set_locally("transaction_read_only", "on");
 	for (int i = 0; i < ML_NSETTINGS; i++)
 		set_locally(ml_spec_setting_names[i], spec->settings[i]);
 	return level;

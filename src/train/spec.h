@@ -68,8 +68,7 @@ extern void ml_spec_read(MlSpec *spec, Jsonb *json);
 extern Jsonb *ml_spec_write(const MlSpec *spec);
 
 /*
- * Opens a scope in which the settings of the spec hold and the transaction is
- * read-only; the result closes it. An error inside needs no cleaning up.
+ * Opens a scope in which the settings of the spec hold; the result closes it. An error inside needs no cleaning up.
  */
 extern int	ml_spec_enter_settings(const MlSpec *spec);
 extern void ml_spec_leave_settings(int level);

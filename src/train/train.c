@@ -19,7 +19,6 @@
 #include "train/learn_link.h"
 #include "train/params.h"
 #include "train/train.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
@@ -170,31 +169,6 @@ ml_training_check(MlTraining *training)
 
 /* ---- read ---- */
 
-/* the role that wrote the source, or InvalidOid if that is who trains */
-static Oid
-author_of(const MlTraining *training)
-{
-	Oid			author;
-
-	if (training->spec.author == NULL)
-		return InvalidOid;
-	author = get_role_oid(training->spec.author, true);
-	if (!OidIsValid(author))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\", who wrote the source, does not exist any more", training->spec.author),
-				 errhint("Give a source of your own: changes => '{\"source\": \"...\"}'.")));
-	if (author == GetUserId())
-		return InvalidOid;
-	if (!ml_privilege_has(training->model, author, ML_PRIVILEGE_TRAIN))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("role \"%s\", who wrote the source, may not train model \"%s\" any more",
-						training->spec.author, training->model),
-				 errhint("Give a source of your own: changes => '{\"source\": \"...\"}'.")));
-	return author;
-}
-
 static MlFrame *
 read_frame(MlTraining *training)
 {
@@ -304,17 +278,12 @@ find_time_range(MlTraining *training)
 		: psprintf("%.15g", column->number[last]);
 }
 
-/*
- * Reads under a snapshot of its own, as the author of the source. An author
- * who is somebody else is shut into a security-restricted operation, as the
- * server does for maintenance on other roles' tables.
- */
+/* Reads under a snapshot of its own, as the author of the source. */
 void
 ml_training_read(MlTraining *training)
 {
 	MemoryContext old = MemoryContextSwitchTo(training->cxt);
 	double		start = ml_training_seconds();
-	Oid			author = author_of(training);
 	Oid			user;
 	int			security;
 	int			level;
@@ -322,9 +291,7 @@ ml_training_read(MlTraining *training)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	GetUserIdAndSecContext(&user, &security);
 	level = ml_spec_enter_settings(&training->spec);
-	if (OidIsValid(author))
-		SetUserIdAndSecContext(author, security | SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
+	ml_author_become(training);
 	ml_budget_begin(&training->budget);
 	training->frame = read_frame(training);
 	SetUserIdAndSecContext(user, security);

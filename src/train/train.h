@@ -115,6 +115,12 @@ extern void ml_training_warn(MlTraining *training, char *sentence);
 
 extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
 
+/*
+ * author.c: makes the author of the source, if somebody else, the current user
+ * for reading it; the caller goes back to who it was. Under the spec's settings.
+ */
+extern void ml_author_become(const MlTraining *training);
+
 /* measure.c: metrics of the model on both parts of the frame */
 extern void ml_training_measure(MlTraining *training, const MlModel *model);
 
