@@ -87,7 +87,6 @@ ifeq ($(IPC_RUN),1)
 TAP_TESTS = 1
 endif
 PROVE_TESTS ?= test/t/*.pl
-PROVE_FLAGS += -I test/t
 
 PG_CPPFLAGS = -I$(srcdir)/src -DMLOPS_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = -std=gnu11 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-sign-compare -Wno-cast-function-type -Wno-clobbered -ffp-contract=off
