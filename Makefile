@@ -77,6 +77,7 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	train_and_rollback \
+	train_unlocked \
 	notice \
 	revoke
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops

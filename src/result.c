@@ -20,6 +20,8 @@ ml_rows_begin(FunctionCallInfo fcinfo, MlRows *result)
 {
 	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext old;
+	TypeFuncClass class;
+	Oid			type;
 	TupleDesc	desc;
 
 	if (info == NULL || !IsA(info, ReturnSetInfo) || (info->allowedModes & SFRM_Materialize) == 0)
@@ -27,11 +29,18 @@ ml_rows_begin(FunctionCallInfo fcinfo, MlRows *result)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a function that returns a set was called where a set cannot be accepted"),
 				 errhint("Call it in FROM: SELECT * FROM ...")));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
+	class = get_call_result_type(fcinfo, &type, &desc);
+	if (class != TYPEFUNC_COMPOSITE && class != TYPEFUNC_SCALAR)
+		elog(ERROR, "return type must be a row type or a scalar type");
 
 	old = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
-	result->desc = CreateTupleDescCopy(desc);
+	if (class == TYPEFUNC_COMPOSITE)
+		result->desc = CreateTupleDescCopy(desc);
+	else
+	{
+		result->desc = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(result->desc, 1, "value", type, -1, 0);
+	}
 	result->rows = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0,
 										 false, work_mem);
 	info->returnMode = SFRM_Materialize;

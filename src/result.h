@@ -18,7 +18,7 @@ typedef struct MlRows
 
 /*
  * Begins a result in materialize mode; the function is declared RETURNS TABLE
- * or RETURNS SETOF a composite type, and returns (Datum) 0 when it is done.
+ * or RETURNS SETOF a composite or scalar type, and returns (Datum) 0 when it is done.
  */
 extern void ml_rows_begin(FunctionCallInfo fcinfo, MlRows *result);
 

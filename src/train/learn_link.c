@@ -17,9 +17,9 @@
 #include "common/shortest_dec.h"
 #include "errors.h"
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
 #include "recipe/recipe.h"
+#include "result.h"
 #include "train/learn_link.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -115,9 +115,9 @@ Datum
 mlops_algorithms(PG_FUNCTION_ARGS)
 {
 	const MlLearnApi *api = ml_learn();
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MlRows		result;
 
-	InitMaterializedSRF(fcinfo, 0);
+	ml_rows_begin(fcinfo, &result);
 	for (int i = 0; api->algorithms[i] != NULL; i++)
 	{
 		const MlAlgorithm *algorithm = api->algorithms[i];
@@ -129,7 +129,7 @@ mlops_algorithms(PG_FUNCTION_ARGS)
 		values[2] = CStringGetTextDatum(algorithm->summary);
 		values[3] = BoolGetDatum(algorithm->gives_probability);
 		values[4] = BoolGetDatum(algorithm->gives_inference);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		ml_rows_add(&result, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -153,7 +153,7 @@ fallback_text(const MlParam *param)
 }
 
 static void
-put_param(ReturnSetInfo *result, const char *algorithm, const MlParam *param)
+put_param(MlRows *result, const char *algorithm, const MlParam *param)
 {
 	static const char *const type_name[] = {
 		[ML_PARAM_BOOL] = "boolean", [ML_PARAM_INT] = "integer",
@@ -182,7 +182,7 @@ put_param(ReturnSetInfo *result, const char *algorithm, const MlParam *param)
 		values[6] = text_array(param->choices, nchoices);
 	}
 	values[7] = CStringGetTextDatum(param->text);
-	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	ml_rows_add(result, values, nulls);
 }
 
 Datum
@@ -190,11 +190,11 @@ mlops_params(PG_FUNCTION_ARGS)
 {
 	const MlLearnApi *api = ml_learn();
 	const MlAlgorithm *wanted = NULL;
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MlRows		result;
 
 	if (!PG_ARGISNULL(0))
 		wanted = ml_learn_algorithm(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	InitMaterializedSRF(fcinfo, 0);
+	ml_rows_begin(fcinfo, &result);
 	for (int i = 0; api->algorithms[i] != NULL; i++)
 	{
 		const MlAlgorithm *algorithm = api->algorithms[i];
@@ -202,9 +202,9 @@ mlops_params(PG_FUNCTION_ARGS)
 		if (wanted != NULL && algorithm != wanted)
 			continue;
 		for (const MlParam *param = algorithm->params; param != NULL && param->name != NULL; param++)
-			put_param(result, algorithm->name, param);
+			put_param(&result, algorithm->name, param);
 		for (const MlParam *param = ml_recipe_params; param->name != NULL; param++)
-			put_param(result, algorithm->name, param);
+			put_param(&result, algorithm->name, param);
 	}
 	return (Datum) 0;
 }

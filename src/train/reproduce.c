@@ -12,8 +12,8 @@
 #include <math.h>
 
 #include "fmgr.h"
-#include "funcapi.h"
 #include "miscadmin.h"
+#include "result.h"
 #include "train/call.h"
 #include "train/json.h"
 #include "train/learn_link.h"
@@ -197,11 +197,10 @@ mlops_reproduce(PG_FUNCTION_ARGS)
 static void
 put_row(void *arg, Jsonb *row)
 {
-	ReturnSetInfo *result = arg;
 	Datum		value = JsonbPGetDatum(row);
 	bool		isnull = false;
 
-	tuplestore_putvalues(result->setResult, result->setDesc, &value, &isnull);
+	ml_rows_add(arg, &value, &isnull);
 }
 
 Datum
@@ -211,6 +210,7 @@ mlops_rows(PG_FUNCTION_ARGS)
 	MlReference reference;
 	MlResolved	resolved;
 	MlVersionFacts facts;
+	MlRows		rows;
 
 	ml_reference_parse(name, strlen(name), &reference);
 	ml_registry_resolve(&reference, ML_PRIVILEGE_READ, &resolved);
@@ -220,7 +220,7 @@ mlops_rows(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("version %d of model \"%s\" did not keep its rows", resolved.version, resolved.model),
 				 errhint("Train with options => '{\"keep_rows\": true}'.")));
-	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	ml_registry_kept_rows(resolved.model, resolved.version, put_row, fcinfo->resultinfo);
+	ml_rows_begin(fcinfo, &rows);
+	ml_registry_kept_rows(resolved.model, resolved.version, put_row, &rows);
 	return (Datum) 0;
 }
