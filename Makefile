@@ -34,7 +34,7 @@ SQL_PIECES = \
 	sql/install/90_grants.sql
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/pairs.o src/result.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe model score metric registry deploy train)))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 

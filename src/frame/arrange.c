@@ -11,135 +11,62 @@
 
 #include <math.h>
 
-#include "frame/dictionary.h"
 #include "frame/frame.h"
+#include "frame/memory.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "sort.h"
 
-#define ML_RADIX_BITS	11
-#define ML_RADIX_SIZE	(1 << ML_RADIX_BITS)
-#define ML_RADIX_PASSES 6				/* 66 bits >= 64 */
 #define ML_CHECK_ROWS	65536			/* rows between checks for interrupts */
 
 static const char what[] = "putting the rows in order";
 
-typedef struct Entry
-{
-	uint64		key;
-	int64		row;
-} Entry;
-
 /* ---- sorting ---- */
 
-static void
-count_digits(const Entry *entry, int64 n, int64 (*count)[ML_RADIX_SIZE])
+static int
+compare_fingerprints(const void *a, const void *b, void *arg)
 {
-	memset(count, 0, sizeof(int64) * ML_RADIX_PASSES * ML_RADIX_SIZE);
-	for (int64 i = 0; i < n; i++)
-	{
-		if (i % ML_CHECK_ROWS == 0)
-			CHECK_FOR_INTERRUPTS();
-		for (int pass = 0; pass < ML_RADIX_PASSES; pass++)
-			count[pass][(entry[i].key >> (pass * ML_RADIX_BITS)) % ML_RADIX_SIZE]++;
-	}
-}
+	const MlHash128 *fingerprint = arg;
+	const MlKeyed *x = a;
+	const MlKeyed *y = b;
+	uint64		low_x;
+	uint64		low_y;
 
-static void
-scatter(const Entry *from, Entry *to, int64 n, int shift, int64 *count)
-{
-	int64		place = 0;
-
-	for (int digit = 0; digit < ML_RADIX_SIZE; digit++)
-	{
-		int64		rows = count[digit];
-
-		count[digit] = place;
-		place += rows;
-	}
-	for (int64 i = 0; i < n; i++)
-	{
-		if (i % ML_CHECK_ROWS == 0)
-			CHECK_FOR_INTERRUPTS();
-		to[count[(from[i].key >> shift) % ML_RADIX_SIZE]++] = from[i];
-	}
+	if (x->key != y->key)
+		return x->key < y->key ? -1 : 1;
+	low_x = fingerprint[x->row].low;
+	low_y = fingerprint[y->row].low;
+	if (low_x != low_y)
+		return low_x < low_y ? -1 : 1;
+	return x->row < y->row ? -1 : x->row > y->row;
 }
 
 /*
- * Stable least-significant-digit radix sort by key, ascending (Knuth, The Art
- * of Computer Programming 3, 5.2.5). A digit that all keys share is skipped.
+ * Rows whose keys are the upper halves of their fingerprints, in order of the
+ * whole. A few more bits than number the rows tell nearly all of them apart;
+ * what these leave together is sorted group by group.
  */
 static void
-sort_entries(MlFrame *frame, Entry *entry, int64 n)
+sort_by_fingerprint(const MlFrame *frame, MlKeyed *item, MlKeyed *spare, int64 n)
 {
-	Size		bytes = ml_size_mul(n, sizeof(Entry));
-	Entry	   *scratch = ml_frame_alloc(frame, bytes, what);
-	int64		(*count)[ML_RADIX_SIZE] = palloc(sizeof(int64) * ML_RADIX_PASSES * ML_RADIX_SIZE);
-	Entry	   *from = entry;
-	Entry	   *to = scratch;
-
-	count_digits(entry, n, count);
-	for (int pass = 0; n > 0 && pass < ML_RADIX_PASSES; pass++)
-	{
-		int			shift = pass * ML_RADIX_BITS;
-		Entry	   *swap = from;
-
-		if (count[pass][(entry[0].key >> shift) % ML_RADIX_SIZE] == n)
-			continue;
-		scatter(from, to, n, shift, count[pass]);
-		from = to;
-		to = swap;
-	}
-	if (from != entry)
-		memcpy(entry, from, bytes);
-	pfree(count);
-	ml_frame_release(frame, scratch, bytes);
-}
-
-static int
-compare_low(const void *a, const void *b, void *arg)
-{
-	const MlHash128 *fingerprint = arg;
-	int64		row_a = ((const Entry *) a)->row;
-	int64		row_b = ((const Entry *) b)->row;
-	uint64		low_a = fingerprint[row_a].low;
-	uint64		low_b = fingerprint[row_b].low;
-
-	if (low_a != low_b)
-		return low_a < low_b ? -1 : 1;
-	return row_a < row_b ? -1 : row_a > row_b;
-}
-
-/* entries of one key, that is of one upper half: in order of the lower half */
-static void
-sort_lower_halves(const MlFrame *frame, Entry *entry, int64 n)
-{
+	int			bits = n > 1 ? pg_leftmost_one_pos64(n) + 1 : 1;
 	int64		first = 0;
 
+	ml_sort(item, spare, n, bits);
 	for (int64 i = 1; i <= n; i++)
 	{
-		bool		differ = false;
-
 		if (i % ML_CHECK_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (i < n && entry[i].key == entry[first].key)
+		if (i < n && (item[i].key ^ item[first].key) >> (64 - bits) == 0)
 			continue;
-		for (int64 j = first + 1; j < i && !differ; j++)
-			differ = frame->fingerprint[entry[j].row].low != frame->fingerprint[entry[first].row].low;
-		if (differ)
-			qsort_arg(entry + first, i - first, sizeof(Entry), compare_low, frame->fingerprint);
+		if (i - first > 1)
+			qsort_arg(item + first, i - first, sizeof(MlKeyed), compare_fingerprints,
+					  frame->fingerprint);
 		first = i;
 	}
 }
 
 /* ---- dividing ---- */
-
-/* the order of the integers is the order of the doubles */
-static uint64
-ordered_double(double x)
-{
-	uint64		bits = ml_hash_double(x);
-
-	return (bits >> 63) ? ~bits : bits | (UINT64CONST(1) << 63);
-}
 
 /* false for an unknown time: such rows are never the latest */
 static bool
@@ -147,7 +74,7 @@ row_time(const MlColumn *column, int64 row, uint64 *time)
 {
 	if (column->type.kind == ML_KIND_NUMBER)
 	{
-		*time = ordered_double(column->number[row]);
+		*time = ml_double_key(column->number[row]);
 		return !isnan(column->number[row]);
 	}
 	*time = (uint64) column->usec[row] ^ (UINT64CONST(1) << 63);
@@ -160,7 +87,7 @@ row_time(const MlColumn *column, int64 row, uint64 *time)
  * neither part is empty if that can be.
  */
 static int64
-choose_cut(const Entry *time, int64 n, int64 nrows, double holdout)
+choose_cut(const MlKeyed *time, int64 n, int64 nrows, double holdout)
 {
 	int64		cut = Max(n - (int64) rint(holdout * (double) nrows), 0);
 	int64		low;
@@ -180,69 +107,56 @@ choose_cut(const Entry *time, int64 n, int64 nrows, double holdout)
 	return cut - low <= high - cut ? low : high;
 }
 
-/* marks the rows held out by time */
+static inline bool
+is_kept(const bool *keep, int64 row)
+{
+	return keep == NULL || keep[row];
+}
+
+/* marks the rows held out by time; item and spare: room for all rows */
 static void
-hold_out_latest(MlFrame *frame, const Entry *rows, int64 n, MlSplit *split, bool *held)
+hold_out_latest(const MlFrame *frame, const bool *keep, MlSplit *split, bool *held,
+				MlKeyed *item, MlKeyed *spare)
 {
 	const MlColumn *column = &frame->cols[split->time_column];
-	Size		bytes = ml_size_mul(n, sizeof(Entry));
-	Entry	   *time = ml_frame_alloc(frame, bytes, what);
-	int64		ntimes = 0;
+	int64		n = 0;
+	int64		nkept = 0;
 	int64		cut;
 
-	for (int64 i = 0; i < n; i++)
+	for (int64 row = 0; row < frame->nrows; row++)
 	{
-		if (i % ML_CHECK_ROWS == 0)
+		if (row % ML_CHECK_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
-		time[ntimes].row = rows[i].row;
-		if (row_time(column, rows[i].row, &time[ntimes].key))
-			ntimes++;
+		if (!is_kept(keep, row))
+			continue;
+		nkept++;
+		item[n].row = row;
+		if (row_time(column, row, &item[n].key))
+			n++;
 	}
-	sort_entries(frame, time, ntimes);
-	cut = choose_cut(time, ntimes, n, split->holdout);
-	split->time_from = NAN;
-	if (cut < ntimes)
+	ml_sort(item, spare, n, 64);
+	cut = choose_cut(item, n, nkept, split->holdout);
+	if (cut < n)
 		split->time_from = column->type.kind == ML_KIND_NUMBER ?
-			column->number[time[cut].row] : (double) column->usec[time[cut].row];
-	for (int64 i = cut; i < ntimes; i++)
-		held[time[i].row] = true;
-	ml_frame_release(frame, time, bytes);
+			column->number[item[cut].row] : (double) column->usec[item[cut].row];
+	for (int64 i = cut; i < n; i++)
+		held[item[i].row] = true;
 }
 
 /* marks the rows whose hash under the seed falls into the share */
 static void
-hold_out_by_hash(const MlFrame *frame, const Entry *rows, int64 n, const MlSplit *split, bool *held)
+hold_out_by_hash(const MlFrame *frame, const MlSplit *split, bool *held)
 {
 	uint64		seed = ml_hash_word(0, (uint64) split->seed);
 
-	for (int64 i = 0; i < n; i++)
+	for (int64 row = 0; row < frame->nrows; row++)
 	{
-		int64		row = rows[i].row;
 		uint64		hash = split->kind == ML_SPLIT_KEY ?
 			frame->key_hash[row] : frame->fingerprint[row].low;
 
-		if (i % ML_CHECK_ROWS == 0)
+		if (row % ML_CHECK_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
 		held[row] = ml_hash_unit(ml_hash_word(seed, hash)) < split->holdout;
-	}
-}
-
-static void
-divide(MlFrame *frame, const Entry *rows, int64 n, MlSplit *split, bool *held)
-{
-	memset(held, 0, frame->nrows);
-	split->time_from = NAN;
-	switch (split->kind)
-	{
-		case ML_SPLIT_NONE:
-			break;
-		case ML_SPLIT_ROW:
-		case ML_SPLIT_KEY:
-			hold_out_by_hash(frame, rows, n, split, held);
-			break;
-		case ML_SPLIT_TIME:
-			hold_out_latest(frame, rows, n, split, held);
-			break;
 	}
 }
 
@@ -307,7 +221,7 @@ gather(MlFrame *frame, void *data, Size width, const int64 *from, int64 n, Spare
 	copy_rows(to, data, width, from, n);
 	spare->data = data;
 	spare->width = width;
-	return n == frame->nrows ? to : ml_frame_shrink(frame, to, bytes, n * width);
+	return n == frame->nrows ? to : ml_frame_resize(frame, to, bytes, n * width, what);
 }
 
 static void
@@ -331,63 +245,57 @@ move_rows(MlFrame *frame, const int64 *from, int64 n)
 	frame->nrows = n;
 }
 
-/* the kept rows, with the upper half of their fingerprints as keys */
+/* the kept rows of one part, with the upper halves of their fingerprints as keys */
 static int64
-list_rows(const MlFrame *frame, const bool *keep, Entry *entry)
+list_part(const MlFrame *frame, const bool *keep, const bool *held, bool which, MlKeyed *item)
 {
 	int64		n = 0;
 
-	for (int64 i = 0; i < frame->nrows; i++)
+	for (int64 row = 0; row < frame->nrows; row++)
 	{
-		if (i % ML_CHECK_ROWS == 0)
+		if (row % ML_CHECK_ROWS == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (keep != NULL && !keep[i])
+		if (held[row] != which || !is_kept(keep, row))
 			continue;
-		entry[n].key = frame->fingerprint[i].high;
-		entry[n].row = i;
+		item[n].key = frame->fingerprint[row].high;
+		item[n].row = row;
 		n++;
 	}
 	return n;
-}
-
-/* first those that train, then those held out; returns the number of the first */
-static int64
-list_parts(const Entry *entry, int64 n, const bool *held, int64 *from)
-{
-	int64		ntrain = 0;
-	int64		place;
-
-	for (int64 i = 0; i < n; i++)
-		if (!held[entry[i].row])
-			from[ntrain++] = entry[i].row;
-	place = ntrain;
-	for (int64 i = 0; i < n; i++)
-		if (held[entry[i].row])
-			from[place++] = entry[i].row;
-	return ntrain;
 }
 
 void
 ml_frame_arrange(MlFrame *frame, const bool *keep, MlSplit *split, bool canonical)
 {
 	int64		nrows = frame->nrows;
-	Size		entry_bytes = ml_size_mul(nrows, sizeof(Entry));
-	Entry	   *entry = ml_frame_alloc(frame, entry_bytes, what);
+	Size		bytes = ml_size_mul(nrows, sizeof(MlKeyed));
+	MlKeyed    *item = ml_frame_alloc(frame, bytes, what);
+	MlKeyed    *spare = ml_frame_alloc(frame, bytes, what);
 	bool	   *held = ml_frame_alloc(frame, nrows, what);
-	int64		n = list_rows(frame, keep, entry);
 	int64	   *from;
+	int64		ntrain;
+	int64		n;
 
+	memset(held, 0, nrows);
+	split->time_from = NAN;
+	if (split->kind == ML_SPLIT_TIME)
+		hold_out_latest(frame, keep, split, held, item, spare);
+	else if (split->kind != ML_SPLIT_NONE)
+		hold_out_by_hash(frame, split, held);
+
+	ntrain = list_part(frame, keep, held, false, item);
+	n = ntrain + list_part(frame, keep, held, true, item + ntrain);
+	ml_frame_release(frame, held, nrows);
 	if (canonical)
 	{
-		sort_entries(frame, entry, n);
-		sort_lower_halves(frame, entry, n);
+		sort_by_fingerprint(frame, item, spare, ntrain);
+		sort_by_fingerprint(frame, item + ntrain, spare, n - ntrain);
 	}
-	divide(frame, entry, n, split, held);
-
-	from = ml_frame_alloc(frame, ml_size_mul(n, sizeof(int64)), what);
-	frame->ntrain = list_parts(entry, n, held, from);
-	ml_frame_release(frame, held, nrows);
-	ml_frame_release(frame, entry, entry_bytes);
+	from = (int64 *) spare;
+	for (int64 i = 0; i < n; i++)
+		from[i] = item[i].row;
+	ml_frame_release(frame, item, bytes);
 	move_rows(frame, from, n);
-	ml_frame_release(frame, from, n * sizeof(int64));
+	frame->ntrain = ntrain;
+	ml_frame_release(frame, from, bytes);
 }

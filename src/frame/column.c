@@ -8,6 +8,7 @@
 
 #include "frame/column.h"
 #include "frame/dictionary.h"
+#include "frame/memory.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -19,25 +20,12 @@ static const char what[] = "the rows of the source";
 
 /* ---- room ---- */
 
-/* growing may copy: both sizes are counted while it does */
 static void
 resize(MlStore *store, MlSeries *series, int64 room)
 {
-	MlFrame    *frame = store->frame;
-	Size		old = store->room * series->width;
-	Size		new = ml_size_mul(room, series->width);
-
-	if (series->data == NULL)
-		return;
-	if (new <= old)
-	{
-		series->data = ml_frame_shrink(frame, series->data, old, new);
-		return;
-	}
-	ml_budget_take(frame->budget, new, what);
-	series->data = repalloc_huge(series->data, new);
-	ml_budget_give(frame->budget, old);
-	frame->memory += new - old;
+	if (series->data != NULL)
+		series->data = ml_frame_resize(store->frame, series->data, store->room * series->width,
+									   ml_size_mul(room, series->width), what);
 }
 
 static void

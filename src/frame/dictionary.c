@@ -11,7 +11,7 @@
 #include "postgres.h"
 
 #include "frame/dictionary.h"
-#include "utils/memutils.h"
+#include "frame/memory.h"
 
 #define ML_DICTIONARY_FIRST_SLOTS	64		/* a power of two */
 #define ML_DICTIONARY_ARENA			(64 * 1024)	/* at most, and less for few values */
@@ -35,35 +35,7 @@ struct MlDictionaryIndex
 
 static const char what[] = "the distinct values of text columns";
 
-/* ---- memory ---- */
-
-void *
-ml_frame_alloc(MlFrame *frame, Size bytes, const char *purpose)
-{
-	void	   *memory;
-
-	ml_budget_take(frame->budget, bytes, purpose);
-	frame->memory += bytes;
-	memory = MemoryContextAllocHuge(frame->cxt, Max(bytes, 1));
-	return memory;
-}
-
-void
-ml_frame_release(MlFrame *frame, void *memory, Size bytes)
-{
-	pfree(memory);
-	frame->memory -= bytes;
-	ml_budget_give(frame->budget, bytes);
-}
-
-void *
-ml_frame_shrink(MlFrame *frame, void *memory, Size bytes, Size fewer)
-{
-	memory = repalloc_huge(memory, Max(fewer, 1));
-	frame->memory -= bytes - fewer;
-	ml_budget_give(frame->budget, bytes - fewer);
-	return memory;
-}
+/* ---- room ---- */
 
 /* a larger copy of an array of n elements */
 static void *

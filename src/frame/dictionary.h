@@ -20,9 +20,4 @@ extern int32 ml_dictionary_add(MlFrame *frame, MlDictionary *dictionary,
 /* gives back what only adding needs */
 extern void ml_dictionary_finish(MlFrame *frame, MlDictionary *dictionary);
 
-/* memory of a frame: counted, then allocated in its context */
-extern void *ml_frame_alloc(MlFrame *frame, Size bytes, const char *what);
-extern void *ml_frame_shrink(MlFrame *frame, void *memory, Size bytes, Size fewer);
-extern void ml_frame_release(MlFrame *frame, void *memory, Size bytes);
-
 #endif							/* ML_DICTIONARY_H */

@@ -6,14 +6,14 @@
 
 #include "budget.h"
 #include "metric/measure.h"
-#include "pairs.h"
+#include "roc.h"
 #include "utils/memutils.h"
 
 static double
 measure_roc_auc(const MlMeasurement *rows)
 {
-	Size		bytes = ml_size_mul(ml_size_mul(Max(rows->n, 1), 2), sizeof(MlPair));
-	MlPair	   *pair = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+	Size		bytes = ml_size_mul(ml_size_mul(Max(rows->n, 1), 2), sizeof(MlKeyed));
+	MlKeyed	   *row = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
 	int64		n = 0;
 	double		area;
 
@@ -23,12 +23,13 @@ measure_roc_auc(const MlMeasurement *rows)
 
 		if (isnan(rows->label[i]) || isnan(rows->prediction[i]))
 			continue;
-		pair[n].value = rows->prediction[i];
-		pair[n].weight = rows->label[i] > 0.5 ? w : -w;
+		row[n].key = ml_double_key(rows->prediction[i]);
+		row[n].weight = rows->label[i] > 0.5 ? w : -w;
 		n++;
 	}
-	area = ml_pairs_area(ml_pairs_sort(pair, pair + rows->n, n), n);
-	pfree(pair);
+	ml_sort(row, row + rows->n, n, 64);
+	area = ml_roc_area(row, n);
+	pfree(row);
 	return area;
 }
 

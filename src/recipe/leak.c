@@ -20,8 +20,8 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "pairs.h"
 #include "recipe/recipe_private.h"
+#include "roc.h"
 
 #define SUSPECT_FROM	0.99
 #define SAMPLE_ROWS		100000
@@ -197,18 +197,19 @@ eta_squared(const double *group, int ngroups, const double *y, int64 n)
 static double
 auc_either_way(const double *x, const double *y, int64 n)
 {
-	MlPair	   *pair = palloc(sizeof(MlPair) * 2 * n);
+	MlKeyed    *row = palloc(sizeof(MlKeyed) * 2 * n);
 	int64		positives = 0;
 	double		auc;
 
 	for (int64 i = 0; i < n; i++)
 	{
-		pair[i].value = x[i];
-		pair[i].weight = y[i] > 0.5 ? 1.0 : -1.0;
+		row[i].key = ml_double_key(x[i]);
+		row[i].weight = y[i] > 0.5 ? 1.0 : -1.0;
 		positives += y[i] > 0.5 ? 1 : 0;
 	}
-	auc = ml_pairs_area(ml_pairs_sort(pair, pair + n, n), n);
-	pfree(pair);
+	ml_sort(row, row + n, n, 64);
+	auc = ml_roc_area(row, n);
+	pfree(row);
 	if (Min(positives, n - positives) < MIN_OF_CLASS)
 		return NAN;
 	return Max(auc, 1.0 - auc);

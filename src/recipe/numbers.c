@@ -15,8 +15,8 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "pairs.h"
 #include "recipe/recipe_private.h"
+#include "sort.h"
 
 #define STATISTICS_BLOCK	1024
 #define LANES				4
@@ -197,30 +197,30 @@ plain_median(double *v, int64 n)
  * plain median.
  */
 static double
-weighted_median(MlPair *pair, int64 n)
+weighted_median(MlKeyed *row, int64 n)
 {
-	const MlPair *v = ml_pairs_sort(pair, pair + n, n);
 	double		total = 0.0;
 	double		sum = 0.0;
 
+	ml_sort(row, row + n, n, 64);
 	for (int64 i = 0; i < n; i++)
-		total += v[i].weight;
+		total += row[i].weight;
 	for (int64 i = 0; i < n; i++)
 	{
-		sum += v[i].weight;
-		if (sum == total / 2 && i + 1 < n)
-			return v[i].value == v[i + 1].value ? v[i].value : between(v[i].value, v[i + 1].value);
-		if (sum > total / 2)
-			return v[i].value;
+		sum += row[i].weight;
+		if (sum == total / 2 && i + 1 < n && row[i].key != row[i + 1].key)
+			return between(ml_key_double(row[i].key), ml_key_double(row[i + 1].key));
+		if (sum >= total / 2)
+			return ml_key_double(row[i].key);
 	}
-	return v[n - 1].value;
+	return ml_key_double(row[n - 1].key);
 }
 
 static double
 sample_median(const MlSample *sample, int64 npresent)
 {
 	bool		weighted = sample->weight != NULL;
-	Size		bytes = ml_size_mul(npresent, weighted ? 2 * sizeof(MlPair) : sizeof(double));
+	Size		bytes = ml_size_mul(npresent, weighted ? 2 * sizeof(MlKeyed) : sizeof(double));
 	double		median;
 	void	   *copy;
 	int64		n = 0;
@@ -238,8 +238,8 @@ sample_median(const MlSample *sample, int64 npresent)
 			continue;
 		if (weighted)
 		{
-			((MlPair *) copy)[n].value = x;
-			((MlPair *) copy)[n].weight = sample->weight[i];
+			((MlKeyed *) copy)[n].key = ml_double_key(x);
+			((MlKeyed *) copy)[n].weight = sample->weight[i];
 		}
 		else
 			((double *) copy)[n] = x;
