@@ -134,7 +134,6 @@ ml_deploy_write(const MlDecision *decision, const MlServing *before)
 
 	write_serving(decision, deployment, at);
 	write_history(decision, before, deployment, at);
-	ml_serving_changed();
 	notify(decision, deployment);
 	return at;
 }

@@ -263,7 +263,6 @@ mlops_drop_model(PG_FUNCTION_ARGS)
 	{
 		ml_statement_run(&lock, &args);
 		delete_model(model, dropped_by, reason);
-		ml_serving_changed();
 		ml_privileges_changed();
 	}
 	ml_registry_leave(&scope);

@@ -171,9 +171,6 @@ extern int	ml_serving_lock(const char *model);
 
 extern void ml_error_model_gone(const char *model) pg_attribute_noreturn();
 
-/* to be called after the serving table was written */
-extern void ml_serving_changed(void);
-
 /* 42501 unless the role may own models: CREATE on schema mlops */
 extern void ml_registry_require_create(const char *model, Oid role);
 

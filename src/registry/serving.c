@@ -3,18 +3,17 @@
  *		The serving row: the one lock of promotion, rollback and dropping, and
  *		the only writes of what serves.
  *
+ * Nothing caches what serves, so writing it sends no invalidation: every
+ * statement that scores reads the row itself. An invalidation would make each
+ * promotion plan its own statements anew.
+ *
  * Whoever decides locks this row first and reads everything else afterwards,
  * with a newer snapshot. Under REPEATABLE READ the lock itself fails (40001)
  * if the row changed since the transaction's snapshot.
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "catalog/pg_type.h"
 #include "registry/registry_catalog.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
-#include "utils/inval.h"
 
 /* plain words: inside a scope the nearest name would be looked for as the owner of all */
 void
@@ -41,13 +40,4 @@ ml_serving_lock(const char *model)
 	if (ml_statement_run(&select, &args) == 0)
 		ml_error_model_gone(model);
 	return ml_result_int(0, 1, 0);
-}
-
-void
-ml_serving_changed(void)
-{
-	Relation	table = table_open(ml_catalog_oid("serving"), NoLock);
-
-	CacheInvalidateRelcache(table);
-	table_close(table, NoLock);
 }
