@@ -51,6 +51,7 @@ REGRESS = \
 	predict \
 	predict_input \
 	predict_rewrite \
+	predict_places \
 	train \
 	train_params \
 	train_spec \
@@ -60,11 +61,14 @@ REGRESS = \
 	norris \
 	logistic \
 	reproduce \
+	repeatable \
+	lineage \
 	train_errors \
 	train_privileges \
 	train_author \
 	promote \
 	rollback \
+	rollback_walk \
 	alias \
 	privileges \
 	drop \

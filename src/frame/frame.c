@@ -336,6 +336,7 @@ typedef struct Receiver
 	DestReceiver pub;
 	MlStore    *store;
 	const MlFrameRequest *request;
+	TupleDesc	desc;			/* of the query; that of a slot can lack the names */
 	MemoryContext row_cxt;
 } Receiver;
 
@@ -350,7 +351,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	slot_getallattrs(slot);
 	ml_store_row(store, slot->tts_values, slot->tts_isnull);
 	if (request->tee != NULL)
-		request->tee(request->tee_arg, slot);
+		request->tee(request->tee_arg, receiver->desc, slot);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(receiver->row_cxt);
 	if (store->frame->nrows % ML_PROGRESS_ROWS == 0)
@@ -365,6 +366,7 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 static void
 receiver_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	((Receiver *) self)->desc = desc;
 }
 
 static void

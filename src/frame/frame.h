@@ -114,9 +114,10 @@ typedef struct MlFrameRequest
 	void	   *progress_arg;
 	/*
 	 * Called once per row with its slot, for keep_rows, in a context that is
-	 * reset before the next row; can be NULL.
+	 * reset before the next row; can be NULL. desc has the names of the
+	 * columns, which the slot of a parallel plan lacks.
 	 */
-	void		(*tee) (void *arg, TupleTableSlot *slot);
+	void		(*tee) (void *arg, TupleDesc desc, TupleTableSlot *slot);
 	void	   *tee_arg;
 } MlFrameRequest;
 

@@ -63,7 +63,7 @@ take_row_type(MlKept *kept, TupleDesc desc)
 }
 
 void
-ml_kept_tee(void *arg, TupleTableSlot *slot)
+ml_kept_tee(void *arg, TupleDesc desc, TupleTableSlot *slot)
 {
 	MlKept	   *kept = arg;
 	MemoryContext old = MemoryContextSwitchTo(kept->row_cxt);
@@ -72,7 +72,7 @@ ml_kept_tee(void *arg, TupleTableSlot *slot)
 	bool		isnull = false;
 
 	if (kept->row_type == NULL)
-		take_row_type(kept, slot->tts_tupleDescriptor);
+		take_row_type(kept, desc);
 	slot_getallattrs(slot);
 	tuple = heap_form_tuple(kept->row_type, slot->tts_values, slot->tts_isnull);
 	data = FunctionCall1(&kept->to_jsonb, heap_copy_tuple_as_datum(tuple, kept->row_type));

@@ -231,6 +231,7 @@ time_text(const MlColumn *column, int64 usec)
 	if (timestamp2tm(usec - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY,
 					 NULL, &tm, &fsec, NULL, NULL) != 0)
 		return psprintf("%.6f s", (double) usec / USECS_PER_SEC);
+	tm.tm_isdst = 0;			/* negative would leave the zone out */
 	if (column->type.reading == ML_READ_DATE)
 		EncodeDateOnly(&tm, USE_ISO_DATES, text);
 	else

@@ -126,7 +126,7 @@ extern void ml_training_measure(MlTraining *training, const MlModel *model);
 
 /* kept.c */
 extern MlKept *ml_kept_begin(MlTraining *training);
-extern void ml_kept_tee(void *kept, TupleTableSlot *slot);
+extern void ml_kept_tee(void *kept, TupleDesc desc, TupleTableSlot *slot);
 extern int64 ml_kept_insert(MlKept *kept, const char *model, int version);
 extern void ml_kept_end(MlKept *kept);
 
