@@ -198,6 +198,7 @@ ml_driver_fit(const MlAlgorithm *algorithm, const MlFit *fit)
 		run(&d);
 		MemoryContextSwitchTo(caller);
 		fitted = algorithm->finish(d.learner);
+		ml_require_finite(fitted, fit->rows, algorithm);
 	}
 	PG_FINALLY();
 	{

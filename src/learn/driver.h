@@ -36,6 +36,9 @@ extern char *ml_column_list(const MlDesignMatrix *rows, int n, const int *column
 /* refuses fewer rows than coefficients, ML002 */
 extern void ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoefficients);
 
+/* refuses a result that overflowed, ML003 */
+extern void ml_require_finite(const MlFitted *fitted, const MlDesignMatrix *rows, const MlAlgorithm *algorithm);
+
 /* the algorithms, NULL ends */
 extern const MlAlgorithm *const ml_algorithms[];
 extern const MlAlgorithm ml_baseline;

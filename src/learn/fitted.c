@@ -112,3 +112,21 @@ ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoefficients)
 					   fit->rows->nrows, ncoefficients),
 			 errhint("Train on more rows or fewer features, or with a penalty: params => '{\"l2\": 1}'.")));
 }
+
+/* NaN is the estimate of a column that was dropped; an intercept is never dropped */
+void
+ml_require_finite(const MlFitted *fitted, const MlDesignMatrix *rows, const MlAlgorithm *algorithm)
+{
+	int			ncolumns = algorithm->ignores_features ? 0 : rows->ncolumns;
+	const char *what = fitted->has_intercept && !isfinite(fitted->intercept.estimate) ? "the intercept" : NULL;
+
+	for (int j = 0; what == NULL && j < ncolumns; j++)
+		if (isinf(fitted->coefficient[j].estimate))
+			what = psprintf("the coefficient of \"%s\"", rows->column_name[j]);
+	if (what != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_NO_CONVERGENCE),
+				 errmsg("the fit of \"%s\" left the range of numbers", algorithm->name),
+				 errdetail("Not finite: %s.", what),
+				 errhint("Bring features, weights and penalties to a usual size.")));
+}

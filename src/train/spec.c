@@ -206,17 +206,23 @@ take_object(const char *key, const JsonbValue *value)
 	return JsonbValueToJsonb(&copy);
 }
 
+/* compared as numeric: the largest seeds are no float8 */
 static int64
 take_integer(const char *key, const JsonbValue *value)
 {
-	double		number = value->type == jbvNumeric ? ml_json_number(value) : NAN;
+	Datum		number;
+	Datum		least = DirectFunctionCall1(int8_numeric, Int64GetDatum(PG_INT64_MIN));
+	Datum		most = DirectFunctionCall1(int8_numeric, Int64GetDatum(PG_INT64_MAX));
 
-	/* beyond 2^63 the conversion would raise a message that names nothing */
-	if (!(number >= -9223372036854774784.0 && number <= 9223372036854774784.0) ||
-		(number == rint(number)) == false)
+	if (value->type != jbvNumeric)
 		refuse_type(key, value, "an integer");
-	return DatumGetInt64(DirectFunctionCall1(numeric_int8,
-											 NumericGetDatum(value->val.numeric)));
+	number = NumericGetDatum(value->val.numeric);
+	if (!DatumGetBool(DirectFunctionCall2(numeric_ge, number, least)) ||
+		!DatumGetBool(DirectFunctionCall2(numeric_le, number, most)) ||
+		!DatumGetBool(DirectFunctionCall2(numeric_eq, number,
+										  DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0)))))
+		refuse_type(key, value, "an integer of 64 bits");
+	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 }
 
 static void

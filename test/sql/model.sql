@@ -19,6 +19,7 @@ SELECT mlops_set_model('churn', '{"positive": "yes"}');
 
 -- names may be anything that a reference can tell apart
 SELECT mlops_create_model('Näch$ter Umsatz (€)');
+SELECT mlops_create_model(U&'next\0085line');
 SELECT name FROM mlops.model WHERE name ~ 'Umsatz';
 
 -- a training makes the model that is missing, and completes one that was made
@@ -126,6 +127,6 @@ ROLLBACK;
 SELECT name, last_version FROM mlops.model WHERE name = 'churn';
 SELECT mlops_predict('churn/1', c) IS NOT NULL AS scores FROM customer AS c WHERE age = 7;
 
-SELECT mlops_drop_model('churn', force => true), mlops_drop_model('calls'), mlops_drop_model('Näch$ter Umsatz (€)');
+SELECT mlops_drop_model('churn', force => true), mlops_drop_model('calls'), mlops_drop_model('Näch$ter Umsatz (€)'), mlops_drop_model(U&'next\0085line');
 SET client_min_messages = error;
 DROP SCHEMA ml_model CASCADE;

@@ -28,6 +28,8 @@ CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', para
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"l2": -1}');
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"l2": "much"}');
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"l2": 1e999}');
+CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"l2": 1e308}');
+\echo :LAST_ERROR_SQLSTATE
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"intercept": 1}');
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"max_categories": 2.5}');
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"max_categories": 0}');

@@ -41,6 +41,11 @@ CALL mlops_train_spec('dated', '{"source": "SELECT x, (''02/01/2025''::date - ''
 SELECT abs(estimate - 201.0 / 202) < 1e-9 AS read_as_the_second_of_january FROM mlops_coefficients('dated/1') WHERE term = '(intercept)';
 SHOW DateStyle;
 
+-- every seed that an argument takes can be read back from a spec
+CALL mlops_train('spec', 'points', seed => 9223372036854775807);
+CALL mlops_retrain('spec/6');
+SELECT seed FROM mlops.version WHERE model = 'spec' ORDER BY version DESC LIMIT 1;
+
 -- refused
 CALL mlops_train_spec('spec', '{"sorce": "points"}');
 \echo :LAST_ERROR_SQLSTATE
@@ -50,6 +55,7 @@ CALL mlops_train_spec('spec', '{"source": "points", "options": {"engine": "sql"}
 CALL mlops_train_spec('spec', '{"source": 7}');
 CALL mlops_train_spec('spec', '{"source": "points", "features": ["x", 1]}');
 CALL mlops_train_spec('spec', '{"source": "points", "seed": 1e30}');
+CALL mlops_train_spec('spec', '{"source": "points", "seed": 0.5}');
 CALL mlops_train_spec('spec', '{"source": "points", "holdout": "0.2"}');
 CALL mlops_train_spec('spec', '{"source": "points", "params": []}');
 CALL mlops_train_spec('spec', '[]');
