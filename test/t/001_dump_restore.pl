@@ -1,6 +1,7 @@
 # pg_dump carries models as it carries tables: restored into another database
 # they score the same to the last bit, train the next number, promote and roll
-# back. Formats: a plain script and a custom archive.
+# back. Formats: a plain script and a custom archive, into an empty database, over
+# an older state, and as rows alone.
 use strict;
 use warnings;
 
@@ -60,7 +61,26 @@ $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $script, 
 	'the script restores');
 $node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('from_archive'), $archive ], 'the archive restores');
 
-foreach my $restored ('from_script', 'from_archive')
+# over a database that has other models under the same names
+$node->safe_psql('postgres', 'CREATE DATABASE over_old');
+$node->safe_psql('over_old', q{
+	CREATE EXTENSION mlops;
+	CREATE TABLE house (area float8, price float8);
+	INSERT INTO house SELECT i, 7 * i FROM generate_series(1, 50) i;
+	CALL mlops_train('price', 'house', target => 'price');
+	SELECT mlops_promote('price', 1)});
+$node->command_ok([ 'pg_restore', '-e', '--clean', '--if-exists', '-d', $node->connstr('over_old'), $archive ],
+	'the archive restores over an older state');
+
+# the rows alone, where the extension is there already
+$node->safe_psql('postgres', 'CREATE DATABASE data_only');
+$node->safe_psql('data_only', q{
+	CREATE EXTENSION mlops;
+	CREATE TABLE house (id int PRIMARY KEY, area float8, kind text, price float8)});
+$node->command_ok([ 'pg_restore', '-e', '--data-only', '-d', $node->connstr('data_only'), $archive ],
+	'the data alone restores into a new extension');
+
+foreach my $restored ('from_script', 'from_archive', 'over_old', 'data_only')
 {
 	is($node->safe_psql($restored, $question{$_}), $answer{$_}, "$restored: the same $_") for sort keys %question;
 

@@ -56,6 +56,35 @@ $session->quit;
 
 is($standby->safe_psql('postgres', q{SELECT version FROM mlops.serving WHERE model = 'line'}), '1', 'the views answer');
 like($standby->safe_psql('postgres', q{SELECT mlops_describe('line')}), qr/line/, 'a model can be described');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_coefficients('line/2')}), '2', 'and its coefficients looked at');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_verify() v WHERE v.ok}), '2', 'and its artifacts verified');
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_profile('point', 'y')}), '2', 'and a source profiled');
+
+# every way to score, in a parallel plan and in a transaction of its own snapshot too
+is( $standby->safe_psql('postgres', q{
+		SELECT bool_and(mlops_predict('line', p) = mlops_predict('line', row_to_json(p))
+		       AND mlops_predict('line', p) = mlops_predict('line', to_jsonb(p)::text)
+		       AND mlops_predict('line/2', p) = mlops_predict('line/2', ARRAY[x])) FROM point p}),
+	't', 'rows, documents and arrays score on a standby');
+is( $standby->safe_psql('postgres', q{
+		SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+		SET parallel_leader_participation = off;
+		SELECT md5(string_agg(s::text, ',' ORDER BY x)) FROM (SELECT x, mlops_predict('line', p) AS s FROM point p OFFSET 0) q}),
+	$first, 'in a parallel plan too');
+
+# a transaction of the standby keeps its bundle while the primary decides
+my $reader = $standby->background_psql('postgres');
+
+$reader->query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+$reader->query($score);
+$primary->safe_psql('postgres', q{SELECT mlops_promote('line', 2)});
+catch_up();
+is($reader->query($score), $first, 'a REPEATABLE READ transaction on the standby keeps its bundle');
+$reader->query('COMMIT');
+is($reader->query($score), $second, '... until it ends');
+$reader->quit;
+$primary->safe_psql('postgres', q{SELECT mlops_rollback('line')});
+catch_up();
 
 sub refused
 {
@@ -71,7 +100,15 @@ refused('training', q{CALL mlops_train('line', 'point', target => 'y')});
 refused('training inside a transaction', q{SELECT mlops_train_now('line', 'point', target => 'y')});
 refused('promoting', q{SELECT mlops_promote('line', 2)});
 refused('rolling back', q{SELECT mlops_rollback('line')});
+refused('training from a spec', q{CALL mlops_train_spec('line', '{"source": "point"}')});
+refused('retraining', q{CALL mlops_retrain('line')});
+refused('setting an alias', q{SELECT mlops_set_alias('line', 'best', 2)});
 refused('creating a model', q{SELECT mlops_create_model('other')});
+refused('changing a model', q{SELECT mlops_set_model('line', '{"description": "x"}')});
+refused('granting', q{SELECT mlops_grant('line', 'public', 'read')});
+refused('revoking', q{SELECT mlops_revoke('line', 'public', 'read')});
+refused('dropping a version', q{SELECT mlops_drop_version('line', 2)});
+refused('dropping a model', q{SELECT mlops_drop_model('line', force => true)});
 
 is($standby->safe_psql('postgres', $score), $first, 'and nothing has changed');
 
