@@ -11,9 +11,12 @@
 #include "frame/memory.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #define ML_FIRST_ROWS		256
+#define ML_BATCH_VALUES		2048	/* that stay in the first cache, nulls and sums included */
+#define ML_BATCH_LEAST		8		/* rows, however many columns there are */
 #define ML_FIRST_SHARE		2		/* the estimate alone takes at most half of what is left */
 
 static const char what[] = "the rows of the source";
@@ -114,6 +117,37 @@ kind_width(MlKind kind)
 	return 0;
 }
 
+/* a number whose datum says it all, and does not point into the row */
+static bool
+can_wait(const MlValueType *type)
+{
+	return type->kind == ML_KIND_NUMBER && get_typbyval(type->base);
+}
+
+static void
+add_loader(MlStore *store, int attribute)
+{
+	MlColumn   *column = &store->frame->cols[attribute];
+	MlLoader   *loader = &store->loader[store->nloaders++];
+
+	loader->attribute = attribute;
+	loader->kind = column->type.kind;
+	loader->column = column;
+	loader->values.width = kind_width(column->type.kind);
+	ml_hash_secret(column->name, &loader->secret);
+	if (column->type.kind == ML_KIND_CATEGORY)
+		column->dictionary = ml_dictionary_create(store->frame);
+}
+
+static void
+begin_batch(MlBatch *batch, const MlFrame *frame)
+{
+	batch->width = frame->ncols;
+	batch->size = Min(Max(ML_BATCH_VALUES / frame->ncols, ML_BATCH_LEAST), ML_BATCH_ROWS);
+	batch->value = MemoryContextAlloc(frame->cxt, sizeof(Datum) * batch->size * batch->width);
+	batch->isnull = MemoryContextAlloc(frame->cxt, sizeof(bool) * batch->size * batch->width);
+}
+
 void
 ml_store_begin(MlStore *store, MlFrame *frame, double estimate)
 {
@@ -121,21 +155,13 @@ ml_store_begin(MlStore *store, MlFrame *frame, double estimate)
 	store->frame = frame;
 	store->loader = MemoryContextAllocZero(frame->cxt, Max(frame->ncols, 1) * sizeof(MlLoader));
 	for (int i = 0; i < frame->ncols; i++)
-	{
-		MlColumn   *column = &frame->cols[i];
-		MlLoader   *loader = &store->loader[store->nloaders];
-
-		if (!column->loaded)
-			continue;
-		store->nloaders++;
-		loader->attribute = i;
-		loader->kind = column->type.kind;
-		loader->column = column;
-		loader->values.width = kind_width(column->type.kind);
-		ml_hash_secret(column->name, &loader->secret);
-		if (column->type.kind == ML_KIND_CATEGORY)
-			column->dictionary = ml_dictionary_create(frame);
-	}
+		if (frame->cols[i].loaded && can_wait(&frame->cols[i].type))
+			add_loader(store, i);
+	store->nwaiting = store->nloaders;
+	for (int i = 0; i < frame->ncols; i++)
+		if (frame->cols[i].loaded && !can_wait(&frame->cols[i].type))
+			add_loader(store, i);
+	begin_batch(&store->batch, frame);
 	store->fingerprint.width = sizeof(MlHash128);
 	if (frame->key_column >= 0)
 	{
@@ -148,10 +174,10 @@ ml_store_begin(MlStore *store, MlFrame *frame, double estimate)
 /* ---- rows ---- */
 
 static void
-count_nonfinite(MlStore *store, MlColumn *column)
+count_nonfinite(MlColumn *column, int64 row)
 {
 	if (column->nnonfinite++ == 0)
-		column->first_nonfinite = store->frame->nrows + 1;
+		column->first_nonfinite = row + 1;
 }
 
 static uint64
@@ -173,7 +199,7 @@ take_time(MlStore *store, MlLoader *loader, Datum value)
 	int64		usec = ml_value_usec(&loader->column->type, value);
 
 	if (usec == PG_INT64_MIN || usec == PG_INT64_MAX)
-		count_nonfinite(store, loader->column);
+		count_nonfinite(loader->column, store->frame->nrows);
 	((int64 *) loader->values.data)[store->frame->nrows] = usec;
 	return (uint64) usec;
 }
@@ -230,7 +256,7 @@ take_array(MlStore *store, MlLoader *loader, Datum value)
 		hash = ml_hash_word(hash, ml_hash_double(element[i]));
 	}
 	if (!finite)
-		count_nonfinite(store, column);
+		count_nonfinite(column, store->frame->nrows);
 	return ml_hash_word(hash, (uint64) length);
 }
 
@@ -261,79 +287,135 @@ take_null(MlStore *store, MlLoader *loader)
 	}
 }
 
-static inline uint64
-take_number(MlStore *store, MlLoader *loader, int64 row, Datum value)
+static uint64
+take_number(MlStore *store, MlLoader *loader, Datum value)
 {
 	double		x = ml_value_number(&loader->column->type, value) + 0.0;	/* one zero */
 
-	if (unlikely(!isfinite(x)))
-		count_nonfinite(store, loader->column);
-	((double *) loader->values.data)[row] = x;
+	if (!isfinite(x))
+		count_nonfinite(loader->column, store->frame->nrows);
+	((double *) loader->values.data)[store->frame->nrows] = x;
 	return ml_hash_double(x);
 }
 
-static uint64
-take_other(MlStore *store, MlLoader *loader, Datum value)
+static MlHash128
+take_value(MlStore *store, MlLoader *loader, Datum value)
 {
+	uint64		bits = 0;
+
 	switch (loader->kind)
 	{
-		case ML_KIND_CATEGORY:
-			return take_category(store, loader, value);
-		case ML_KIND_TIME:
-			return take_time(store, loader, value);
-		case ML_KIND_ARRAY:
-			return take_array(store, loader, value);
 		case ML_KIND_NUMBER:
+			bits = take_number(store, loader, value);
+			break;
+		case ML_KIND_CATEGORY:
+			bits = take_category(store, loader, value);
+			break;
+		case ML_KIND_TIME:
+			bits = take_time(store, loader, value);
+			break;
+		case ML_KIND_ARRAY:
+			bits = take_array(store, loader, value);
+			break;
 		case ML_KIND_NONE:
 			break;
 	}
-	return 0;
+	return ml_hash_value(&loader->secret, bits);
+}
+
+/* ---- the batch ---- */
+
+/* one column of it; what the loop reads is in variables, as its stores could change all else */
+static void
+store_numbers(MlBatch *batch, const MlLoader *loader, int64 first)
+{
+	MlColumn   *column = loader->column;
+	const MlHashSecret secret = loader->secret;
+	const Datum *value = batch->value + loader->attribute;
+	const bool *isnull = batch->isnull + loader->attribute;
+	double	   *to = (double *) loader->values.data + first;
+	int			width = batch->width;
+	int			n = batch->n;
+
+	for (int i = 0; i < n; i++, value += width, isnull += width)
+	{
+		double		x;
+
+		if (unlikely(*isnull))
+		{
+			column->nnull++;
+			to[i] = NAN;
+			ml_hash128_add(&batch->sum[i], secret.null);
+			continue;
+		}
+		x = ml_value_number(&column->type, *value) + 0.0;	/* one zero */
+		if (unlikely(!isfinite(x)))
+			count_nonfinite(column, first + i);
+		to[i] = x;
+		ml_hash128_add(&batch->sum[i], ml_hash_value(&secret, ml_hash_double(x)));
+	}
 }
 
 /* rows without a key are told apart by what they hold */
-static uint64
-key_hash(const MlStore *store, const Datum *value, const bool *isnull, MlHash128 fingerprint)
+static void
+store_fingerprints(MlStore *store, int64 first)
 {
-	int			key = store->frame->key_column;
+	const MlBatch *batch = &store->batch;
+	MlFrame    *frame = store->frame;
+	int			key = frame->key_column;
 
-	if (isnull[key])
-		return fingerprint.low;
-	return ml_hash_key(store->key_type, value[key], 0);
+	for (int i = 0; i < batch->n; i++)
+	{
+		MlHash128	fingerprint = ml_hash_finish(batch->sum[i]);
+
+		((MlHash128 *) store->fingerprint.data)[first + i] = fingerprint;
+		ml_hash128_add(&frame->set_fingerprint, fingerprint);
+		if (key >= 0 && batch->isnull[i * batch->width + key])
+			((uint64 *) store->key_hash.data)[first + i] = fingerprint.low;
+	}
+}
+
+static void
+empty_batch(MlStore *store)
+{
+	int64		first = store->frame->nrows - store->batch.n;
+
+	for (int i = 0; i < store->nwaiting; i++)
+		store_numbers(&store->batch, &store->loader[i], first);
+	store_fingerprints(store, first);
+	store->batch.n = 0;
 }
 
 void
 ml_store_row(MlStore *store, const Datum *value, const bool *isnull)
 {
-	MlHash128	sum = {0, 0};
+	MlBatch    *batch = &store->batch;
 	int64		row = store->frame->nrows;
-	int			nloaders = store->nloaders;
+	MlHash128	sum = {0, 0};
+	int			key = store->frame->key_column;
 
 	if (unlikely(row == store->room))
 		grow(store);
-	for (int i = 0; i < nloaders; i++)
+	memcpy(batch->value + batch->n * batch->width, value, sizeof(Datum) * batch->width);
+	memcpy(batch->isnull + batch->n * batch->width, isnull, sizeof(bool) * batch->width);
+	for (int i = store->nwaiting; i < store->nloaders; i++)
 	{
 		MlLoader   *loader = &store->loader[i];
-		int			attribute = loader->attribute;
-		uint64		bits;
 
-		if (unlikely(isnull[attribute]))
+		if (isnull[loader->attribute])
 		{
 			take_null(store, loader);
 			ml_hash128_add(&sum, loader->secret.null);
-			continue;
 		}
-		if (likely(loader->kind == ML_KIND_NUMBER))
-			bits = take_number(store, loader, row, value[attribute]);
 		else
-			bits = take_other(store, loader, value[attribute]);
-		ml_hash128_add(&sum, ml_hash_value(&loader->secret, bits));
+			ml_hash128_add(&sum, take_value(store, loader, value[loader->attribute]));
 	}
-	sum = ml_hash_finish(sum);
-	((MlHash128 *) store->fingerprint.data)[row] = sum;
-	ml_hash128_add(&store->frame->set_fingerprint, sum);
-	if (store->key_hash.width > 0)
-		((uint64 *) store->key_hash.data)[row] = key_hash(store, value, isnull, sum);
+	if (key >= 0 && !isnull[key])
+		((uint64 *) store->key_hash.data)[row] = ml_hash_key(store->key_type, value[key], 0);
+	batch->sum[batch->n++] = sum;
 	store->frame->nrows++;
+	if (batch->n == batch->size)
+		empty_batch(store);
 }
 
 void
@@ -341,6 +423,7 @@ ml_store_finish(MlStore *store)
 {
 	MlFrame    *frame = store->frame;
 
+	empty_batch(store);
 	resize_all(store, frame->nrows);
 	for (int i = 0; i < store->nloaders; i++)
 	{
@@ -368,5 +451,7 @@ ml_store_finish(MlStore *store)
 	}
 	frame->fingerprint = (MlHash128 *) store->fingerprint.data;
 	frame->key_hash = (uint64 *) store->key_hash.data;
+	pfree(store->batch.value);
+	pfree(store->batch.isnull);
 	pfree(store->loader);
 }

@@ -4,6 +4,11 @@
  *
  * All arrays of a frame have room for the same number of rows and grow
  * together. The planner's estimate sizes them, so that they seldom have to.
+ *
+ * Numbers that are their own datums wait in a batch of rows and then go to
+ * their columns one column at a time: a row at a time touches as many places
+ * of memory as there are columns, at the same distance from each other, more
+ * than the first cache keeps. All else is taken apart when its row arrives.
  */
 #ifndef ML_COLUMN_H
 #define ML_COLUMN_H
@@ -29,11 +34,26 @@ typedef struct MlLoader
 	MlSeries	values;
 } MlLoader;
 
+#define ML_BATCH_ROWS	64		/* at most */
+
+/* rows whose numbers wait */
+typedef struct MlBatch
+{
+	int			size;			/* rows that it takes */
+	int			n;				/* rows in it: the last ones of the frame */
+	int			width;			/* columns of the source */
+	Datum	   *value;			/* size x width */
+	bool	   *isnull;
+	MlHash128	sum[ML_BATCH_ROWS]; /* of what is already in the row's fingerprint */
+} MlBatch;
+
 typedef struct MlStore
 {
 	MlFrame    *frame;
 	int			nloaders;
+	int			nwaiting;		/* of these, the first ones: numbers that wait in the batch */
 	MlLoader   *loader;
+	MlBatch		batch;
 	MlSeries	fingerprint;
 	MlSeries	key_hash;		/* width 0 without a key */
 	Oid			key_type;		/* domains looked through */
