@@ -32,6 +32,14 @@ ml_nearest_offer(MlNearest *nearest, const char *candidate)
 	if (nlen == 0 || clen == 0 ||
 		nlen > ML_NEAREST_MAX_LENGTH || clen > ML_NEAREST_MAX_LENGTH)
 		return;
+	/* a name cut short, "linear", is nearer than any misspelling */
+	if (nlen >= 3 && nlen < clen && pg_strncasecmp(nearest->name, candidate, nlen) == 0)
+	{
+		if (nearest->distance > 0)
+			nearest->best = candidate;
+		nearest->distance = 0;
+		return;
+	}
 	distance = varstr_levenshtein_less_equal(nearest->name, nlen,
 											 candidate, clen,
 											 1, 1, 1, limit, true);

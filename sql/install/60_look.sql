@@ -87,6 +87,17 @@ AS $$
 $$;
 COMMENT ON FUNCTION mlops.card_number(float8) IS 'a number as model cards show it';
 
+-- the start of a line with 95 characters at most, words kept whole; what follows is indented
+CREATE FUNCTION mlops.card_lines(line text) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN part.n > 1 THEN '  ' ELSE '' END || part.words[1]
+      FROM pg_catalog.regexp_matches(line, '(\S.{0,94}(?=\s|$)|\S+)\s*', 'g') WITH ORDINALITY AS part (words, n)
+     ORDER BY part.n
+$$;
+COMMENT ON FUNCTION mlops.card_lines(text) IS 'a long line of a model card as several';
+
 CREATE FUNCTION mlops.card_pairs(pairs jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -138,6 +149,34 @@ AS $$
 $$;
 COMMENT ON FUNCTION mlops.card_effects(text) IS
 'the ten most important features, their share and their largest coefficients';
+
+CREATE FUNCTION mlops.card_columns(columns jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_catalog.string_agg(CASE WHEN c.n <= 100 THEN (c.feature ->> 'name') || ' ' || (c.feature ->> 'type')
+                                      ELSE pg_catalog.format('and %s more', c.features - 100) END, ', ' ORDER BY c.n)
+      FROM (SELECT f.feature, pg_catalog.row_number() OVER (ORDER BY f.place) AS n, pg_catalog.count(*) OVER () AS features
+              FROM pg_catalog.jsonb_array_elements(columns) WITH ORDINALITY AS f (feature, place)
+             WHERE f.feature ->> 'role' = 'feature') AS c
+     WHERE c.n <= 101
+$$;
+COMMENT ON FUNCTION mlops.card_columns(jsonb) IS 'the columns that a row to be scored needs, with their types; a hundred at most';
+
+-- a threshold given to mlops_promote holds for what serves; the pinned version keeps its own
+CREATE FUNCTION mlops.card_threshold(version jsonb) RETURNS text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT CASE WHEN s.serving = o.own THEN o.own || ' on'
+                ELSE pg_catalog.format('%s on (%s as %s/%s)', s.serving, o.own, version ->> 'model', version ->> 'version') END
+      FROM (SELECT COALESCE(mlops.card_number((version ->> 'threshold')::float8), '0.5')) AS o (own)
+      CROSS JOIN LATERAL (
+        SELECT COALESCE((SELECT mlops.card_number(a.threshold) FROM mlops.serving AS a
+                          WHERE a.model = card_threshold.version ->> 'model'
+                            AND a.version = (card_threshold.version ->> 'version')::int), o.own)) AS s (serving)
+$$;
+COMMENT ON FUNCTION mlops.card_threshold(jsonb) IS 'the probability from which a row counts as positive';
 
 -- what scoring makes of a missing value, and of one that training never saw
 CREATE FUNCTION mlops.card_missing(recipe jsonb) RETURNS SETOF text
@@ -194,8 +233,8 @@ BEGIN
     SELECT m.metric INTO metric FROM mlops.model AS m WHERE m.name = v ->> 'model';
     reference := pg_catalog.format('%s/%s', v ->> 'model', v ->> 'version');
     predicts := CASE v ->> 'task'
-        WHEN 'binary' THEN pg_catalog.format('the probability that "%s" is "%s"; label "%s" from %s on',
-             v ->> 'target', r ->> 'positive', r ->> 'positive', COALESCE(mlops.card_number((v ->> 'threshold')::float8), '0.5'))
+        WHEN 'binary' THEN pg_catalog.format('the probability that "%s" is "%s"; label "%s" from %s',
+             v ->> 'target', r ->> 'positive', r ->> 'positive', mlops.card_threshold(v))
         WHEN 'multiclass' THEN pg_catalog.format('which of %s classes "%s" is', r ->> 'classes', v ->> 'target')
         WHEN 'cluster' THEN 'a cluster'
         ELSE pg_catalog.format('the value of "%s"', v ->> 'target') END;
@@ -203,7 +242,7 @@ BEGIN
         SELECT pg_catalog.string_agg(pg_catalog.rpad(CASE WHEN l.line = 1 THEN l.label ELSE '' END, 12) || l.text, E'\n'
                                      ORDER BY l.place, l.line)
           FROM (
-            SELECT p.place, p.label, t.text, pg_catalog.row_number() OVER (PARTITION BY p.place ORDER BY t.n) AS line
+            SELECT p.place, p.label, t.text, pg_catalog.row_number() OVER (PARTITION BY p.place ORDER BY t.n, t.part) AS line
               FROM (VALUES
                 (1, 'version', ARRAY[reference || ' (' || mlops.card_status(v ->> 'model', (v ->> 'version')::int) ||
                                      CASE WHEN (v ->> 'scratch')::boolean THEN ', scratch)' ELSE ')' END]),
@@ -220,7 +259,8 @@ BEGIN
                          THEN 'row-level security left rows of the source out' END,
                     'time: ' || (v ->> 'time_from') || ' to ' || (v ->> 'time_to'),
                     'fingerprint: ' || pg_catalog.substr(v ->> 'data_fingerprint', 3)]),
-                (6, 'columns', ARRAY[pg_catalog.format('%s features become %s columns of the design', r ->> 'features', r ->> 'design_columns')]),
+                (6, 'columns', ARRAY[pg_catalog.format('%s features become %s columns of numbers', r ->> 'features', r ->> 'design_columns'),
+                                     mlops.card_columns(v -> 'columns')]),
                 (7, 'metrics', ARRAY(SELECT mlops.card_metrics(v, metric))),
                 (8, 'effects', ARRAY(SELECT mlops.card_effects(reference))),
                 (9, 'missing', ARRAY(SELECT mlops.card_missing(r))),
@@ -231,8 +271,12 @@ BEGIN
                 (14, 'artifact', ARRAY[pg_catalog.format('format %s, %s bytes, SHA-256 %s', v ->> 'artifact_format',
                                                          v ->> 'artifact_size', pg_catalog.substr(v ->> 'sha256', 3))])
               ) AS p (place, label, texts)
-              CROSS JOIN LATERAL pg_catalog.unnest(p.texts) WITH ORDINALITY AS t (text, n)
-             WHERE t.text IS NOT NULL
+              CROSS JOIN LATERAL (
+                SELECT COALESCE(w.text, u.text), u.n, w.part
+                  FROM pg_catalog.unnest(p.texts) WITH ORDINALITY AS u (text, n)
+                  -- a query keeps the lines that its author gave it
+                  LEFT JOIN LATERAL mlops.card_lines(u.text) WITH ORDINALITY AS w (text, part) ON p.label <> 'source'
+                 WHERE u.text IS NOT NULL) AS t (text, n, part)
           ) AS l);
 END
 $$;

@@ -34,9 +34,9 @@ typedef struct Params
 
 static const MlParam params[] = {
 	{"intercept", ML_PARAM_BOOL, offsetof(Params, intercept), 1, 0, 1, NULL,
-	"Whether to fit a constant term."},
+	"whether to fit a constant term"},
 	{"l2", ML_PARAM_FLOAT, offsetof(Params, l2), 0, 0, INFINITY, NULL,
-	"Ridge penalty: l2 / 2 times the sum of squared coefficients, in standardised units, is added to half the residual sum of squares."},
+	"ridge penalty: l2 / 2 times the sum of squared coefficients, in standardised units, is added to half the residual sum of squares"},
 	{NULL}
 };
 

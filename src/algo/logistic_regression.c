@@ -51,13 +51,13 @@
 
 static const MlParam params[] = {
 	{"intercept", ML_PARAM_BOOL, offsetof(MlLogisticParams, intercept), 1, 0, 1, NULL,
-	"Whether to fit a constant term."},
+	"whether to fit a constant term"},
 	{"l2", ML_PARAM_FLOAT, offsetof(MlLogisticParams, l2), 0, 0, INFINITY, NULL,
-	"Ridge penalty: l2 / 2 times the sum of squared coefficients, in standardised units, is added to the negative log-likelihood (1 / C elsewhere)."},
+	"ridge penalty: l2 / 2 times the sum of squared coefficients, in standardised units, is added to the negative log-likelihood (1 / C elsewhere)"},
 	{"max_iterations", ML_PARAM_INT, offsetof(MlLogisticParams, max_iterations), 50, 1, 10000, NULL,
-	"Newton steps over all rows before the fit is given up."},
+	"Newton steps over all rows before the fit is given up"},
 	{"tolerance", ML_PARAM_FLOAT, offsetof(MlLogisticParams, tolerance), 1e-8, 1e-15, 0.1, NULL,
-	"Relative change of the deviance at which the fit has converged; one more step follows."},
+	"relative change of the deviance at which the fit has converged; one more step follows"},
 	{NULL}
 };
 

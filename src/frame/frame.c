@@ -418,6 +418,19 @@ plan_source(MlFrame *frame, const char *text)
 	return pg_plan_query(query, text, CURSOR_OPT_PARALLEL_OK, NULL);
 }
 
+/* What the caller has to say about columns is no error of the source's text. */
+static void
+tell_columns(const MlFrame *frame, const MlFrameRequest *request)
+{
+	ErrorContextCallback *source = error_context_stack;
+
+	if (request->described == NULL)
+		return;
+	error_context_stack = source->previous;
+	request->described(request->described_arg, frame);
+	error_context_stack = source;
+}
+
 static void
 run_source(MlFrame *frame, const char *text, const MlFrameRequest *request)
 {
@@ -434,6 +447,7 @@ run_source(MlFrame *frame, const char *text, const MlFrameRequest *request)
 	assign_roles(frame, request);
 	choose_loaded(frame, request->all_kinds);
 	fingerprint_schema(frame);
+	tell_columns(frame, request);
 	ml_store_begin(&store, frame, plan->planTree->plan_rows);
 
 	ml_executor_run(desc);

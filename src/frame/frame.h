@@ -110,6 +110,12 @@ typedef struct MlFrameRequest
 	char	  **exclude;		/* left out of the features */
 	int			nexclude;
 	bool		all_kinds;		/* profile: columns of kind NONE are no error, but not loaded */
+	/*
+	 * Called once the columns are known, before any row is read, so that what
+	 * their types rule out is refused at once; can be NULL.
+	 */
+	void		(*described) (void *arg, const struct MlFrame *frame);
+	void	   *described_arg;
 	void		(*progress) (void *arg, int64 rows);	/* called every few thousand rows; can be NULL */
 	void	   *progress_arg;
 	/*

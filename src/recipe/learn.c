@@ -220,7 +220,7 @@ looks_like_identifier(const Learning *learning, const MlColumn *column, const Ml
 
 	/* too few integers in the range for nearly all to differ: most counts are told by this */
 	if (!integer_reading(column->type.reading) ||
-		number->maximum - number->minimum < ML_NEARLY_UNIQUE_SHARE * (1.0 - number->null_share) * frame->ntrain - 1.0)
+		number->maximum - number->minimum < ML_IDENTIFIER_SHARE * (1.0 - number->null_share) * frame->ntrain - 1.0)
 		return false;
 	ml_counter_begin(&counter, frame->budget);
 	for (int64 i = 0; i < frame->ntrain; i++)
@@ -233,7 +233,7 @@ looks_like_identifier(const Learning *learning, const MlColumn *column, const Ml
 		ml_counter_add(&counter, ml_number_bits(column->number[i]));
 	}
 	ml_counter_end(&counter);
-	return counter.n > ML_NEARLY_UNIQUE_ROWS && counter.n > ML_NEARLY_UNIQUE_SHARE * present;
+	return counter.n > ML_NEARLY_UNIQUE_ROWS && counter.n > ML_IDENTIFIER_SHARE * present;
 }
 
 static double
@@ -291,6 +291,17 @@ warn_features(Learning *learning)
 
 /* ---- all of it ---- */
 
+void
+ml_recipe_require_features(const MlFrame *frame)
+{
+	if (ml_frame_find_role(frame, ML_ROLE_FEATURE) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("there is no column to learn from"),
+				 errdetail("Besides target, key, weight and excluded columns the source has none."),
+				 errhint("Add columns to the source, or exclude fewer.")));
+}
+
 static void
 check_features(const Learning *learning)
 {
@@ -298,12 +309,7 @@ check_features(const Learning *learning)
 
 	if (learning->request->features_optional || recipe->ndesign > 0)
 		return;
-	if (recipe->nfeatures == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-				 errmsg("there is no column to learn from"),
-				 errdetail("Besides target, key, weight and excluded columns the source has none."),
-				 errhint("Add columns to the source, or exclude fewer.")));
+	ml_recipe_require_features(learning->frame);
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 			 errmsg("all features are constant"),

@@ -255,7 +255,7 @@ say_feature(const Profile *profile, const MlColumnProfile *about, Sentences *sen
 	if (about->nearly_unique)
 		say(sentences, pstrdup("has a different value in nearly every row: exclude it, or group its values"));
 	else if (all_integers(column) && about->distinct > ML_NEARLY_UNIQUE_ROWS &&
-			 about->distinct > ML_NEARLY_UNIQUE_SHARE * present)
+			 about->distinct > ML_IDENTIFIER_SHARE * present)
 		say(sentences, pstrdup("has a different value in nearly every row: if it is an identifier, exclude it"));
 	if (profile->leak != NULL)
 		say(sentences, ml_leak_sentence(profile->leak, column));

@@ -260,6 +260,15 @@ typedef struct MlTargetRequest
 extern MlTask ml_target_task(const MlFrame *frame, int target, int allowed_tasks);
 
 /*
+ * The tasks, of those allowed, that the type of a target leaves possible: what
+ * can be said before its values are known. Raises 42804.
+ */
+extern int	ml_target_tasks(const MlColumn *target, int allowed_tasks);
+
+/* ML002 if the frame has no feature */
+extern void ml_recipe_require_features(const MlFrame *frame);
+
+/*
  * First half of learning, before the frame is arranged: which rows can train.
  * Fills keep[nrows] and the counts of rows skipped by reason. Raises ML002 for
  * a target that is all NULL, NaN or infinity in features or target (column,

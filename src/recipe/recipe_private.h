@@ -15,6 +15,7 @@
 
 /* what warnings and refusals about columns go by */
 #define ML_NEARLY_UNIQUE_SHARE	0.9 /* more distinct values than this, of rows not NULL */
+#define ML_IDENTIFIER_SHARE	0.98 /* likewise, of integers, which may be amounts */
 #define ML_NEARLY_UNIQUE_ROWS	50	/* and more distinct values than this */
 #define ML_MOSTLY_MISSING_SHARE 0.5
 

@@ -193,6 +193,17 @@ refuse_fractions(const MlColumn *column)
 }
 
 static void
+refuse_classes(const MlColumn *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("target \"%s\" is of type %s, but the algorithm predicts numbers",
+					column->name, ml_value_type_name(&column->type)),
+			 errdetail("Values of this type are classes."),
+			 errhint("Use an algorithm for classes, such as algorithm => 'logistic_regression' for two.")));
+}
+
+static void
 refuse_task(const MlColumn *column, const Classes *classes, int allowed_tasks)
 {
 	if (allowed_tasks & ML_TASK_BINARY)
@@ -204,12 +215,23 @@ refuse_task(const MlColumn *column, const Classes *classes, int allowed_tasks)
 				 column->type.kind == ML_KIND_NUMBER ?
 				 errhint("Compute a target of two classes in the source, by a comparison; or use algorithm => 'linear_regression'.") :
 				 errhint("Compute a target of two classes in the source, by a comparison.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("target \"%s\" is of type %s, but the algorithm predicts numbers",
-					column->name, ml_value_type_name(&column->type)),
-			 errdetail("The classes are %s.", list_classes(column, classes)),
-			 errhint("Use an algorithm for classes, such as algorithm => 'logistic_regression' for two.")));
+	refuse_classes(column);
+}
+
+int
+ml_target_tasks(const MlColumn *target, int allowed_tasks)
+{
+	int			classes = allowed_tasks & (ML_TASK_BINARY | ML_TASK_MULTICLASS);
+	bool		number = target->type.kind == ML_KIND_NUMBER;
+
+	if (!number && target->type.kind != ML_KIND_CATEGORY)
+		refuse_type(target);
+	if (number && (allowed_tasks & ML_TASK_REGRESSION) &&
+		(target->type.reading != ML_READ_BOOL || classes == 0))
+		return ML_TASK_REGRESSION;
+	if (classes == 0)
+		refuse_classes(target);
+	return classes;
 }
 
 MlTask

@@ -111,6 +111,9 @@ typedef struct MlModelRow
 /* NULL if there is none; no privilege check; palloc'd in the current context */
 extern MlModelRow *ml_registry_model_row(const char *name);
 
+/* are there any now, whatever the statement sees? */
+extern bool ml_registry_has_versions(const char *model);
+
 /*
  * Makes a model owned by the current user: 42710 exists, 42501 no CREATE on
  * schema mlops, 22023 bad name. Fields but name may be NULL.

@@ -92,19 +92,54 @@ ml_registry_has_alias(const char *model, const char *alias)
 	return read_alias(cstring_to_text(model), cstring_to_text(alias)) != 0;
 }
 
+/* the numbers of a model's versions, ascending; n is 0 if there are none */
+static int *
+version_numbers(const char *model, MlSight sight, int *n)
+{
+	ScanKeyData key[1];
+	MlScan		scan;
+	HeapTuple	tuple;
+	int			size = 64;
+	int		   *numbers = palloc(size * sizeof(int));
+
+	*n = 0;
+	ml_key_text(key, 0, Anum_ml_version_model, cstring_to_text(model));
+	ml_scan_begin(&scan, sight, "version", "version_pkey", key, 1);
+	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (*n == size)
+		{
+			size *= 2;
+			numbers = repalloc_huge(numbers, size * sizeof(int));
+		}
+		numbers[(*n)++] = ml_column_int(&scan, tuple, Anum_ml_version_version, 0);
+	}
+	ml_scan_end(&scan);
+	return numbers;
+}
+
 static void
 error_nothing_active(const char *model)
 {
 	char	   *versions = ml_version_ranges(model, ML_SIGHT_STATEMENT);
+	int			newest = 0;
 
+	if (versions != NULL)
+	{
+		int			n;
+		int		   *numbers = version_numbers(model, ML_SIGHT_STATEMENT, &n);
+
+		newest = numbers[n - 1];
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("model \"%s\" has no active version", model),
 			 versions ? errdetail("Its versions: %s.", versions) :
 			 errdetail("It has no versions yet."),
-			 versions ? errhint("Make one active with mlops_promote(%s, version), or write %s.",
-								quote_literal_cstr(model),
-								quote_literal_cstr(psprintf("%s/version", model))) :
+			 versions ? errhint("Make one active, as by SELECT mlops_promote(%s, %d), or name it: %s.",
+								quote_literal_cstr(model), newest,
+								quote_literal_cstr(psprintf("%s/%d", model, newest))) :
 			 errhint("Train one with CALL mlops_train(%s, ...).", quote_literal_cstr(model))));
 }
 
@@ -265,31 +300,13 @@ append_range(StringInfo list, int first, int last)
 		appendStringInfo(list, "%d%s%d", first, last == first + 1 ? ", " : " to ", last);
 }
 
-/* the numbers of a model's versions, ascending; n is 0 if there are none */
-static int *
-version_numbers(const char *model, MlSight sight, int *n)
+bool
+ml_registry_has_versions(const char *model)
 {
-	ScanKeyData key[1];
-	MlScan		scan;
-	HeapTuple	tuple;
-	int			size = 64;
-	int		   *numbers = palloc(size * sizeof(int));
+	int			n;
 
-	*n = 0;
-	ml_key_text(key, 0, Anum_ml_version_model, cstring_to_text(model));
-	ml_scan_begin(&scan, sight, "version", "version_pkey", key, 1);
-	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (*n == size)
-		{
-			size *= 2;
-			numbers = repalloc_huge(numbers, size * sizeof(int));
-		}
-		numbers[(*n)++] = ml_column_int(&scan, tuple, Anum_ml_version_version, 0);
-	}
-	ml_scan_end(&scan);
-	return numbers;
+	pfree(version_numbers(model, ML_SIGHT_NOW, &n));
+	return n > 0;
 }
 
 char *

@@ -186,30 +186,32 @@ check_owner(const char *model, const char *owner)
 	ml_registry_require_create(model, oid);
 }
 
-/* the target of a model with versions is what they were trained for */
+/* the target of a model with versions is what they were trained for; dropped ones do not count */
 static void
 check_target(const MlModelRow *row)
 {
-	if (row->last_version == 0)
+	if (!ml_registry_has_versions(row->name))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("cannot change the target of model \"%s\"", row->name),
 			 errdetail("Its target is \"%s\", and its versions were trained for it.",
 					   row->target ? row->target : ""),
-			 errhint("Make another model for another target.")));
+			 errhint("Train a model of another name for another target.")));
 }
 
+/* a new target of a model that once had versions takes back what followed from the old one */
 static void
 update_settings(const char *model, const ModelSettings *settings)
 {
 	static MlStatement update = {
 		"UPDATE mlops_catalog.model SET "
 		"description = CASE WHEN $2 THEN $3 ELSE description END, "
-		"metric = CASE WHEN $4 THEN $5 ELSE metric END, "
+		"metric = CASE WHEN $4 THEN $5 WHEN $10 AND task IS NOT NULL THEN NULL ELSE metric END, "
 		"owner = CASE WHEN $6 THEN $7 ELSE owner END, "
-		"positive = CASE WHEN $8 THEN $9 ELSE positive END, "
-		"target = CASE WHEN $10 THEN $11 ELSE target END "
+		"positive = CASE WHEN $8 THEN $9 WHEN $10 AND task IS NOT NULL THEN NULL ELSE positive END, "
+		"target = CASE WHEN $10 THEN $11 ELSE target END, "
+		"task = CASE WHEN $10 THEN NULL ELSE task END "
 		"WHERE name OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
@@ -291,7 +293,7 @@ mlops_set_model(PG_FUNCTION_ARGS)
 	if (row == NULL)
 		ml_error_no_model(model, ML_SIGHT_NOW);
 	if (settings.value[SETTING_METRIC] != NULL)
-		check_metric(settings.value[SETTING_METRIC], row->task);
+		check_metric(settings.value[SETTING_METRIC], settings.given[SETTING_TARGET] ? NULL : row->task);
 	if (settings.given[SETTING_OWNER])
 		check_owner(model, settings.value[SETTING_OWNER]);
 	if (settings.given[SETTING_TARGET])

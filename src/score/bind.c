@@ -86,7 +86,7 @@ match_names(MlScorer *scorer, const MlShape *shape, int *position)
 
 		for (int f = 0; f < recipe->nfeatures; f++)
 			missing[f] = position[f] < 0;
-		ml_score_refuse_missing(scorer, missing, shape->ncolumns, shape->name);
+		ml_score_refuse_missing(scorer, missing, shape->ncolumns, shape->name, true);
 	}
 }
 

@@ -254,7 +254,7 @@ refuse_missing_keys(const MlScorer *scorer, JsonbContainer *object)
 	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
 		if (token == WJB_KEY)
 			key[nkeys++] = pnstrdup(value.val.string.val, value.val.string.len);
-	ml_score_refuse_missing(scorer, missing, nkeys, key);
+	ml_score_refuse_missing(scorer, missing, nkeys, key, false);
 }
 
 /* the values' entries come after those of the keys */

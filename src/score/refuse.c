@@ -88,11 +88,12 @@ refuse_nameless(const MlScorer *scorer, const char *wanted)
 
 /*
  * Columns that the model needs and the input lacks: all of them, and for each
- * the name in the input that is nearest. NULL names are no columns.
+ * the name in the input that is nearest. NULL names are no columns. Only a
+ * record can have names that nobody gave; the keys of a document are given.
  */
 void
 ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
-						int ninputs, const char *const *input)
+						int ninputs, const char *const *input, bool record)
 {
 	const MlRecipe *recipe = scorer->model->recipe;
 	StringInfoData wanted;
@@ -120,7 +121,7 @@ ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
 			appendStringInfo(&meant, "%s\"%s\" for \"%s\"",
 							 meant.len == 0 ? "" : ", ", best, only);
 	}
-	if (names_invented(ninputs, input))
+	if (record && names_invented(ninputs, input))
 		refuse_nameless(scorer, wanted.data);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),

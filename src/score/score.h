@@ -153,7 +153,7 @@ extern void ml_score_flat_check(const MlScorer *scorer, int nvalues);
 
 /* refuse.c */
 extern void ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
-									int ninputs, const char *const *input);
+									int ninputs, const char *const *input, bool record);
 extern void ml_score_refuse_type(const MlScorer *scorer, const MlFeature *feature,
 								 const char *found);
 extern const char *ml_score_kind_name(MlKind kind);

@@ -160,6 +160,26 @@ make_model(const MlTraining *training)
 	CurrentResourceOwner = owner;
 }
 
+/* The versions of a model have one task; tasks: those that this one could be of. */
+void
+ml_training_require_task(const MlTraining *training, const MlModelRow *row, int tasks)
+{
+	static const MlTask all[] = {ML_TASK_REGRESSION, ML_TASK_BINARY, ML_TASK_MULTICLASS, ML_TASK_CLUSTER};
+
+	if (row == NULL || row->task == NULL)
+		return;
+	for (int i = 0; i < (int) lengthof(all); i++)
+		if ((tasks & all[i]) && strcmp(row->task, task_name(all[i])) == 0)
+			return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" is for %s, but algorithm \"%s\" predicts %s here",
+					training->model, row->task, training->algorithm->name,
+					(tasks & ML_TASK_REGRESSION) ? "a number" : "classes"),
+			 errdetail("The versions of a model have one task, so that they can be compared."),
+			 errhint("Choose an algorithm for %s, or train a model of another name.", row->task)));
+}
+
 /*
  * Makes the model if it is still missing. One that was there at the start and
  * is gone now was dropped meanwhile; one that appeared may be somebody else's.
@@ -187,13 +207,7 @@ require_model(const MlTraining *training)
 				 errmsg("model \"%s\" was given target \"%s\" while it was trained for \"%s\"",
 						training->model, row->target, training->spec.target),
 				 errhint("Train another model.")));
-	if (row != NULL && row->task != NULL && strcmp(row->task, task_name(target->task)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model \"%s\" is for %s, but algorithm \"%s\" trained a %s version",
-						training->model, row->task, training->algorithm->name, task_name(target->task)),
-				 errdetail("The versions of a model have one task, so that they can be compared."),
-				 errhint("Choose an algorithm for %s, or train another model.", row->task)));
+	ml_training_require_task(training, row, target->task);
 	ml_registry_complete_model(training->model, training->spec.target, task_name(target->task),
 							   ml_metric_default(target->task)->name);
 }

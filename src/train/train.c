@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -109,6 +110,26 @@ check_model(MlTraining *training)
 }
 
 static void
+refuse_target(const MlTraining *training, const char *known)
+{
+	StringInfoData settings;
+
+	initStringInfo(&settings);
+	appendStringInfoString(&settings, "{\"target\": ");
+	escape_json(&settings, training->spec.target);
+	appendStringInfoChar(&settings, '}');
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" predicts \"%s\", not \"%s\"", training->model, known,
+					training->spec.target),
+			 errdetail("A model has one target, so that its versions can be compared."),
+			 ml_registry_has_versions(training->model) ?
+			 errhint("Train a model of another name, or leave the target out.") :
+			 errhint("It has no version now: SELECT mlops_set_model(%s, %s) changes its target.",
+					 quote_literal_cstr(training->model), quote_literal_cstr(settings.data))));
+}
+
+static void
 check_target(MlTraining *training)
 {
 	MlSpec	   *spec = &training->spec;
@@ -123,11 +144,7 @@ check_target(MlTraining *training)
 				 errdetail("The target is the column that the model learns to predict."),
 				 errhint("Name it: target => 'column'.")));
 	if (known != NULL && strcmp(known, spec->target) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model \"%s\" predicts \"%s\", not \"%s\"", training->model, known, spec->target),
-				 errdetail("A model has one target, so that its versions can be compared."),
-				 errhint("Train another model, or leave the target out.")));
+		refuse_target(training, known);
 }
 
 static void
@@ -169,6 +186,41 @@ ml_training_check(MlTraining *training)
 
 /* ---- read ---- */
 
+/* The algorithm that the target's type suggests, where none was named. */
+static void
+choose_algorithm(MlTraining *training, const MlColumn *target)
+{
+	bool		classes = target->type.kind == ML_KIND_CATEGORY ||
+		target->type.reading == ML_READ_BOOL;
+
+	if (target->type.kind != ML_KIND_NUMBER && !classes)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" cannot be a target", target->name),
+				 errdetail("It is of type %s; a target is a number, a boolean or text.",
+						   ml_value_type_name(&target->type)),
+				 errhint("Convert it in the source query.")));
+	training->algorithm = ml_learn_algorithm(classes ? "logistic_regression" : "linear_regression");
+	take_params(training);
+}
+
+/* Everything that the columns' types rule out, before a row is read. */
+static void
+check_columns(void *arg, const MlFrame *frame)
+{
+	MlTraining *training = arg;
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
+	const MlColumn *target = &frame->cols[frame->target_column];
+
+	if (training->algorithm == NULL)
+		choose_algorithm(training, target);
+	ml_training_require_task(training, training->row,
+							 ml_target_tasks(target, training->algorithm->tasks));
+	if (!training->algorithm->ignores_features)
+		ml_recipe_require_features(frame);
+	MemoryContextSwitchTo(old);
+}
+
 static MlFrame *
 read_frame(MlTraining *training)
 {
@@ -184,6 +236,8 @@ read_frame(MlTraining *training)
 	request.nfeatures = spec->nfeatures;
 	request.exclude = spec->exclude;
 	request.nexclude = spec->nexclude;
+	request.described = check_columns;
+	request.described_arg = training;
 	if (spec->options.keep_rows)
 	{
 		training->kept = ml_kept_begin(training);
@@ -324,30 +378,24 @@ two_integer_values(const MlFrame *frame, const MlColumn *target)
 	return !isnan(value[1]);
 }
 
-/* The algorithm that the target's type suggests, where none was named. */
+/*
+ * A number of two values may be classes in disguise. Told once: afterwards the
+ * model is for regression.
+ */
 static void
-choose_algorithm(MlTraining *training)
+tell_two_values(const MlTraining *training)
 {
 	const MlFrame *frame = training->frame;
-	const MlColumn *target = &frame->cols[ml_frame_find(frame, training->spec.target)];
-	bool		classes = target->type.kind == ML_KIND_CATEGORY ||
-		target->type.reading == ML_READ_BOOL;
+	const MlColumn *target = &frame->cols[frame->target_column];
 
-	if (training->algorithm != NULL)
+	if (training->spec.algorithm != NULL || (training->row != NULL && training->row->task != NULL) ||
+		target->type.kind != ML_KIND_NUMBER || target->type.reading == ML_READ_BOOL ||
+		!two_integer_values(frame, target))
 		return;
-	if (target->type.kind != ML_KIND_NUMBER && !classes)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" cannot be a target", target->name),
-				 errdetail("It is of type %s; a target is a number, a boolean or text.",
-						   ml_value_type_name(&target->type)),
-				 errhint("Convert it in the source query.")));
-	if (!classes && two_integer_values(frame, target))
-		ereport(NOTICE,
-				(errmsg("target \"%s\" is a number of two values: training a regression", target->name),
-				 errhint("For classes give algorithm => 'logistic_regression', or make it a boolean in the source.")));
-	training->algorithm = ml_learn_algorithm(classes ? "logistic_regression" : "linear_regression");
-	take_params(training);
+	ereport(NOTICE,
+			(errmsg("target \"%s\" is a number of two values: training a regression", target->name),
+			 errhint("For classes call mlops_drop_model(%s), then train with algorithm => 'logistic_regression'.",
+					 quote_literal_cstr(training->model))));
 }
 
 static void
@@ -578,7 +626,7 @@ ml_training_fit(MlTraining *training)
 	MlModel    *model;
 
 	ml_training_report(training, "preparing", -1, -1, NAN);
-	choose_algorithm(training);
+	tell_two_values(training);
 	arrange(training);
 	training->preparing = ml_training_seconds() - start;
 	learn_and_fit(training);

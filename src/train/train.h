@@ -121,6 +121,9 @@ extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
  */
 extern void ml_author_become(const MlTraining *training);
 
+/* register.c: refuses a task that is not the model's; row: NULL for none yet */
+extern void ml_training_require_task(const MlTraining *training, const MlModelRow *row, int tasks);
+
 /* measure.c: metrics of the model on both parts of the frame */
 extern void ml_training_measure(MlTraining *training, const MlModel *model);
 

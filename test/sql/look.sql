@@ -65,8 +65,8 @@ SELECT * FROM mlops_importance('look_price/2');
 
 -- everything but what changes from one run or machine to the next
 CREATE FUNCTION card(model text) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT rtrim(line) FROM regexp_split_to_table(mlops_describe(model), E'\n') AS line
-     WHERE line !~ '^ *(fingerprint|trained|builds|artifact)'
+    SELECT rtrim(line) FROM regexp_split_to_table(regexp_replace(mlops_describe(model), E'\nbuilds.*', ''), E'\n') AS line
+     WHERE line !~ '^ *(fingerprint|trained)'
 $$;
 SELECT card('look_price/1');
 SELECT card('look_price/2');
@@ -74,6 +74,12 @@ SELECT card('look_sold');
 SELECT mlops_describe('look_sold@first') = mlops_describe('look_sold') AS same_version,
        mlops_describe('look_sold') LIKE E'%\nnote        the first try\n%' AS has_note,
        mlops_describe('look_sold') ~ 'artifact    format 1, [0-9]+ bytes, SHA-256 [0-9a-f]{64}' AS has_checksum;
+
+-- a threshold given to mlops_promote is that of what serves, not of the version
+SELECT version, threshold FROM mlops_promote('look_sold', 1, threshold => 0.3);
+SELECT line FROM card('look_sold') AS line WHERE line ~ '^predicts';
+SELECT mlops_predict_label('look_sold', s) IS DISTINCT FROM mlops_predict_label('look_sold/1', s) AS differs, count(*) > 0 AS some
+  FROM sales AS s GROUP BY 1 ORDER BY 1;
 
 -- ---- refused ----
 

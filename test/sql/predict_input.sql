@@ -97,5 +97,9 @@ SELECT mlops_train_now('strict', 'SELECT a, n, y FROM predict_input.t', 'y', par
 SELECT mlops_predict('strict/1', '{"a": null, "n": 1}') AS dropped,
        mlops_predict('strict/1', '{"a": 1, "n": 1}') IS NOT NULL AS whole;
 
+-- keys of a document are names that somebody gave, even f1; those of ROW(...) are not
+SELECT mlops_predict('strict/1', '{"f1": 1}');
+SELECT mlops_predict('strict/1', ROW(1));
+
 DROP SCHEMA predict_input CASCADE;
 SELECT mlops_drop_model(m, force => true) FROM unnest(ARRAY['m', 'flat', 'strict']) AS m;

@@ -96,10 +96,37 @@ SELECT mlops_train_now('bad', 'SELECT x, y FROM points', 'y') AS first_version;
 SELECT status, count(*) > 20 AS many, count(sqlstate) = count(*) AND count(message) = count(*) AS with_reason
   FROM mlops.run WHERE model = 'bad' AND status <> 'finished' GROUP BY status;
 
+-- what the types of the columns rule out is refused before a row is read:
+-- reading the first row of this view divides by zero
+CREATE VIEW unreadable AS SELECT 1 / (i - i) AS x, i * 2.0 AS y, i > 5 AS even, i::text AS three FROM generate_series(1, 10) AS i;
+CALL mlops_train('unread', 'unreadable', 'y');
+CALL mlops_train('unread', 'unreadable', 'y', params => '{"l3": 1}');
+CALL mlops_train('unread', 'unreadable', 'y', params => '{"max_iterations": 1}');
+CALL mlops_train('unread', 'unreadable', 'three', algorithm => 'linear_regression');
+CALL mlops_train('unread', 'unreadable', 'y', features => '{z}');
+CALL mlops_train('unread', 'unreadable', 'y', features => '{}');
+CALL mlops_train('bad', 'SELECT x, even AS y FROM unreadable');
+
 -- and a model keeps its target and its task
 CALL mlops_train('bad', 'SELECT x, even FROM points', 'even');
 CALL mlops_train('bad', 'SELECT x, even AS y FROM points');
 SELECT count(*) AS versions FROM mlops.version WHERE model = 'bad';
+
+-- as long as it has versions: without any, it can be given another target
+SELECT mlops_set_model('bad', '{"target": "even"}');
+SELECT mlops_drop_version('bad', 1);
+CALL mlops_train('bad', 'SELECT x, even FROM points', 'even');
+SELECT mlops_set_model('bad', '{"target": "even"}');
+SELECT target, task, metric FROM mlops.model WHERE name = 'bad';
+SELECT mlops_train_now('bad', 'SELECT x, even FROM points') AS second_version;
+SELECT target, task, metric FROM mlops.model WHERE name = 'bad';
+
+-- a number of two values is a regression, and so is the model; there is a way back
+CALL mlops_train('coin', 'SELECT x, even::int AS y FROM points', 'y', holdout => 0);
+CALL mlops_train('coin', 'SELECT x, even::int AS y FROM points', 'y', holdout => 0);
+SELECT mlops_drop_model('coin');
+CALL mlops_train('coin', 'SELECT x, even::int AS y FROM points', 'y', holdout => 0, algorithm => 'logistic_regression');
+SELECT mlops_drop_model('coin');
 
 SELECT count(mlops_drop_model(m, force => true)::text) AS dropped FROM unnest(ARRAY['bad']) AS m;
 DROP SCHEMA train_errors_test CASCADE;
