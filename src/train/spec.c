@@ -357,11 +357,12 @@ ml_spec_write(const MlSpec *spec)
 
 /* ---- settings ---- */
 
+/* GUC_ACTION_SAVE would be refused for transaction_read_only by newer servers */
 static void
 set_locally(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+							 GUC_ACTION_LOCAL, true, 0, false);
 }
 
 int
@@ -377,5 +378,6 @@ ml_spec_enter_settings(const MlSpec *spec)
 void
 ml_spec_leave_settings(int level)
 {
-	AtEOXact_GUC(true, level);
+	/* rolled back: nothing that a function of the source sets may stay */
+	AtEOXact_GUC(false, level);
 }
