@@ -13,6 +13,18 @@
 
 #include "storage/proc.h"
 
+/* 16 split the layout of values of variable length off postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 writes it before the declaration, where compilers take the older one too */
+#if PG_VERSION_NUM >= 180000
+#define ml_noreturn pg_noreturn
+#else
+#define ml_noreturn pg_attribute_noreturn()
+#endif
+
 /* 17 moved the local transaction id into a struct of its own */
 #if PG_VERSION_NUM >= 170000
 #define ML_LOCAL_XID (MyProc->vxid.lxid)
@@ -20,7 +32,7 @@
 #define ML_LOCAL_XID (MyProc->lxid)
 #endif
 
-/* 15 gave shared-memory requests a hook; 16 renamed a status accessor */
+/* 16 renamed the accessor of a backend's status */
 #if PG_VERSION_NUM >= 160000
 #define ml_local_beentry(i) pgstat_get_local_beentry_by_index(i)
 #else

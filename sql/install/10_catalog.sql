@@ -24,7 +24,8 @@ CREATE TABLE mlops_catalog.model (
     settings        jsonb NOT NULL DEFAULT '{}',
     last_version    integer NOT NULL DEFAULT 0,
     created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    CHECK (name OPERATOR(pg_catalog.~) '^[^/@\u0001-\u001f\u007f]{1,63}$')
+    CHECK (name OPERATOR(pg_catalog.~) '^[^/@\u0001-\u001f\u007f]+$'
+           AND pg_catalog.octet_length(name) OPERATOR(pg_catalog.<=) 63)
 );
 COMMENT ON TABLE mlops_catalog.model IS 'a named problem with one target and one primary metric';
 

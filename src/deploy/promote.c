@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "compat.h"
 #include "deploy/deploy.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"

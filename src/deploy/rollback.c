@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "deploy/deploy.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"

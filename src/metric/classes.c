@@ -73,6 +73,7 @@ mean_of(const MlMeasurement *rows, double (*value) (const MlMeasurement *rows, i
 	{
 		double		w = ml_measure_weight(rows, i);
 
+		ml_check_row(i);
 		if (!row_counts(rows, i))
 			continue;
 		ml_sum_add(&sum, w * value(rows, i));
@@ -135,6 +136,7 @@ confusion(const MlMeasurement *rows)
 
 	for (int64 i = 0; i < rows->n; i++)
 	{
+		ml_check_row(i);
 		if (row_counts(rows, i))
 			cell[rows->prediction[i] >= rows->threshold][rows->label[i] > 0.5] += ml_measure_weight(rows, i);
 	}

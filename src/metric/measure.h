@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "interrupts.h"
 #include "metric/metric.h"
 
 #define ML_MEASURE_BLOCK	1024

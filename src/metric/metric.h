@@ -30,6 +30,7 @@ typedef struct MlMetric
 	bool		higher_is_better;
 	double		minimum;		/* range of values */
 	double		maximum;
+	Size		row_memory;		/* bytes a row that measure takes while it runs */
 	double		(*measure) (const MlMeasurement *rows); /* NaN: not defined on these rows */
 } MlMetric;
 

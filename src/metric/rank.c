@@ -9,11 +9,13 @@
 #include "roc.h"
 #include "utils/memutils.h"
 
+#define ROW_MEMORY	(2 * sizeof(MlKeyed))	/* a row, and its room while it is sorted */
+
 static double
 measure_roc_auc(const MlMeasurement *rows)
 {
-	Size		bytes = ml_size_mul(ml_size_mul(Max(rows->n, 1), 2), sizeof(MlKeyed));
-	MlKeyed	   *row = MemoryContextAllocHuge(CurrentMemoryContext, bytes);
+	MlKeyed	   *row = MemoryContextAllocHuge(CurrentMemoryContext,
+											 ml_size_mul(Max(rows->n, 1), ROW_MEMORY));
 	int64		n = 0;
 	double		area;
 
@@ -21,6 +23,7 @@ measure_roc_auc(const MlMeasurement *rows)
 	{
 		double		w = ml_measure_weight(rows, i);
 
+		ml_check_row(i);
 		if (isnan(rows->label[i]) || isnan(rows->prediction[i]))
 			continue;
 		row[n].key = ml_double_key(rows->prediction[i]);
@@ -40,5 +43,6 @@ const MlMetric ml_metric_roc_auc = {
 	.higher_is_better = true,
 	.minimum = 0.0,
 	.maximum = 1.0,
+	.row_memory = ROW_MEMORY,
 	.measure = measure_roc_auc,
 };

@@ -24,6 +24,7 @@ squared_error(const MlMeasurement *rows, double *weight)
 		double		w = ml_measure_weight(rows, i);
 		double		e = rows->label[i] - rows->prediction[i];
 
+		ml_check_row(i);
 		if (!row_counts(rows, i))
 			continue;
 		ml_sum_add(&sum, w * e * e);
@@ -52,6 +53,7 @@ measure_mae(const MlMeasurement *rows)
 	{
 		double		w = ml_measure_weight(rows, i);
 
+		ml_check_row(i);
 		if (!row_counts(rows, i))
 			continue;
 		ml_sum_add(&sum, w * fabs(rows->label[i] - rows->prediction[i]));
@@ -73,6 +75,7 @@ measure_r2(const MlMeasurement *rows)
 
 	for (int64 i = 0; i < rows->n; i++)
 	{
+		ml_check_row(i);
 		if (row_counts(rows, i))
 			ml_sum_add(&sum, ml_measure_weight(rows, i) * rows->label[i]);
 	}
@@ -81,6 +84,7 @@ measure_r2(const MlMeasurement *rows)
 	{
 		double		d = rows->label[i] - mean;
 
+		ml_check_row(i);
 		if (row_counts(rows, i))
 			ml_sum_add(&squares, ml_measure_weight(rows, i) * d * d);
 	}
@@ -97,6 +101,7 @@ measure_max_error(const MlMeasurement *rows)
 	{
 		double		e = fabs(rows->label[i] - rows->prediction[i]);
 
+		ml_check_row(i);
 		if (row_counts(rows, i) && ml_measure_weight(rows, i) > 0.0 && !(e <= largest))
 			largest = e;
 	}

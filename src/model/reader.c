@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "errors.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -38,9 +39,8 @@ typedef struct MlCursor
 
 /* ---- refusing ---- */
 
-static void
-refuse(const MlCursor *c, Size at, const char *found, const char *expected)
-	pg_attribute_noreturn();
+ml_noreturn static void refuse(const MlCursor *c, Size at, const char *found, const char *expected);
+ml_noreturn static void refuse_foreign(const char *found, const char *expected);
 
 static void
 refuse(const MlCursor *c, Size at, const char *found, const char *expected)
@@ -52,10 +52,6 @@ refuse(const MlCursor *c, Size at, const char *found, const char *expected)
 					   at, c->field, c->section, found, expected),
 			 errhint("Restore the stored bytes from a backup or train the version again; mlops_verify() checks every stored artifact.")));
 }
-
-static void
-refuse_foreign(const char *found, const char *expected)
-	pg_attribute_noreturn();
 
 static void
 refuse_foreign(const char *found, const char *expected)

@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "errors.h"
+#include "interrupts.h"
 #include "miscadmin.h"
 #include "recipe/recipe_private.h"
 
@@ -168,6 +169,7 @@ leave_out_weightless(const MlFrame *frame, const MlColumn *weight, bool *keep)
 
 	for (int64 i = 0; i < frame->nrows; i++)
 	{
+		ml_check_row(i);
 		if (keep[i] && weight->number[i] == 0.0)
 		{
 			keep[i] = false;

@@ -7,7 +7,7 @@
 #include "mb/pg_wchar.h"
 #include "registry/registry_catalog.h"
 
-/* the same rule as the CHECK on mlops_catalog.model.name, and one on bytes */
+/* the same rule as the CHECK on mlops_catalog.model.name */
 static const char *
 name_problem(const char *name, int length)
 {

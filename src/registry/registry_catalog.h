@@ -11,6 +11,7 @@
 
 #include "access/genam.h"
 #include "access/skey.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "registry/registry.h"
@@ -150,8 +151,8 @@ extern Datum ml_result_datum(uint64 row, int column, bool *isnull);
 
 /* ---- words of errors that several files raise ---- */
 
-extern void ml_error_no_model(const char *model, MlSight sight) pg_attribute_noreturn();
-extern void ml_error_no_version(const char *model, int version, MlSight sight) pg_attribute_noreturn();
+ml_noreturn extern void ml_error_no_model(const char *model, MlSight sight);
+ml_noreturn extern void ml_error_no_version(const char *model, int version, MlSight sight);
 
 /* "1-3, 5" of the versions there are, newest ranges if there are many; NULL if none */
 extern char *ml_version_ranges(const char *model, MlSight sight);
@@ -169,7 +170,7 @@ extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name
 /* locks the serving row of a model until the end of the transaction; the active version, or 0 */
 extern int	ml_serving_lock(const char *model);
 
-extern void ml_error_model_gone(const char *model) pg_attribute_noreturn();
+ml_noreturn extern void ml_error_model_gone(const char *model);
 
 /* 42501 unless the role may own models: CREATE on schema mlops */
 extern void ml_registry_require_create(const char *model, Oid role);

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "errors.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "score/score.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -60,6 +61,8 @@ wanted_sort(const MlFeature *feature)
 			return "a JSON array of numbers";
 	}
 }
+
+ml_noreturn static void refuse_value(const MlScorer *scorer, const MlFeature *feature, const char *found);
 
 static void
 refuse_value(const MlScorer *scorer, const MlFeature *feature, const char *found)

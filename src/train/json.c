@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "common/shortest_dec.h"
+#include "compat.h"
 #include "mb/pg_wchar.h"
 #include "train/json.h"
 #include "utils/builtins.h"

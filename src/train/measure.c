@@ -7,8 +7,8 @@
 
 #include <math.h>
 
+#include "interrupts.h"
 #include "metric/metric.h"
-#include "miscadmin.h"
 #include "train/json.h"
 #include "train/train.h"
 #include "utils/memutils.h"
@@ -65,6 +65,7 @@ drop_unlabelled(Part *part)
 
 	for (int64 i = 0; i < part->n; i++)
 	{
+		ml_check_row(i);
 		if (isnan(part->label[i]))
 			continue;
 		part->label[kept] = part->label[i];
@@ -106,8 +107,22 @@ make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part
 	part->n = labelled;
 }
 
+/* what a metric takes, it gives back when it is done */
+static double
+measure_one(MlBudget *budget, const MlMetric *metric, const MlMeasurement *rows)
+{
+	Size		bytes = ml_size_mul(rows->n, metric->row_memory);
+	double		result;
+
+	ml_budget_take(budget, bytes, psprintf("the metric %s", metric->name));
+	result = metric->measure(rows);
+	ml_budget_give(budget, bytes);
+	return result;
+}
+
 static Jsonb *
-measure(const MlModel *model, const Part *part, const MlMetric *headline, double *value)
+measure(MlBudget *budget, const MlModel *model, const Part *part,
+		const MlMetric *headline, double *value)
 {
 	MlMeasurement rows = {0};
 	MlJson		json = {0};
@@ -128,7 +143,7 @@ measure(const MlModel *model, const Part *part, const MlMetric *headline, double
 		if (!(metric->tasks & rows.task))
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		result = metric->measure(&rows);
+		result = measure_one(budget, metric, &rows);
 		ml_json_put_float(&json, metric->name, result);
 		if (metric == headline)
 			*value = result;
@@ -147,6 +162,7 @@ mean_label(const Part *part)
 	{
 		double		weight = part->weight != NULL ? part->weight[i] : 1.0;
 
+		ml_check_row(i);
 		sum += weight * part->label[i];
 		weights += weight;
 	}
@@ -158,11 +174,14 @@ static void
 predict_constant(const MlTarget *target, double mean, Part *part)
 {
 	for (int64 i = 0; i < part->n; i++)
+	{
+		ml_check_row(i);
 		for (int k = 0; k < part->width; k++)
 			part->prediction[i * part->width + k] =
 				target->task == ML_TASK_MULTICLASS ? target->class_share[k]
 				: target->task == ML_TASK_BINARY ? target->class_share[target->positive]
 				: mean;
+	}
 }
 
 void
@@ -186,14 +205,14 @@ ml_training_measure(MlTraining *training, const MlModel *model)
 
 	make_part(training, model, 0, training->ntrain, &part);
 	mean = mean_label(&part);
-	result[0] = measure(model, &part, headline, &measured->value);
+	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
 	if (training->nholdout > 0)
 	{
 		make_part(training, model, training->ntrain, training->nholdout, &part);
-		result[1] = measure(model, &part, headline, &measured->value);
+		result[1] = measure(&training->budget, model, &part, headline, &measured->value);
 	}
 	predict_constant(target, mean, &part);
-	result[2] = measure(model, &part, headline, &measured->baseline_value);
+	result[2] = measure(&training->budget, model, &part, headline, &measured->baseline_value);
 
 	MemoryContextSwitchTo(training->cxt);
 	measured->training = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[0]));

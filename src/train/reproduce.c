@@ -11,6 +11,7 @@
 
 #include <math.h>
 
+#include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "result.h"

@@ -12,7 +12,9 @@
 #include <math.h>
 
 #include "catalog/namespace.h"
+#include "compat.h"
 #include "errors.h"
+#include "interrupts.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "train/json.h"
@@ -309,6 +311,7 @@ find_time_range(MlTraining *training)
 	column = &frame->cols[index];
 	for (int64 i = 0; i < frame->nrows; i++)
 	{
+		ml_check_row(i);
 		if (column->usec != NULL ? column->usec[i] == ML_USEC_NULL
 			: column->number == NULL || isnan(column->number[i]))
 			continue;
@@ -369,6 +372,7 @@ two_integer_values(const MlFrame *frame, const MlColumn *target)
 	{
 		double		y = target->number[i];
 
+		ml_check_row(i);
 		if (isnan(y) || y == value[0] || y == value[1])
 			continue;
 		if (y != rint(y) || !isnan(value[1]))
@@ -426,9 +430,12 @@ warn_of_duplicates(MlTraining *training)
 	int64		repeated = 0;
 
 	for (int64 i = 1; i < frame->nrows; i++)
+	{
+		ml_check_row(i);
 		if (frame->fingerprint[i].high == frame->fingerprint[i - 1].high &&
 			frame->fingerprint[i].low == frame->fingerprint[i - 1].low)
 			repeated++;
+	}
 	if (training->spec.options.canonical_order && repeated > DUPLICATES_WORTH_TELLING * frame->nrows)
 		ml_training_warn(training, psprintf(INT64_FORMAT " of " INT64_FORMAT " rows repeat another row",
 											repeated, frame->nrows));
