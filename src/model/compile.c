@@ -151,28 +151,28 @@ sum_terms(const double *weight, const double *missing, const double *number, int
  * weight 0 adds nothing. Infinities of both signs leave NaN.
  */
 static double
-infinite_eta(const MlModel *model, const double *number, Size stride, const int32 *code)
+infinite_eta(const MlModel *model, const double *number, const int32 *code)
 {
 	const MlRecipe *recipe = model->recipe;
 	double		eta = model->base;
 
 	for (int i = 0; i < recipe->nnumbers; i++)
 	{
-		double		value = number[i * stride];
+		double		value = number[i];
 
 		if (model->number_weight[i] != 0 || isnan(value))
 			eta += term(model->number_weight[i], model->number_missing[i], value);
 	}
 	for (int i = 0; i < recipe->ncategories; i++)
-		eta += model->category_weight[i][code[i * stride]];
+		eta += model->category_weight[i][code[i]];
 	return eta;
 }
 
 static inline double
-prediction_of(const MlModel *model, double eta, const double *number, Size stride, const int32 *code)
+prediction_of(const MlModel *model, double eta, const double *number, const int32 *code)
 {
 	if (unlikely(isnan(eta)))
-		eta = infinite_eta(model, number, stride, code);
+		eta = infinite_eta(model, number, code);
 	return model->link == ML_LINK_LOGIT ? logistic(eta) : eta;
 }
 
@@ -191,58 +191,62 @@ ml_model_predict(const MlModel *model, const MlRow *row)
 	eta = model->base + ((sum[0] + sum[1]) + (sum[2] + sum[3]));
 	for (int i = 0; i < recipe->ncategories; i++)
 		eta += model->category_weight[i][row->code[i]];
-	return prediction_of(model, eta, row->number, 1, row->code);
+	return prediction_of(model, eta, row->number, row->code);
 }
 
-/* the encoded rows of a block, column-major, and a row's sums */
-typedef struct MlBlock
+/* what a block's predictions are made with */
+typedef struct Workspace
 {
-	int			n;
-	double	   *number;
+	double	   *sum[NSUMS];		/* a block's */
+	double	   *number;			/* one row */
 	int32	   *code;
-	double	   *sum[NSUMS];
-	double	   *row_number;		/* one row gathered, for impute => 'drop' */
-	int32	   *row_code;
-} MlBlock;
+} Workspace;
+
+static void
+gather_row(const MlRecipe *recipe, const MlBlock *block, int i, Workspace *work)
+{
+	for (int j = 0; j < recipe->nnumbers; j++)
+		work->number[j] = block->number[j][i];
+	for (int j = 0; j < recipe->ncategories; j++)
+		work->code[j] = block->code[(Size) j * block->n + i];
+}
 
 static bool
-block_row_dropped(const MlModel *model, const MlBlock *block, int i)
+block_row_dropped(const MlRecipe *recipe, const MlBlock *block, int i, Workspace *work)
 {
-	const MlRecipe *recipe = model->recipe;
-	MlRow		row;
+	MlRow		row = {work->number, work->code};
 
 	if (recipe->params.impute != ML_IMPUTE_DROP)
 		return false;
-	row.number = block->row_number;
-	row.code = block->row_code;
-	for (int j = 0; j < recipe->nnumbers; j++)
-		row.number[j] = block->number[(Size) j * block->n + i];
-	for (int j = 0; j < recipe->ncategories; j++)
-		row.code[j] = block->code[(Size) j * block->n + i];
+	gather_row(recipe, block, i, work);
 	return ml_recipe_row_dropped(recipe, &row);
 }
 
 static void
-predict_block(const MlModel *model, const MlBlock *block, double *prediction)
+add_terms(double weight, double missing, bool complete, const double *value, int n, double *sum)
+{
+	if (complete)
+		for (int i = 0; i < n; i++)
+			sum[i] += weight * value[i];
+	else
+		for (int i = 0; i < n; i++)
+			sum[i] += term(weight, missing, value[i]);
+}
+
+static void
+predict_block(const MlModel *model, const MlBlock *block, Workspace *work, double *prediction)
 {
 	const MlRecipe *recipe = model->recipe;
 	int			n = block->n;
 
 	for (int s = 0; s < NSUMS; s++)
-		memset(block->sum[s], 0, n * sizeof(double));
+		memset(work->sum[s], 0, n * sizeof(double));
 	for (int j = 0; j < recipe->nnumbers; j++)
-	{
-		const double *value = block->number + (Size) j * n;
-		double	   *sum = block->sum[j % NSUMS];
-		double		weight = model->number_weight[j];
-		double		missing = model->number_missing[j];
-
-		for (int i = 0; i < n; i++)
-			sum[i] += term(weight, missing, value[i]);
-	}
+		add_terms(model->number_weight[j], model->number_missing[j], block->complete[j],
+				  block->number[j], n, work->sum[j % NSUMS]);
 	for (int i = 0; i < n; i++)
-		prediction[i] = model->base + ((block->sum[0][i] + block->sum[1][i]) +
-									   (block->sum[2][i] + block->sum[3][i]));
+		prediction[i] = model->base + ((work->sum[0][i] + work->sum[1][i]) +
+									   (work->sum[2][i] + work->sum[3][i]));
 	for (int j = 0; j < recipe->ncategories; j++)
 	{
 		const int32 *code = block->code + (Size) j * n;
@@ -252,11 +256,14 @@ predict_block(const MlModel *model, const MlBlock *block, double *prediction)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		if (block_row_dropped(model, block, i))
+		if (block_row_dropped(recipe, block, i, work))
 			prediction[i] = NAN;
 		else
-			prediction[i] = prediction_of(model, prediction[i],
-										  block->number + i, n, block->code + i);
+		{
+			if (unlikely(isnan(prediction[i])))
+				gather_row(recipe, block, i, work);
+			prediction[i] = prediction_of(model, prediction[i], work->number, work->code);
+		}
 	}
 }
 
@@ -268,24 +275,22 @@ ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops predict block",
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	MlEncoder  *encoder = ml_encoder_make(recipe, frame);
 	int			width = recipe->nnumbers + recipe->ncategories;
 	int			rows = Max(1, Min(BLOCK_ROWS, BLOCK_VALUES / Max(width, 1)));
-	MlBlock		block;
+	MlEncoder  *encoder = ml_encoder_make(recipe, frame, rows);
+	Workspace	work;
 
-	block.number = palloc((Size) rows * Max(recipe->nnumbers, 1) * sizeof(double));
-	block.code = palloc((Size) rows * Max(recipe->ncategories, 1) * sizeof(int32));
-	block.row_number = palloc(Max(recipe->nnumbers, 1) * sizeof(double));
-	block.row_code = palloc(Max(recipe->ncategories, 1) * sizeof(int32));
+	work.number = palloc(Max(recipe->nnumbers, 1) * sizeof(double));
+	work.code = palloc(Max(recipe->ncategories, 1) * sizeof(int32));
 	for (int s = 0; s < NSUMS; s++)
-		block.sum[s] = palloc(rows * sizeof(double));
+		work.sum[s] = palloc(rows * sizeof(double));
 
-	for (int64 done = 0; done < n; done += block.n)
+	for (int64 done = 0; done < n; done += rows)
 	{
+		const MlBlock *block = ml_encoder_block(encoder, first + done, (int) Min((int64) rows, n - done));
+
 		CHECK_FOR_INTERRUPTS();
-		block.n = (int) Min((int64) rows, n - done);
-		ml_encoder_block(encoder, first + done, block.n, block.number, block.code);
-		predict_block(model, &block, prediction + done);
+		predict_block(model, block, &work, prediction + done);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

@@ -263,9 +263,10 @@ fill_category(const MlCategoryDesign *design, int n, const int32 *code, double *
 }
 
 void
-ml_recipe_design_block(const MlRecipe *recipe, int n, const double *number, const int32 *code,
-					   double *x)
+ml_recipe_design_block(const MlRecipe *recipe, const MlBlock *block, double *x)
 {
+	int			n = block->n;
+
 	for (int j = 0; j < recipe->ndesign; j++)
 	{
 		const MlDesignColumn *column = &recipe->design[j];
@@ -275,23 +276,25 @@ ml_recipe_design_block(const MlRecipe *recipe, int n, const double *number, cons
 
 		if (column->kind == ML_DESIGN_LEVEL)
 			continue;
-		from = number + (Size) column->number * n;
+		from = block->number[column->number];
 		fill = recipe->numbers[column->number].fill;
-		if (column->kind == ML_DESIGN_NUMBER)
-		{
-			for (int i = 0; i < n; i++)
-				to[i] = isnan(from[i]) ? fill : from[i];
-		}
-		else
+		if (column->kind == ML_DESIGN_MISSING)
 		{
 			for (int i = 0; i < n; i++)
 				to[i] = isnan(from[i]) ? 1.0 : 0.0;
+		}
+		else if (block->complete[column->number])
+			memcpy(to, from, sizeof(double) * n);
+		else
+		{
+			for (int i = 0; i < n; i++)
+				to[i] = isnan(from[i]) ? fill : from[i];
 		}
 	}
 	for (int c = 0; c < recipe->ncategories; c++)
 	{
 		const MlCategoryDesign *design = &recipe->category_design[c];
 
-		fill_category(design, n, code + (Size) c * n, x + (Size) design->first_column * n);
+		fill_category(design, n, block->code + (Size) c * n, x + (Size) design->first_column * n);
 	}
 }

@@ -85,6 +85,9 @@ struct MlEncoder
 {
 	const MlRecipe *recipe;
 	BoundFeature *bound;		/* recipe->nfeatures */
+	int			capacity;
+	double	   *made;			/* numbers that the frame does not hold as they are */
+	MlBlock		block;
 };
 
 static const MlColumn *
@@ -117,12 +120,44 @@ find_column(const MlFeature *feature, const MlFrame *frame)
 	return column;
 }
 
+/* n x width elements, at least one */
+static void *
+block_memory(Size n, Size width, Size size)
+{
+	return palloc_extended(ml_size_mul(Max(ml_size_mul(n, width), 1), size), MCXT_ALLOC_HUGE);
+}
+
+static void
+make_block(MlEncoder *encoder)
+{
+	const MlRecipe *recipe = encoder->recipe;
+	int			nmade = 0;
+
+	encoder->block.number = block_memory(1, recipe->nnumbers, sizeof(double *));
+	encoder->block.complete = block_memory(1, recipe->nnumbers, sizeof(bool));
+	encoder->block.code = block_memory(encoder->capacity, recipe->ncategories, sizeof(int32));
+	for (int f = 0; f < recipe->nfeatures; f++)
+	{
+		const MlFeature *feature = &recipe->features[f];
+		const MlColumn *column = encoder->bound[f].column;
+		bool		held = feature->kind == ML_KIND_NUMBER;
+
+		if (!held)
+			nmade += feature->nnumbers;
+		for (int j = 0; j < feature->nnumbers; j++)
+			encoder->block.complete[feature->first_number + j] =
+				held && column->nnull == 0 && column->nnonfinite == 0;
+	}
+	encoder->made = block_memory(encoder->capacity, nmade, sizeof(double));
+}
+
 MlEncoder *
-ml_encoder_make(const MlRecipe *recipe, const MlFrame *frame)
+ml_encoder_make(const MlRecipe *recipe, const MlFrame *frame, int capacity)
 {
 	MlEncoder  *encoder = palloc(sizeof(MlEncoder));
 
 	encoder->recipe = recipe;
+	encoder->capacity = capacity;
 	encoder->bound = palloc0(sizeof(BoundFeature) * Max(recipe->nfeatures, 1));
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{
@@ -139,6 +174,7 @@ ml_encoder_make(const MlRecipe *recipe, const MlFrame *frame)
 		for (int i = 0; i < dictionary->nvalues; i++)
 			bound->code[i] = ml_recipe_code(feature, dictionary->value[i], dictionary->length[i]);
 	}
+	make_block(encoder);
 	return encoder;
 }
 
@@ -151,6 +187,10 @@ ml_encoder_free(MlEncoder *encoder)
 			pfree(encoder->bound[f].code);
 	}
 	pfree(encoder->bound);
+	pfree(encoder->made);
+	pfree(encoder->block.number);
+	pfree(encoder->block.complete);
+	pfree(encoder->block.code);
 	pfree(encoder);
 }
 
@@ -201,22 +241,26 @@ block_of_codes(const MlFeature *feature, const BoundFeature *bound, int64 first,
 	}
 }
 
-void
-ml_encoder_block(const MlEncoder *encoder, int64 first, int n, double *number, int32 *code)
+const MlBlock *
+ml_encoder_block(MlEncoder *encoder, int64 first, int n)
 {
 	const MlRecipe *recipe = encoder->recipe;
+	MlBlock    *block = &encoder->block;
+	double	   *to = encoder->made;
 
+	Assert(n <= encoder->capacity);
+	block->n = n;
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{
 		const MlFeature *feature = &recipe->features[f];
 		const BoundFeature *bound = &encoder->bound[f];
-		double	   *to = number + (Size) feature->first_number * n;
+		const double **number = block->number + feature->first_number;
 
 		switch (feature->kind)
 		{
 			case ML_KIND_NUMBER:
-				memcpy(to, bound->column->number + first, sizeof(double) * n);
-				break;
+				*number = bound->column->number + first;
+				continue;
 			case ML_KIND_TIME:
 				block_of_times(recipe, feature, bound->column->usec + first, n, to);
 				break;
@@ -224,10 +268,13 @@ ml_encoder_block(const MlEncoder *encoder, int64 first, int n, double *number, i
 				block_of_arrays(feature, bound->column, first, n, to);
 				break;
 			case ML_KIND_CATEGORY:
-				block_of_codes(feature, bound, first, n, code + (Size) feature->category * n);
+				block_of_codes(feature, bound, first, n, block->code + (Size) feature->category * n);
 				break;
 			case ML_KIND_NONE:
 				elog(ERROR, "feature \"%s\" has no kind", feature->name);
 		}
+		for (int j = 0; j < feature->nnumbers; j++, to += n)
+			number[j] = to;
 	}
+	return block;
 }

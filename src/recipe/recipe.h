@@ -319,15 +319,23 @@ extern void ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame,
  */
 typedef struct MlEncoder MlEncoder;
 
-extern MlEncoder *ml_encoder_make(const MlRecipe *recipe, const MlFrame *frame);
+/* encoded rows, column by column */
+typedef struct MlBlock
+{
+	int			n;
+	const double **number;		/* recipe->nnumbers columns; in the frame itself where it holds them */
+	bool	   *complete;		/* of each: no row of the frame lacks it */
+	int32	   *code;			/* code[c * n + i] */
+} MlBlock;
+
+/* capacity: the most rows of a block */
+extern MlEncoder *ml_encoder_make(const MlRecipe *recipe, const MlFrame *frame, int capacity);
 extern void ml_encoder_free(MlEncoder *encoder);
 
-/* encoded rows [first, first + n): number[j * n + i], code[c * n + i] (column-major) */
-extern void ml_encoder_block(const MlEncoder *encoder, int64 first, int n,
-							 double *number, int32 *code);
+/* rows [first, first + n), until the next call */
+extern const MlBlock *ml_encoder_block(MlEncoder *encoder, int64 first, int n);
 
 /* the design from encoded rows: x[j * n + i], j < recipe->ndesign */
-extern void ml_recipe_design_block(const MlRecipe *recipe, int n,
-								   const double *number, const int32 *code, double *x);
+extern void ml_recipe_design_block(const MlRecipe *recipe, const MlBlock *block, double *x);
 
 #endif							/* ML_RECIPE_H */

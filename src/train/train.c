@@ -487,29 +487,14 @@ typedef struct DesignRows
 {
 	const MlRecipe *recipe;
 	MlEncoder  *encoder;
-	int			capacity;		/* rows that the two below hold */
-	double	   *number;
-	int32	   *code;
 } DesignRows;
-
-static void
-size_design_rows(DesignRows *rows, int n)
-{
-	rows->capacity = n;
-	rows->number = palloc_extended(ml_size_mul(ml_size_mul(n, Max(rows->recipe->nnumbers, 1)),
-											   sizeof(double)), MCXT_ALLOC_HUGE);
-	rows->code = palloc_extended(ml_size_mul(ml_size_mul(n, Max(rows->recipe->ncategories, 1)),
-											 sizeof(int32)), MCXT_ALLOC_HUGE);
-}
 
 static void
 read_design(void *arg, int64 first, int n, double *x)
 {
-	DesignRows *rows = arg;
+	const DesignRows *rows = arg;
 
-	Assert(n <= rows->capacity);
-	ml_encoder_block(rows->encoder, first, n, rows->number, rows->code);
-	ml_recipe_design_block(rows->recipe, n, rows->number, rows->code, x);
+	ml_recipe_design_block(rows->recipe, ml_encoder_block(rows->encoder, first, n), x);
 }
 
 static void
@@ -558,8 +543,7 @@ fit_model(MlTraining *training)
 	ml_budget_take(&training->budget, ml_size_mul(frame->ntrain, sizeof(double)), "the labels");
 	y = palloc_extended(ml_size_mul(frame->ntrain, sizeof(double)), MCXT_ALLOC_HUGE);
 	ml_recipe_labels(recipe, frame, 0, frame->ntrain, y);
-	rows.encoder = ml_encoder_make(recipe, frame);
-	size_design_rows(&rows, ML_BLOCK_ROWS);
+	rows.encoder = ml_encoder_make(recipe, frame, ML_BLOCK_ROWS);
 
 	matrix.nrows = frame->ntrain;
 	name_design(recipe, &matrix);
@@ -581,8 +565,6 @@ fit_model(MlTraining *training)
 	training->fitted = ml_learn()->fit(training->algorithm, &fit);
 
 	ml_encoder_free(rows.encoder);
-	pfree(rows.number);
-	pfree(rows.code);
 	pfree(y);
 	training->budget.used = before;
 }
