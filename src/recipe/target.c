@@ -39,6 +39,7 @@ task_name(int task)
 static void
 collect_numbers(const MlColumn *column, int64 nrows, Classes *classes)
 {
+	classes->number[0] = classes->number[1] = NAN;
 	for (int64 i = 0; i < nrows; i++)
 	{
 		double		x = column->number[i];
@@ -47,7 +48,8 @@ collect_numbers(const MlColumn *column, int64 nrows, Classes *classes)
 
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (isnan(x))
+		/* mostly there are two, and which one it is could not be predicted */
+		if (isnan(x) || (x == classes->number[0]) | (x == classes->number[1]))
 			continue;
 		while (low < high)
 		{
@@ -390,15 +392,20 @@ class_finder_begin(ClassFinder *finder, const MlTarget *target, const MlColumn *
 static int
 class_finder_get(const ClassFinder *finder, int64 row)
 {
+	double		x;
+
 	if (finder->map != NULL)
 	{
 		int32		code = finder->column->code[row];
 
 		return code == ML_CODE_NULL ? -1 : finder->map[code];
 	}
+	x = finder->column->number[row];
+	if (finder->target->nclasses == 2)
+		return 2 * (x == finder->number[1]) + (x == finder->number[0]) - 1;
 	for (int i = 0; i < finder->target->nclasses; i++)
 	{
-		if (finder->number[i] == finder->column->number[row])
+		if (finder->number[i] == x)
 			return i;
 	}
 	return -1;
@@ -487,6 +494,7 @@ ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame, int64 first, int6
 	int			t = target->name == NULL ? -1 : ml_frame_find(frame, target->name);
 	const MlColumn *column;
 	ClassFinder finder;
+	double	   *label;			/* of no class, then of each */
 
 	if (t < 0)
 		ereport(ERROR,
@@ -510,19 +518,17 @@ ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame, int64 first, int6
 		memcpy(y, column->number + first, sizeof(double) * n);
 		return;
 	}
+	label = palloc(sizeof(double) * (target->nclasses + 1));
+	label[0] = NAN;
+	for (int c = 0; c < target->nclasses; c++)
+		label[c + 1] = target->task != ML_TASK_BINARY ? c : c == target->positive ? 1.0 : 0.0;
 	class_finder_begin(&finder, target, column);
 	for (int64 i = 0; i < n; i++)
 	{
-		int			c = class_finder_get(&finder, first + i);
-
 		if (i % 1024 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (c < 0)
-			y[i] = NAN;
-		else if (target->task == ML_TASK_BINARY)
-			y[i] = c == target->positive ? 1.0 : 0.0;
-		else
-			y[i] = c;
+		y[i] = label[class_finder_get(&finder, first + i) + 1];
 	}
 	class_finder_end(&finder);
+	pfree(label);
 }
