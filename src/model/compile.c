@@ -194,6 +194,50 @@ ml_model_predict(const MlModel *model, const MlRow *row)
 	return prediction_of(model, eta, row->number, row->code);
 }
 
+/*
+ * The sums as sum_terms() makes them when no value is missing: a missing one
+ * makes the result NaN. Inline, for a loop without positions where there are none.
+ */
+static pg_attribute_always_inline double
+columns_eta(const MlModel *model, const NullableDatum *column, const int *position)
+{
+	const double *weight = model->number_weight;
+	int			n = model->recipe->nnumbers;
+	double		sum[NSUMS] = {0};
+	bool		any_null = false;
+	int			i = 0;
+
+#define COLUMN(i) (&column[position ? position[i] : (i)])
+#define ADD_COLUMN(s, i) \
+	(any_null |= COLUMN(i)->isnull, \
+	 sum[s] += weight[i] * DatumGetFloat8(COLUMN(i)->value))
+
+	for (; i + NSUMS <= n; i += NSUMS)
+	{
+		ADD_COLUMN(0, i);
+		ADD_COLUMN(1, i + 1);
+		ADD_COLUMN(2, i + 2);
+		ADD_COLUMN(3, i + 3);
+	}
+	for (int s = 0; i < n; s++, i++)
+		ADD_COLUMN(s, i);
+#undef ADD_COLUMN
+#undef COLUMN
+	return any_null ? NAN : model->base + ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+}
+
+double
+ml_model_predict_columns(const MlModel *model, const NullableDatum *column, const int *position)
+{
+	double		eta;
+
+	if (position == NULL)
+		eta = columns_eta(model, column, NULL);
+	else
+		eta = columns_eta(model, column, position);
+	return model->link == ML_LINK_LOGIT ? logistic(eta) : eta;
+}
+
 /* what a block's predictions are made with */
 typedef struct Workspace
 {

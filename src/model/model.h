@@ -72,6 +72,15 @@ extern void ml_sha256(const void *bytes, Size length, uint8 *digest);
  */
 extern double ml_model_predict(const MlModel *model, const MlRow *row);
 
+/*
+ * The same, bit for bit, of a recipe of numbers alone and a row whose number i
+ * is the float8 in column[position[i]] (position NULL: in column[i]), without
+ * encoding it first. NaN also stands for a row that has to be encoded: with a
+ * NULL, NaN or infinity in it. Only where float8 is passed by value.
+ */
+extern double ml_model_predict_columns(const MlModel *model, const NullableDatum *column,
+									   const int *position);
+
 /* the same for rows [first, first + n) of a frame whose columns the recipe was learned from */
 extern void ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
 								   int64 first, int64 n, double *prediction);

@@ -115,6 +115,38 @@ is_plain_float(const MlFeature *feature, Oid type)
 }
 
 /*
+ * May the model read the columns themselves? It may if each number of the
+ * encoded row is a column of float8, and there is nothing else in it.
+ */
+static void
+bind_directly(MlScorer *scorer)
+{
+	const MlRecipe *recipe = scorer->model->recipe;
+	const MlBoundFloat *floats = scorer->floats;
+	int			n = scorer->nfloats;
+	bool		in_order = true;
+
+	scorer->direct = n > 0 && n == recipe->nnumbers && recipe->ncategories == 0;
+	scorer->direct_first = 0;
+	scorer->direct_position = NULL;
+	for (int i = 0; scorer->direct && i < n; i++)
+	{
+		scorer->direct = floats[i].number == i;
+		in_order = in_order && floats[i].position == floats[0].position + i;
+	}
+	if (!scorer->direct)
+		return;
+	if (in_order)
+	{
+		scorer->direct_first = floats[0].position;
+		return;
+	}
+	scorer->direct_position = (int *) MemoryContextAlloc(scorer->bind_cxt, sizeof(int) * n);
+	for (int i = 0; i < n; i++)
+		scorer->direct_position[i] = floats[i].position;
+}
+
+/*
  * Binds a scorer that is unbound to an input of these columns, in its bind_cxt.
  * The shape may go away; a refusal leaves the scorer unbound.
  */
@@ -154,6 +186,7 @@ ml_score_bind(MlScorer *scorer, const MlShape *shape)
 		scorer->nothers++;
 	}
 	pfree(position);
+	bind_directly(scorer);
 	scorer->is_bound = true;
 }
 

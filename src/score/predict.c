@@ -86,12 +86,10 @@ proba_datum(const MlScorer *scorer, double prediction)
 	return JsonbPGetDatum(JsonbValueToJsonb(object));
 }
 
-/* What the encoded row scores; NaN is a row that the recipe drops. */
+/* NaN is a row that the recipe drops. */
 static pg_attribute_always_inline Datum
-finish(FunctionCallInfo fcinfo, const MlScorer *scorer, MlResult result)
+finish(FunctionCallInfo fcinfo, const MlScorer *scorer, double prediction, MlResult result)
 {
-	double		prediction = ml_model_predict(scorer->model, &scorer->row);
-
 	if (unlikely(isnan(prediction)))
 		PG_RETURN_NULL();
 	if (result == ML_RESULT_VALUE)
@@ -130,17 +128,28 @@ score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 
 	if (!ml_score_input(fcinfo, scorer, input))
 		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, result);
+	return finish(fcinfo, scorer, ml_model_predict(scorer->model, &scorer->row), result);
 }
 
+/* Columns that are what the model reads need not be encoded, but for NULL and the like. */
 static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
 
+	if (likely(scorer->is_bound && scorer->direct))
+	{
+		double		prediction =
+			ml_model_predict_columns(scorer->model,
+									 &fcinfo->args[ARG_FIRST_COLUMN + scorer->direct_first],
+									 scorer->direct_position);
+
+		if (likely(!isnan(prediction)))
+			return finish(fcinfo, scorer, prediction, result);
+	}
 	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
 		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, result);
+	return finish(fcinfo, scorer, ml_model_predict(scorer->model, &scorer->row), result);
 }
 
 #define SCORE_INPUT(name, result, input) \

@@ -83,6 +83,9 @@ typedef struct MlScorer
 	MlBoundFloat *floats;
 	int			nothers;		/* all other features */
 	MlBoundColumn *others;
+	bool		direct;			/* floats are all there is to the row, in order */
+	int			direct_first;	/* the column of number 0 */
+	int		   *direct_position;	/* of each number; NULL: from direct_first on */
 
 	/* composite input: the row type that is bound */
 	uint64		row_type;		/* as assign_record_type_identifier() has it */
