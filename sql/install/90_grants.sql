@@ -1,5 +1,6 @@
--- Who may call what: everyone every public function, which check privileges
--- on the model themselves, and everyone every view, which is filtered by them.
+-- Who may call what: everyone every function, public or internal, since they
+-- check privileges on the model themselves and run as their caller, and everyone
+-- every view, which is filtered by them; the reader of any bytes nobody.
 -- Said in full, whatever default privileges the database has.
 
 REVOKE ALL ON SCHEMA mlops_catalog, mlops_data FROM PUBLIC;
@@ -8,7 +9,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA mlops_catalog FROM PUBLIC;
 GRANT USAGE ON SCHEMA mlops TO PUBLIC;
 GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_version, mlops.run,
       mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment TO PUBLIC;
-GRANT EXECUTE ON FUNCTION mlops.may(text, text), mlops.run_status(text, integer, timestamptz) TO PUBLIC;
+GRANT USAGE ON TYPE mlops.deployed TO PUBLIC;
 
 DO $$
 DECLARE
@@ -22,7 +23,7 @@ BEGIN
            AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
            AND d.deptype OPERATOR(pg_catalog.=) 'e'
            AND e.extname OPERATOR(pg_catalog.=) 'mlops'
-           AND p.proname OPERATOR(pg_catalog.~~) 'mlops\_%'
+           AND p.proname OPERATOR(pg_catalog.<>) 'artifact_check'
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', routine);
     END LOOP;

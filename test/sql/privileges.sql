@@ -143,6 +143,18 @@ SELECT p.oid::regprocedure FROM pg_proc AS p
  WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname ~ '^mlops_'
    AND NOT has_function_privilege('regress_ml_stranger', p.oid, 'EXECUTE');
 
+-- whatever default privileges the database has
+BEGIN;
+SET LOCAL client_min_messages = error;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+DROP EXTENSION mlops CASCADE;
+CREATE EXTENSION mlops;
+SELECT p.oid::regprocedure AS not_for_everybody FROM pg_proc AS p
+  JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+  JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'mlops'
+ WHERE NOT has_function_privilege('regress_ml_stranger', p.oid, 'EXECUTE');
+ROLLBACK;
+
 SELECT mlops_drop_model('priv', force => true);
 SET client_min_messages = error;
 DROP SCHEMA ml_privileges CASCADE;
