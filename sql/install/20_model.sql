@@ -51,7 +51,7 @@ COMMENT ON FUNCTION mlops_revoke(text, text, text) IS
 -- ---- views: each shows the rows of the models that the caller may see ----
 
 CREATE VIEW mlops.model WITH (security_barrier) AS
-SELECT m.name, m.owner, m.target, m.task, m.metric, m.positive, m.description, m.settings,
+SELECT m.name AS model, m.owner, m.target, m.task, m.metric, m.positive, m.description, m.settings,
        m.last_version, m.created_at
   FROM mlops_catalog.model AS m
  WHERE mlops.may(m.name, 'predict');
@@ -82,7 +82,7 @@ SELECT d.model, d.version, d.algorithm, d.trained_by, d.trained_at, d.dropped_by
 COMMENT ON VIEW mlops.dropped_version IS 'versions that are gone, and who dropped them';
 
 CREATE VIEW mlops.run WITH (security_barrier) AS
-SELECT r.id, r.model, mlops.run_status(r.status, r.pid, r.backend_start) AS status, r.version,
+SELECT r.id AS run, r.model, mlops.run_status(r.status, r.pid, r.backend_start) AS status, r.version,
        r.algorithm, r.spec, r.phase, r.done, r.total, r.objective, r.sqlstate, r.message,
        r.started_at, r.reported_at, r.finished_at, r.trained_by
   FROM mlops_catalog.run AS r

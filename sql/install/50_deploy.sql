@@ -37,21 +37,22 @@ CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold 
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT m.name, s.version, s.threshold, v.algorithm, m.metric,
+SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
        CASE WHEN pg_catalog.jsonb_typeof(v.holdout_metrics OPERATOR(pg_catalog.->) m.metric)
                  OPERATOR(pg_catalog.=) 'number'
             THEN (v.holdout_metrics OPERATOR(pg_catalog.->>) m.metric)::pg_catalog.float8 END,
        v.trained_at, s.changed_at,
-       (SELECT pg_catalog.count(*) FROM mlops.version AS n WHERE n.model OPERATOR(pg_catalog.=) m.name),
-       (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.name
+       CASE WHEN mlops.may(m.model, 'read')
+            THEN (SELECT pg_catalog.count(*) FROM mlops.version AS n WHERE n.model OPERATOR(pg_catalog.=) m.model) END,
+       (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.model
          ORDER BY r.started_at DESC LIMIT 1),
        (SELECT a.version FROM mlops.alias AS a
-         WHERE a.model OPERATOR(pg_catalog.=) m.name AND a.alias OPERATOR(pg_catalog.=) 'fallback')
+         WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback')
   FROM mlops.model AS m
-  LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.name
+  LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
   LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model
                               AND v.version OPERATOR(pg_catalog.=) s.version
- ORDER BY m.name COLLATE "C"
+ ORDER BY m.model COLLATE "C"
 $$;
 COMMENT ON FUNCTION mlops_status() IS
 'one line a model: what is active, its primary metric on the hold-out, versions, the last training';

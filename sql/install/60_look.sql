@@ -37,9 +37,9 @@ DECLARE
     stored record;
     found text;
 BEGIN
-    FOR stored IN SELECT m.name, m.owner FROM mlops.model AS m
+    FOR stored IN SELECT m.model AS name, m.owner FROM mlops.model AS m
                    WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_roles AS r WHERE r.rolname = m.owner)
-                   ORDER BY m.name COLLATE "C"
+                   ORDER BY m.model COLLATE "C"
     LOOP
         mlops_verify.model := stored.name;
         mlops_verify.version := NULL;
@@ -230,7 +230,7 @@ DECLARE
     predicts text;
 BEGIN
     SELECT c.version, c.recipe INTO STRICT v, r FROM mlops.version_card(mlops_describe.model) AS c;
-    SELECT m.metric INTO metric FROM mlops.model AS m WHERE m.name = v ->> 'model';
+    SELECT m.metric INTO metric FROM mlops.model AS m WHERE m.model = v ->> 'model';
     reference := pg_catalog.format('%s/%s', v ->> 'model', v ->> 'version');
     predicts := CASE v ->> 'task'
         WHEN 'binary' THEN pg_catalog.format('the probability that "%s" is "%s"; label "%s" from %s',

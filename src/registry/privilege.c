@@ -244,7 +244,7 @@ ml_error_no_model(const char *model, MlSight sight)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" does not exist", model),
 			 nearest.best ? errhint("Perhaps you meant the model \"%s\".", nearest.best) :
-			 any ? errhint("SELECT name FROM mlops.model lists the models that you may use.") :
+			 any ? errhint("SELECT model FROM mlops.model lists the models that you may use.") :
 			 errhint("CALL mlops_train(...) makes a model and its first version.")));
 	pg_unreachable();
 }

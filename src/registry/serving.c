@@ -23,7 +23,7 @@ ml_error_model_gone(const char *model)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" does not exist", model),
 			 errdetail("It was dropped in the meantime."),
-			 errhint("SELECT name FROM mlops.model lists the models that you may use.")));
+			 errhint("SELECT model FROM mlops.model lists the models that you may use.")));
 	pg_unreachable();
 }
 

@@ -67,7 +67,7 @@ SELECT v.artifact_format, v.artifact_size = sum(length(a.data)) AS size,
 
 -- the run that made it, and one that failed
 SELECT r.status, r.version, r.phase, r.sqlstate, r.message, r.finished_at >= r.started_at AS ended, r.spec ->> 'source' AS source
-  FROM mlops.run AS r JOIN mlops.version AS v ON v.run = r.id WHERE r.model = 'lineage' AND r.version = 1;
+  FROM mlops.run AS r JOIN mlops.version AS v ON v.run = r.run WHERE r.model = 'lineage' AND r.version = 1;
 CALL mlops_train('lineage', 'SELECT pages, bought FROM visit WHERE bought');
 SELECT r.status, r.version, r.phase, r.sqlstate, r.message FROM mlops.run AS r WHERE r.model = 'lineage' ORDER BY started_at DESC LIMIT 1;
 

@@ -60,5 +60,5 @@ SELECT (baseline_metrics ->> 'roc_auc')::float8 = 0.5 AS auc_is_half,
   FROM mlops.version WHERE model = 'metrics_won';
 SELECT abs((baseline_metrics ->> 'r2')::float8) < 1e-12 AS r2_is_zero FROM mlops.version WHERE model = 'metrics_amount';
 
-SELECT count(mlops_drop_model(name)) AS dropped FROM mlops.model WHERE name LIKE 'metrics\_%';
+SELECT count(mlops_drop_model(model)) AS dropped FROM mlops.model WHERE model LIKE 'metrics\_%';
 DROP SCHEMA metrics_test CASCADE;

@@ -9,18 +9,18 @@ SET search_path = ml_model;
 
 SELECT mlops_create_model('churn', target => 'left_us', metric => 'roc_auc',
                           positive => 'yes', description => 'who leaves within a month');
-SELECT name, target, metric, positive, description, last_version FROM mlops.model WHERE name = 'churn';
+SELECT model, target, metric, positive, description, last_version FROM mlops.model WHERE model = 'churn';
 SELECT model, version, metric, versions, last_run FROM mlops_status() WHERE model = 'churn';
 
 -- what is said of a model is data; null takes one back
 SELECT mlops_set_model('churn', '{"metric": "log_loss", "description": null, "positive": true}');
-SELECT metric, description, positive FROM mlops.model WHERE name = 'churn';
+SELECT metric, description, positive FROM mlops.model WHERE model = 'churn';
 SELECT mlops_set_model('churn', '{"positive": "yes"}');
 
 -- names may be anything that a reference can tell apart
 SELECT mlops_create_model('Näch$ter Umsatz (€)');
 SELECT mlops_create_model(U&'next\0085line');
-SELECT name FROM mlops.model WHERE name ~ 'Umsatz';
+SELECT model FROM mlops.model WHERE model ~ 'Umsatz';
 
 -- a training makes the model that is missing, and completes one that was made
 CREATE TABLE customer AS SELECT i AS age, i % 5 AS calls, CASE WHEN i * 7 % 11 > 5 THEN 'yes' ELSE 'no' END AS left_us
@@ -29,7 +29,7 @@ SET client_min_messages = error;
 SELECT mlops_train_now('churn', 'customer') AS version;
 SELECT mlops_train_now('calls', 'customer', 'calls', exclude => ARRAY['left_us']) AS version;
 RESET client_min_messages;
-SELECT name, target, task, metric, last_version FROM mlops.model WHERE name IN ('churn', 'calls') ORDER BY name COLLATE "C";
+SELECT model, target, task, metric, last_version FROM mlops.model WHERE model IN ('churn', 'calls') ORDER BY model COLLATE "C";
 SELECT model, version, algorithm, rows_read = 60 AS read_all, length(sha256) AS checksum_bytes,
        artifact_size > 0 AS has_artifact FROM mlops.version WHERE model IN ('churn', 'calls') ORDER BY model, version;
 SELECT model, status, version, phase IS NOT NULL AS has_phase, finished_at >= started_at AS has_end
@@ -122,9 +122,9 @@ SET LOCAL client_min_messages = error;
 DROP EXTENSION mlops CASCADE;
 CREATE EXTENSION mlops;
 SELECT mlops_create_model('churn');
-SELECT name, last_version FROM mlops.model;
+SELECT model, last_version FROM mlops.model;
 ROLLBACK;
-SELECT name, last_version FROM mlops.model WHERE name = 'churn';
+SELECT model, last_version FROM mlops.model WHERE model = 'churn';
 SELECT mlops_predict('churn/1', c) IS NOT NULL AS scores FROM customer AS c WHERE age = 7;
 
 SELECT mlops_drop_model('churn', force => true), mlops_drop_model('calls'), mlops_drop_model('Näch$ter Umsatz (€)'), mlops_drop_model(U&'next\0085line');

@@ -51,7 +51,7 @@ SELECT count(*) FROM mlops_catalog.model;
 \echo :LAST_ERROR_SQLSTATE
 CREATE FUNCTION pg_temp.leak(text) RETURNS boolean LANGUAGE plpgsql COST 0.0001
 AS $$BEGIN RAISE NOTICE 'leaked %', $1; RETURN true; END$$;
-SELECT name FROM mlops.model WHERE pg_temp.leak(name);
+SELECT model FROM mlops.model WHERE pg_temp.leak(model);
 DROP FUNCTION pg_temp.leak(text);
 
 -- predict: score, and see that the model is there

@@ -128,5 +128,5 @@ SELECT mlops_create_model('recipe_lost', positive => 'lost');
 SELECT mlops_train_now('recipe_lost', $$SELECT x, outcome FROM bad WHERE outcome <> 'open'$$, 'outcome') AS version;
 SELECT abs(mlops_predict('recipe_won2/1', b) + mlops_predict('recipe_lost/1', b) - 1) < 1e-9 AS opposite FROM bad AS b LIMIT 1;
 
-SELECT count(mlops_drop_model(name)) AS dropped FROM mlops.model WHERE name LIKE 'recipe\_%';
+SELECT count(mlops_drop_model(model)) AS dropped FROM mlops.model WHERE model LIKE 'recipe\_%';
 DROP SCHEMA recipe_test CASCADE;

@@ -90,7 +90,7 @@ SELECT mlops_train_now('bad', 'SELECT x, y FROM points', 'y');
 ROLLBACK;
 
 -- after all this there is no model, and every failed run says why
-SELECT count(*) AS models FROM mlops.model WHERE name = 'bad';
+SELECT count(*) AS models FROM mlops.model WHERE model = 'bad';
 SELECT (SELECT count(*) FROM points) AS points;
 SELECT mlops_train_now('bad', 'SELECT x, y FROM points', 'y') AS first_version;
 SELECT status, count(*) > 20 AS many, count(sqlstate) = count(*) AND count(message) = count(*) AS with_reason
@@ -117,9 +117,9 @@ SELECT mlops_set_model('bad', '{"target": "even"}');
 SELECT mlops_drop_version('bad', 1);
 CALL mlops_train('bad', 'SELECT x, even FROM points', 'even');
 SELECT mlops_set_model('bad', '{"target": "even"}');
-SELECT target, task, metric FROM mlops.model WHERE name = 'bad';
+SELECT target, task, metric FROM mlops.model WHERE model = 'bad';
 SELECT mlops_train_now('bad', 'SELECT x, even FROM points') AS second_version;
-SELECT target, task, metric FROM mlops.model WHERE name = 'bad';
+SELECT target, task, metric FROM mlops.model WHERE model = 'bad';
 
 -- a number of two values is a regression, and so is the model; there is a way back
 CALL mlops_train('coin', 'SELECT x, even::int AS y FROM points', 'y', holdout => 0);

@@ -37,7 +37,7 @@ $node->safe_psql('origin', q{
 my %question = (
 	'scores' => q{SELECT md5(string_agg(mlops_predict('price', h)::text, ',' ORDER BY id)) FROM house h},
 	'scores through an alias' => q{SELECT md5(string_agg(mlops_predict('price@steady', h)::text, ',' ORDER BY id)) FROM house h},
-	'models' => q{SELECT string_agg(m::text, E'\n' ORDER BY name) FROM mlops.model m},
+	'models' => q{SELECT string_agg(m::text, E'\n' ORDER BY model) FROM mlops.model m},
 	'versions' => q{SELECT string_agg(v::text, E'\n' ORDER BY version) FROM mlops.version v},
 	'runs' => q{SELECT string_agg(r::text, E'\n' ORDER BY started_at) FROM mlops.run r},
 	'what serves' => q{SELECT string_agg(s::text, E'\n') FROM mlops.serving s},

@@ -219,7 +219,7 @@ wait_for_phase('reading');
 $node->safe_psql('postgres', q{SELECT mlops_drop_model('both')});
 $trainer->query('SELECT 1');
 like($trainer->{stderr}, qr/model "both" was dropped while it was trained/, 'a model dropped while it is trained: the training says so');
-is($node->safe_psql('postgres', q{SELECT count(*) FROM mlops.model WHERE name = 'both'}), '0', '... and does not bring it back');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM mlops.model WHERE model = 'both'}), '0', '... and does not bring it back');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM mlops.run WHERE status = 'running'}), '0', '... and nothing looks alive');
 
 # a promotion and a rollback do not wait for a training of the same model
