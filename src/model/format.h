@@ -1,7 +1,7 @@
 /*
  * format.h
- *		The bytes of an artifact: what writer (format.c) and reader (reader.c)
- *		share, and nobody else includes.
+ *		The bytes of an artifact: what writer (format.c) and reader (reader.c,
+ *		cursor.c) share, and nobody else includes.
  *
  * All integers are little-endian, floats are the 64 bits of IEEE 754, text is
  * a 32-bit length and that many bytes. Sections come in the order below, each
