@@ -46,13 +46,6 @@
 #define ml_reserve_settings(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* 18 asks whether a deferrable primary key will do */
-#if PG_VERSION_NUM >= 180000
-#define ml_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel, false)
-#else
-#define ml_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel)
-#endif
-
 /* 14 put hash functions behind one interface, which OpenSSL may implement */
 #if PG_VERSION_NUM >= 140000
 #include "common/cryptohash.h"

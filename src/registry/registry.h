@@ -219,9 +219,6 @@ extern void ml_registry_version_facts(const char *model, int version, MlVersionF
 extern int64 ml_registry_kept_rows(const char *model, int version,
 								   void (*each) (void *arg, Jsonb *row), void *arg);
 
-/* the spec of a version; 42704. No privilege check, as in all readers below */
-extern Jsonb *ml_registry_spec(const char *model, int version);
-
 /* the whole row of a version as jsonb, to_jsonb(row); 42704; no privilege check */
 extern Jsonb *ml_registry_version_json(const char *model, int version);
 

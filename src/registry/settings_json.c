@@ -13,6 +13,7 @@
 #include "lib/stringinfo.h"
 #include "metric/metric.h"
 #include "miscadmin.h"
+#include "recipe/task.h"
 #include "registry/registry_catalog.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -123,31 +124,12 @@ read_settings(Jsonb *json, ModelSettings *settings)
 	}
 }
 
-static uint32
-task_bit(const char *task)
-{
-	static const struct
-	{
-		const char *name;
-		MlTask		task;
-	}			tasks[] = {
-		{"regression", ML_TASK_REGRESSION}, {"binary", ML_TASK_BINARY},
-		{"multiclass", ML_TASK_MULTICLASS}, {"cluster", ML_TASK_CLUSTER}
-	};
-
-	for (int i = 0; i < lengthof(tasks); i++)
-		if (strcmp(tasks[i].name, task) == 0)
-			return tasks[i].task;
-	elog(ERROR, "unknown task \"%s\"", task);
-	return 0;
-}
-
 /* the nearest of the metrics for a task, or of all if it is not known yet */
 static void
 check_metric(const char *name, const char *task)
 {
 	const MlMetric *metric = ml_metric_find(name);
-	uint32		wanted = task ? task_bit(task) : ~0U;
+	uint32		wanted = task ? ml_task_find(task) : ~0U;
 	MlNearest	nearest;
 
 	if (metric != NULL && (metric->tasks & wanted) != 0)

@@ -209,10 +209,13 @@ ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data
 
 /* ---- reading ---- */
 
-/* one jsonb of a version; the caller has checked the privilege */
-static Jsonb *
-read_jsonb(MlStatement *statement, const char *model, int version)
+Jsonb *
+ml_registry_version_json(const char *model, int version)
 {
+	static MlStatement select = {
+		"SELECT pg_catalog.to_jsonb(v) FROM mlops_catalog.version v "
+		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2"
+	};
 	MemoryContext caller = CurrentMemoryContext;
 	MlArguments args = {0};
 	MlRegistryScope scope;
@@ -221,7 +224,7 @@ read_jsonb(MlStatement *statement, const char *model, int version)
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
 	ml_registry_enter(&scope);
-	if (ml_statement_run(statement, &args) > 0)
+	if (ml_statement_run(&select, &args) > 0)
 	{
 		bool		isnull;
 		Datum		datum = ml_result_datum(0, 1, &isnull);
@@ -234,26 +237,4 @@ read_jsonb(MlStatement *statement, const char *model, int version)
 	if (result == NULL)
 		ml_error_no_version(model, version, ML_SIGHT_NOW);
 	return result;
-}
-
-Jsonb *
-ml_registry_spec(const char *model, int version)
-{
-	static MlStatement select = {
-		"SELECT spec FROM mlops_catalog.version "
-		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
-	};
-
-	return read_jsonb(&select, model, version);
-}
-
-Jsonb *
-ml_registry_version_json(const char *model, int version)
-{
-	static MlStatement select = {
-		"SELECT pg_catalog.to_jsonb(v) FROM mlops_catalog.version v "
-		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2"
-	};
-
-	return read_jsonb(&select, model, version);
 }

@@ -252,28 +252,6 @@ ml_json_number(const JsonbValue *value)
 											  NumericGetDatum(value->val.numeric)));
 }
 
-const char *
-ml_json_type(const JsonbValue *value)
-{
-	switch (value->type)
-	{
-		case jbvNull:
-			return "null";
-		case jbvString:
-			return "a string";
-		case jbvNumeric:
-			return "a number";
-		case jbvBool:
-			return "a boolean";
-		case jbvBinary:
-			return JsonContainerIsArray(value->val.binary.data) ? "an array" : "an object";
-		case jbvArray:
-			return "an array";
-		default:
-			return "an object";
-	}
-}
-
 char *
 ml_json_show_jsonb(const Jsonb *jsonb)
 {

@@ -59,9 +59,6 @@ extern char *ml_json_string(const JsonbValue *value);
 /* a number as the nearest double (beyond its range: infinity); the value must be a number */
 extern double ml_json_number(const JsonbValue *value);
 
-/* "a string", "a number", "an object"...: for messages */
-extern const char *ml_json_type(const JsonbValue *value);
-
 /* the value as JSON text, cut to a length that fits into a message */
 extern char *ml_json_show(const JsonbValue *value);
 extern char *ml_json_show_jsonb(const Jsonb *jsonb);

@@ -18,7 +18,7 @@
 #include "errors.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "recipe/recipe.h"
+#include "recipe/task.h"
 #include "result.h"
 #include "train/learn_link.h"
 #include "utils/array.h"
@@ -89,28 +89,6 @@ text_array(const char *const *values, int n)
 	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-static Datum
-tasks_array(uint32 tasks)
-{
-	static const struct
-	{
-		uint32		bit;
-		const char *name;
-	}			known[] = {
-		{ML_TASKS_REGRESSION, "regression"},
-		{ML_TASKS_BINARY, "binary"},
-		{ML_TASKS_MULTICLASS, "multiclass"},
-		{ML_TASKS_CLUSTER, "cluster"}
-	};
-	const char *names[lengthof(known)];
-	int			n = 0;
-
-	for (int i = 0; i < lengthof(known); i++)
-		if (tasks & known[i].bit)
-			names[n++] = known[i].name;
-	return text_array(names, n);
-}
-
 Datum
 mlops_algorithms(PG_FUNCTION_ARGS)
 {
@@ -125,7 +103,7 @@ mlops_algorithms(PG_FUNCTION_ARGS)
 		bool		nulls[5] = {false};
 
 		values[0] = CStringGetTextDatum(algorithm->name);
-		values[1] = tasks_array(algorithm->tasks);
+		values[1] = ml_task_names(algorithm->tasks);
 		values[2] = CStringGetTextDatum(algorithm->summary);
 		values[3] = BoolGetDatum(algorithm->gives_probability);
 		values[4] = BoolGetDatum(algorithm->gives_inference);

@@ -10,6 +10,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "metric/metric.h"
+#include "recipe/task.h"
 #include "settings.h"
 #include "train/json.h"
 #include "train/learn_link.h"
@@ -18,23 +19,6 @@
 #include "utils/resowner.h"
 
 #define WARNINGS_TOLD 5			/* the others are in the version's row only */
-
-static const char *
-task_name(MlTask task)
-{
-	switch (task)
-	{
-		case ML_TASK_REGRESSION:
-			return "regression";
-		case ML_TASK_BINARY:
-			return "binary";
-		case ML_TASK_MULTICLASS:
-			return "multiclass";
-		case ML_TASK_CLUSTER:
-			return "cluster";
-	}
-	elog(ERROR, "unknown task %d", (int) task);
-}
 
 static Jsonb *
 write_skipped(const MlSkipped *skipped)
@@ -164,13 +148,8 @@ make_model(const MlTraining *training)
 void
 ml_training_require_task(const MlTraining *training, const MlModelRow *row, int tasks)
 {
-	static const MlTask all[] = {ML_TASK_REGRESSION, ML_TASK_BINARY, ML_TASK_MULTICLASS, ML_TASK_CLUSTER};
-
-	if (row == NULL || row->task == NULL)
+	if (row == NULL || row->task == NULL || (ml_task_find(row->task) & (uint32) tasks) != 0)
 		return;
-	for (int i = 0; i < (int) lengthof(all); i++)
-		if ((tasks & all[i]) && strcmp(row->task, task_name(all[i])) == 0)
-			return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("model \"%s\" is for %s, but algorithm \"%s\" predicts %s here",
@@ -208,7 +187,7 @@ require_model(const MlTraining *training)
 						training->model, row->target, training->spec.target),
 				 errhint("Train another model.")));
 	ml_training_require_task(training, row, target->task);
-	ml_registry_complete_model(training->model, training->spec.target, task_name(target->task),
+	ml_registry_complete_model(training->model, training->spec.target, ml_task_name(target->task),
 							   ml_metric_default(target->task)->name);
 }
 
@@ -222,7 +201,7 @@ fill_row(const MlTraining *training, MlVersionRow *row)
 	row->run = training->run;
 	row->has_run = training->has_run;
 	row->algorithm = training->algorithm->name;
-	row->task = task_name(training->recipe->target.task);
+	row->task = ml_task_name(training->recipe->target.task);
 	row->target = training->spec.target;
 	row->threshold = NAN;
 	row->spec = write_spec(training);
