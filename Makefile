@@ -53,6 +53,7 @@ REGRESS = \
 	predict_rewrite \
 	predict_places \
 	train \
+	train_call \
 	train_params \
 	train_spec \
 	train_types \

@@ -115,6 +115,17 @@ CLOSE held;
 SELECT round(mlops_predict('places', t)) - x AS adds, (mlops_promote('places', 1)).version,
        round(mlops_predict('places', t)) - x AS still_adds FROM t WHERE id = 1;
 SELECT round(mlops_predict('places', t)) - x AS adds FROM t WHERE id = 1;
+-- a transaction that keeps its snapshot sees what it promoted itself, and what it took back
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT version FROM mlops_promote('places', 2);
+SELECT round(mlops_predict('places', t)) - x AS adds FROM t WHERE id = 1;
+SAVEPOINT before;
+SELECT version FROM mlops_rollback('places');
+SELECT round(mlops_predict('places', t)) - x AS adds FROM t WHERE id = 1;
+ROLLBACK TO before;
+SELECT round(mlops_predict('places', t)) - x AS adds FROM t WHERE id = 1;
+ROLLBACK;
+SELECT round(mlops_predict('places', t)) - x AS adds FROM t WHERE id = 1;
 -- a loop over a query keeps its bundle; its body follows each promotion
 DO $$
 DECLARE
