@@ -126,6 +126,13 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #define ml_var_inherit(column, row) ((void) (column))
 #endif
 
+/* 15 can keep the page of a row that is not visible */
+#if PG_VERSION_NUM >= 150000
+#define ml_heap_fetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer, false)
+#else
+#define ml_heap_fetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer)
+#endif
+
 /* 18 has generated columns that are not stored */
 #if PG_VERSION_NUM >= 180000
 #define ml_attribute_is_virtual(attribute) \

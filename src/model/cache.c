@@ -101,6 +101,14 @@ begin_cache(void)
 							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
+void		(*ml_model_cache_pressure) (void) = NULL;
+
+bool
+ml_model_cache_is_full(void)
+{
+	return cache.size > (Size) ml_artifact_cache_kb * 1024;
+}
+
 /* Raises nothing: it also runs while an owner is being reset. */
 static void
 evict(void)
@@ -108,8 +116,11 @@ evict(void)
 	Size		limit = (Size) ml_artifact_cache_kb * 1024;
 	dlist_node *node;
 
-	if (cache.size <= limit)
+	if (!ml_model_cache_is_full())
 		return;
+	/* may come back here for each pin that is released */
+	if (ml_model_cache_pressure)
+		ml_model_cache_pressure();
 	node = dlist_is_empty(&cache.recent) ? NULL : dlist_tail_node(&cache.recent);
 	while (node != NULL && cache.size > limit)
 	{

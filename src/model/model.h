@@ -108,4 +108,10 @@ typedef bytea *(*MlArtifactLoader) (void *arg);
 extern const MlModel *ml_model_acquire(const uint8 *sha256, MlArtifactLoader loader, void *arg,
 									   MemoryContext owner);
 
+/* are there more models than mlops.artifact_cache allows? */
+extern bool ml_model_cache_is_full(void);
+
+/* called before models are evicted: whoever pins one without need lets it go; raises nothing */
+extern void (*ml_model_cache_pressure) (void);
+
 #endif							/* ML_MODEL_H */

@@ -16,6 +16,7 @@
 
 #include "datatype/timestamp.h"
 #include "model/model.h"
+#include "storage/itemptr.h"
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
@@ -73,6 +74,7 @@ typedef struct MlResolved
 	int			version;
 	uint8		sha256[ML_SHA256_LENGTH];
 	double		threshold;		/* of the bundle; of the version for alias and number; else 0.5 */
+	ItemPointerData place;		/* where the serving row was; invalid for alias and number */
 } MlResolved;
 
 /*
@@ -82,6 +84,13 @@ typedef struct MlResolved
  */
 extern void ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 								MlResolved *resolved);
+
+/*
+ * The same for a reference that was resolved before, into resolved: if the
+ * snapshot sees the serving row where it was then, no index need be searched.
+ */
+extern void ml_registry_resolve_again(const MlReference *reference, MlPrivilege privilege,
+									  MlResolved *resolved);
 
 /* does the model have this alias? no privilege check: resolve the model first */
 extern bool ml_registry_has_alias(const char *model, const char *alias);

@@ -9,15 +9,18 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgroids.h"
@@ -113,10 +116,37 @@ ml_scan_next(MlScan *scan)
 	return systable_getnext(scan->scan);
 }
 
+/*
+ * The place may be beyond the end of a table that was truncated. Under a
+ * snapshot at most one row has a key, so that a row found by its place is the
+ * one that the index leads to.
+ */
+HeapTuple
+ml_scan_place(MlScan *scan, const char *table, ItemPointer place)
+{
+	scan->pushed = false;
+	scan->scan = NULL;
+	scan->buffer = InvalidBuffer;
+	scan->table = table_open(ml_catalog_oid(table), AccessShareLock);
+	if (scan->table->rd_rel->relam != HEAP_TABLE_AM_OID ||
+		ItemPointerGetBlockNumber(place) >= RelationGetNumberOfBlocks(scan->table))
+		return NULL;
+	scan->tuple.t_self = *place;
+	if (!ml_heap_fetch(scan->table, GetActiveSnapshot(), &scan->tuple, &scan->buffer))
+	{
+		scan->buffer = InvalidBuffer;
+		return NULL;
+	}
+	return &scan->tuple;
+}
+
 void
 ml_scan_end(MlScan *scan)
 {
-	systable_endscan(scan->scan);
+	if (scan->scan)
+		systable_endscan(scan->scan);
+	else if (BufferIsValid(scan->buffer))
+		ReleaseBuffer(scan->buffer);
 	table_close(scan->table, AccessShareLock);
 	if (scan->pushed)
 		PopActiveSnapshot();

@@ -15,6 +15,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "registry/registry.h"
+#include "storage/buf.h"
 #include "utils/relcache.h"
 
 #define ML_CATALOG_SCHEMA			"mlops_catalog"
@@ -65,13 +66,21 @@ typedef enum MlSight
 typedef struct MlScan
 {
 	Relation	table;
-	SysScanDesc scan;
+	SysScanDesc scan;			/* NULL: of one place */
 	bool		pushed;			/* a snapshot of our own */
+	HeapTupleData tuple;		/* at the place */
+	Buffer		buffer;
 } MlScan;
 
 extern void ml_scan_begin(MlScan *scan, MlSight sight, const char *table,
 						  const char *index, ScanKey key, int nkeys);
 extern HeapTuple ml_scan_next(MlScan *scan);
+
+/*
+ * The row at one place of a table; NULL if the active snapshot sees none there.
+ * It may be any row: look at its key. ml_scan_end() must follow.
+ */
+extern HeapTuple ml_scan_place(MlScan *scan, const char *table, ItemPointer place);
 extern void ml_scan_end(MlScan *scan);
 
 /* the key is the caller's array of at least position + 1; text must outlive the scan */

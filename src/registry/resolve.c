@@ -13,9 +13,11 @@
 #include "errors.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "access/htup_details.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 
 #define DEFAULT_THRESHOLD	0.5
 #define MAX_LISTED_RANGES	10
@@ -46,6 +48,18 @@ read_version(text *model, int version, MlSight sight, MlResolved *resolved)
 	return found;
 }
 
+static void
+take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
+{
+	resolved->place = tuple->t_self;
+	resolved->version = ml_column_int(scan, tuple, Anum_ml_serving_version, 0);
+	if (resolved->version == 0)
+		return;
+	ml_column_sha256(scan, tuple, Anum_ml_serving_sha256, resolved->sha256);
+	resolved->threshold = ml_column_float(scan, tuple, Anum_ml_serving_threshold,
+										  DEFAULT_THRESHOLD);
+}
+
 static bool
 read_serving(text *model, MlResolved *resolved)
 {
@@ -58,15 +72,41 @@ read_serving(text *model, MlResolved *resolved)
 	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "serving", "serving_pkey", key, 1);
 	tuple = ml_scan_next(&scan);
 	if (HeapTupleIsValid(tuple))
-		resolved->version = ml_column_int(&scan, tuple, Anum_ml_serving_version, 0);
-	if (resolved->version != 0)
-	{
-		ml_column_sha256(&scan, tuple, Anum_ml_serving_sha256, resolved->sha256);
-		resolved->threshold = ml_column_float(&scan, tuple, Anum_ml_serving_threshold,
-											  DEFAULT_THRESHOLD);
-	}
+		take_serving(&scan, tuple, resolved);
 	ml_scan_end(&scan);
 	return resolved->version != 0;
+}
+
+static bool
+has_model(MlScan *scan, HeapTuple tuple, const char *model)
+{
+	bool		isnull;
+	Datum		datum = heap_getattr(tuple, Anum_ml_serving_model,
+									 RelationGetDescr(scan->table), &isnull);
+	const void *name = DatumGetPointer(datum);
+	size_t		length = strlen(model);
+
+	/* a name is too short to be compressed, or stored out of line */
+	return !isnull && VARSIZE_ANY_EXHDR(name) == length &&
+		memcmp(VARDATA_ANY(name), model, length) == 0;
+}
+
+/* false: the row has to be looked for */
+static bool
+read_serving_again(const char *model, MlResolved *resolved)
+{
+	MlScan		scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	if (!ItemPointerIsValid(&resolved->place))
+		return false;
+	tuple = ml_scan_place(&scan, "serving", &resolved->place);
+	found = HeapTupleIsValid(tuple) && has_model(&scan, tuple, model);
+	if (found)
+		take_serving(&scan, tuple, resolved);
+	ml_scan_end(&scan);
+	return found && resolved->version != 0;
 }
 
 static int
@@ -175,6 +215,7 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 
 	ml_privilege_check_scoring(reference->model, privilege);
 	model = cstring_to_text(reference->model);
+	ItemPointerSetInvalid(&resolved->place);
 	strlcpy(resolved->model, reference->model, NAMEDATALEN);
 	if (reference->version == 0 && reference->alias[0] == '\0')
 	{
@@ -193,6 +234,15 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 			ml_error_no_version(reference->model, version, ML_SIGHT_STATEMENT);
 	}
 	pfree(model);
+}
+
+void
+ml_registry_resolve_again(const MlReference *reference, MlPrivilege privilege,
+						  MlResolved *resolved)
+{
+	ml_privilege_check_scoring(reference->model, privilege);
+	if (!read_serving_again(reference->model, resolved))
+		ml_registry_resolve(reference, privilege, resolved);
 }
 
 /* ---- the artifact ---- */

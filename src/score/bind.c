@@ -166,6 +166,7 @@ ml_score_bind(MlScorer *scorer, const MlShape *shape)
 	scorer->others = (MlBoundColumn *)
 		MemoryContextAllocZero(scorer->bind_cxt, sizeof(MlBoundColumn) * Max(n - nfloats, 1));
 	scorer->nfloats = scorer->nothers = 0;
+	scorer->has_cast = false;
 	for (int f = 0; f < n; f++)
 	{
 		const MlFeature *feature = &recipe->features[f];
@@ -183,6 +184,7 @@ ml_score_bind(MlScorer *scorer, const MlShape *shape)
 		column->position = at;
 		ml_value_type(shape->type[at], shape->typmod[at], scorer->bind_cxt, &column->type);
 		check_type(scorer, column->feature, &column->type);
+		scorer->has_cast = scorer->has_cast || column->type.has_cast;
 		scorer->nothers++;
 	}
 	pfree(position);

@@ -3,7 +3,7 @@
  *		From a call of mlops_predict to a number: the call site, the scorer, and
  *		the ways in which an input row arrives.
  *
- * Every call site (one FmgrInfo) keeps an MlCallSite in fn_extra. It holds one
+ * Every call site (one FmgrInfo) has an MlCallSite in fn_extra. It holds one
  * MlScorer for each model reference that it has met lately: the model that the
  * reference stands for in the running statement, and what was worked out once
  * about the input's columns. Per row nothing is looked up and nothing is
@@ -83,6 +83,7 @@ typedef struct MlScorer
 	MlBoundFloat *floats;
 	int			nothers;		/* all other features */
 	MlBoundColumn *others;
+	bool		has_cast;		/* one of them calls a cast function */
 	bool		direct;			/* floats are all there is to the row, in order */
 	int			direct_first;	/* the column of number 0 */
 	int		   *direct_position;	/* of each number; NULL: from direct_first on */
@@ -118,14 +119,18 @@ typedef struct MlStatement
 	uint32		capacity;		/* of running */
 } MlStatement;
 
+typedef struct MlCall MlCall;
+
 typedef struct MlCallSite
 {
-	MemoryContext cxt;			/* "mlops predict", child of fn_mcxt */
+	MemoryContext cxt;			/* "mlops predict", child of fn_mcxt unless kept.c has it */
 	MlResult	result;
 	bool		constant;		/* the reference is a constant of the query */
 	MlStatement statement;
 	MlScorer   *last;			/* used by the latest row */
 	int			victim;			/* next place to give up when all are taken */
+	MlCall	   *call;			/* which call this is; NULL: not to be kept */
+	MemoryContextCallback release;
 	MlScorer	scorer[ML_SCORERS_PER_SITE];
 } MlCallSite;
 
@@ -137,6 +142,10 @@ extern Datum ml_score_label(const MlScorer *scorer, double prediction);
 /* site.c */
 extern MlScorer *ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference);
 extern void ml_score_unbind(MlScorer *scorer);
+
+/* kept.c */
+extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);
+extern void ml_site_keep(MlCallSite *site, FmgrInfo *flinfo);
 
 /* bind.c */
 extern void ml_score_bind(MlScorer *scorer, const MlShape *shape);

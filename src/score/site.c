@@ -69,14 +69,21 @@ is_constant_argument(const FmgrInfo *flinfo)
 static MlCallSite *
 make_site(FmgrInfo *flinfo, MlResult result)
 {
-	MemoryContext cxt = AllocSetContextCreate(flinfo->fn_mcxt, "mlops predict",
-											  ALLOCSET_DEFAULT_SIZES);
-	MlCallSite *site = (MlCallSite *) MemoryContextAllocZero(cxt, sizeof(MlCallSite));
+	MlCallSite *site = ml_site_take(flinfo, result);
+	MemoryContext cxt;
 
+	if (site)
+	{
+		flinfo->fn_extra = site;
+		return site;
+	}
+	cxt = AllocSetContextCreate(flinfo->fn_mcxt, "mlops predict", ALLOCSET_DEFAULT_SIZES);
+	site = (MlCallSite *) MemoryContextAllocZero(cxt, sizeof(MlCallSite));
 	site->cxt = cxt;
 	site->result = result;
 	site->constant = is_constant_argument(flinfo);
 	site->statement.lxid = InvalidLocalTransactionId;
+	ml_site_keep(site, flinfo);
 	flinfo->fn_extra = site;
 	return site;
 }
@@ -158,7 +165,10 @@ resolve(MlCallSite *site, MlScorer *scorer)
 	MlResolved	resolved;
 
 	if (scorer->model)
-		ml_registry_resolve(&scorer->reference, ML_PRIVILEGE_PREDICT, &resolved);
+	{
+		resolved = scorer->resolved;
+		ml_registry_resolve_again(&scorer->reference, ML_PRIVILEGE_PREDICT, &resolved);
+	}
 	if (scorer->model &&
 		memcmp(resolved.sha256, scorer->resolved.sha256, ML_SHA256_LENGTH) == 0)
 		scorer->resolved = resolved;
