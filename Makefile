@@ -52,6 +52,7 @@ REGRESS = \
 	predict_input \
 	predict_rewrite \
 	predict_places \
+	predict_prepared \
 	train \
 	train_call \
 	train_params \
