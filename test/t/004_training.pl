@@ -195,7 +195,7 @@ $node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM mlops.training_pr
 $trainer->query('SELECT 1');
 $second->query('SELECT 1');
 is( $node->safe_psql('postgres', q{
-		SELECT string_agg(r.version || ' ' || r.status || ' ' || (v.run = r.id), ', ' ORDER BY r.version)
+		SELECT string_agg(r.version || ' ' || r.status || ' ' || (v.run = r.run), ', ' ORDER BY r.version)
 		  FROM mlops.run r JOIN mlops.version v USING (model, version) WHERE model = 'both'}),
 	'1 finished true, 2 finished true', 'two first trainings of a model at once get two numbers');
 
