@@ -113,6 +113,9 @@ extern void ml_training_report(MlTraining *training, const char *phase,
 extern double ml_training_seconds(void);	/* of a clock that only goes forward */
 extern void ml_training_warn(MlTraining *training, char *sentence);
 
+/* the spec's parameters, for the algorithm that is chosen now */
+extern void ml_training_take_params(MlTraining *training);
+
 extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
 
 /*

@@ -1,0 +1,192 @@
+/*
+ * read.c
+ *		The reading phase of a training: the source becomes a frame, and what is
+ *		told of its columns.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "compat.h"
+#include "interrupts.h"
+#include "miscadmin.h"
+#include "train/json.h"
+#include "train/learn_link.h"
+#include "train/train.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* The algorithm that the target's type suggests, where none was named. */
+static void
+choose_algorithm(MlTraining *training, const MlColumn *target)
+{
+	bool		classes = target->type.kind == ML_KIND_CATEGORY ||
+		target->type.reading == ML_READ_BOOL;
+
+	if (target->type.kind != ML_KIND_NUMBER && !classes)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" cannot be a target", target->name),
+				 errdetail("It is of type %s; a target is a number, a boolean or text.",
+						   ml_value_type_name(&target->type)),
+				 errhint("Convert it in the source query.")));
+	training->algorithm = ml_learn_algorithm(classes ? "logistic_regression" : "linear_regression");
+	ml_training_take_params(training);
+}
+
+/* Everything that the columns' types rule out, before a row is read. */
+static void
+check_columns(void *arg, const MlFrame *frame)
+{
+	MlTraining *training = arg;
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
+	const MlColumn *target = &frame->cols[frame->target_column];
+
+	if (training->algorithm == NULL)
+		choose_algorithm(training, target);
+	ml_training_require_task(training, training->row,
+							 ml_target_tasks(target, training->algorithm->tasks));
+	if (!training->algorithm->ignores_features)
+		ml_recipe_require_features(frame);
+	MemoryContextSwitchTo(old);
+}
+
+static MlFrame *
+read_frame(MlTraining *training)
+{
+	const MlSpec *spec = &training->spec;
+	MlFrameRequest request = {0};
+
+	request.source = spec->source;
+	request.target = spec->target;
+	request.weight = spec->weight;
+	request.key = spec->key;
+	request.time_column = spec->time_column;
+	request.features = spec->features;
+	request.nfeatures = spec->nfeatures;
+	request.exclude = spec->exclude;
+	request.nexclude = spec->nexclude;
+	request.described = check_columns;
+	request.described_arg = training;
+	if (spec->options.keep_rows)
+	{
+		training->kept = ml_kept_begin(training);
+		request.tee = ml_kept_tee;
+		request.tee_arg = training->kept;
+	}
+	return ml_frame_read(&request, &training->budget);
+}
+
+static Jsonb *
+describe_columns(const MlFrame *frame)
+{
+	static const char *const role_name[] = {
+		[ML_ROLE_FEATURE] = "feature", [ML_ROLE_TARGET] = "target", [ML_ROLE_WEIGHT] = "weight",
+		[ML_ROLE_KEY] = "key", [ML_ROLE_TIME] = "time", [ML_ROLE_UNUSED] = "unused"
+	};
+	MlJson		json = {0};
+
+	ml_json_begin_array(&json);
+	for (int i = 0; i < frame->ncols; i++)
+	{
+		ml_json_begin_object(&json);
+		ml_json_put_text(&json, "name", frame->cols[i].name);
+		ml_json_put_text(&json, "type", ml_value_type_name(&frame->cols[i].type));
+		ml_json_put_text(&json, "role", role_name[frame->cols[i].role]);
+		ml_json_end_object(&json);
+	}
+	ml_json_end_array(&json);
+	return ml_json_finish(&json);
+}
+
+/* a value of the time column as text, ISO whatever the settings; usec as ml_value_usec gives it */
+static char *
+time_text(const MlColumn *column, int64 usec)
+{
+	char		text[MAXDATELEN + 1];
+	struct pg_tm tm;
+	fsec_t		fsec;
+
+	if (column->type.reading != ML_READ_DATE && column->type.reading != ML_READ_TIMESTAMP &&
+		column->type.reading != ML_READ_TIMESTAMPTZ)
+		return psprintf("%.6f s", (double) usec / USECS_PER_SEC);
+	if (usec == PG_INT64_MIN || usec == PG_INT64_MAX)
+		return pstrdup(usec < 0 ? "-infinity" : "infinity");
+	if (timestamp2tm(usec - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY,
+					 NULL, &tm, &fsec, NULL, NULL) != 0)
+		return psprintf("%.6f s", (double) usec / USECS_PER_SEC);
+	tm.tm_isdst = 0;			/* negative would leave the zone out */
+	if (column->type.reading == ML_READ_DATE)
+		EncodeDateOnly(&tm, USE_ISO_DATES, text);
+	else
+		EncodeDateTime(&tm, fsec, column->type.reading == ML_READ_TIMESTAMPTZ, 0, NULL,
+					   USE_ISO_DATES, text);
+	return pstrdup(text);
+}
+
+static void
+find_time_range(MlTraining *training)
+{
+	const MlFrame *frame = training->frame;
+	int			index = training->spec.time_column != NULL
+		? ml_frame_find(frame, training->spec.time_column) : -1;
+	const MlColumn *column;
+	int64		first = -1;
+	int64		last = -1;
+
+	if (index < 0)
+		return;
+	column = &frame->cols[index];
+	for (int64 i = 0; i < frame->nrows; i++)
+	{
+		ml_check_row(i);
+		if (column->usec != NULL ? column->usec[i] == ML_USEC_NULL
+			: column->number == NULL || isnan(column->number[i]))
+			continue;
+		if (first < 0)
+			first = last = i;
+		if (column->usec != NULL)
+		{
+			first = column->usec[i] < column->usec[first] ? i : first;
+			last = column->usec[i] > column->usec[last] ? i : last;
+		}
+		else
+		{
+			first = column->number[i] < column->number[first] ? i : first;
+			last = column->number[i] > column->number[last] ? i : last;
+		}
+	}
+	if (first < 0)
+		return;
+	training->time_from = column->usec != NULL ? time_text(column, column->usec[first])
+		: psprintf("%.15g", column->number[first]);
+	training->time_to = column->usec != NULL ? time_text(column, column->usec[last])
+		: psprintf("%.15g", column->number[last]);
+}
+
+/* Reads under a snapshot of its own, as the author of the source. */
+void
+ml_training_read(MlTraining *training)
+{
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
+	double		start = ml_training_seconds();
+	Oid			user;
+	int			security;
+	int			level;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	GetUserIdAndSecContext(&user, &security);
+	level = ml_spec_enter_settings(&training->spec);
+	ml_author_become(training);
+	ml_budget_begin(&training->budget);
+	training->frame = read_frame(training);
+	SetUserIdAndSecContext(user, security);
+	training->columns = describe_columns(training->frame);
+	find_time_range(training);
+	ml_spec_leave_settings(level);
+	PopActiveSnapshot();
+	training->reading = ml_training_seconds() - start;
+	MemoryContextSwitchTo(old);
+}
