@@ -68,11 +68,14 @@ drop_unlabelled(Part *part)
 		ml_check_row(i);
 		if (isnan(part->label[i]))
 			continue;
-		part->label[kept] = part->label[i];
-		memmove(part->prediction + kept * part->width, part->prediction + i * part->width,
-				sizeof(double) * part->width);
-		if (part->weight != NULL)
-			part->weight[kept] = part->weight[i];
+		if (kept < i)
+		{
+			part->label[kept] = part->label[i];
+			memcpy(part->prediction + kept * part->width, part->prediction + i * part->width,
+				   sizeof(double) * part->width);
+			if (part->weight != NULL)
+				part->weight[kept] = part->weight[i];
+		}
 		kept++;
 	}
 	return kept;
