@@ -9,7 +9,7 @@ $PYTHON -c 'import sklearn, psycopg2' 2>/dev/null || PYTHON=python3
 
 say "Building as for an installation"
 build
-SERVER_SETTINGS="shared_buffers = 1GB
+SERVER_SETTINGS="shared_buffers = 2GB
 		max_wal_size = 4GB
 		max_connections = 120
 		fsync = on
