@@ -196,7 +196,9 @@ typedef struct MlVersionRow
  * scratch versions afterwards with ml_registry_prune_scratch.
  */
 extern int	ml_registry_insert_version(const MlVersionRow *row);
-extern void ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data);
+/* rows: n jsonb, which follow the first before rows of the version */
+extern void ml_registry_insert_kept_rows(const char *model, int version, int64 before,
+										 Datum *rows, int n);
 extern int	ml_registry_prune_scratch(const char *model, int keep);	/* number dropped */
 
 /*

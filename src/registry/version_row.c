@@ -190,18 +190,21 @@ ml_registry_insert_version(const MlVersionRow *row)
 }
 
 void
-ml_registry_insert_kept_row(const char *model, int version, int64 n, Jsonb *data)
+ml_registry_insert_kept_rows(const char *model, int version, int64 before, Datum *rows, int n)
 {
 	static MlStatement insert = {
-		"INSERT INTO mlops_catalog.kept_row (model, version, n, data) VALUES ($1, $2, $3, $4)"
+		"INSERT INTO mlops_catalog.kept_row (model, version, n, data) "
+		"SELECT $1, $2, $3 OPERATOR(pg_catalog.+) r.n, r.data "
+		"FROM pg_catalog.unnest($4) WITH ORDINALITY AS r(data, n)"
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
-	ml_bind_int8(&args, n);
-	ml_bind_jsonb(&args, data);
+	ml_bind_int8(&args, before);
+	ml_bind_datum(&args, JSONBARRAYOID,
+				  PointerGetDatum(construct_array(rows, n, JSONBOID, -1, false, TYPALIGN_INT)), false);
 	ml_registry_enter(&scope);
 	ml_statement_run(&insert, &args);
 	ml_registry_leave(&scope);

@@ -20,9 +20,13 @@
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
 
+/* A batch is inserted by one statement; a few large rows fill it as well. */
+#define ROWS_AT_ONCE 1000
+#define BYTES_AT_ONCE (1024 * 1024)
+
 struct MlKept
 {
-	MemoryContext row_cxt;		/* reset for each row */
+	MemoryContext row_cxt;		/* reset for each row read, for each batch inserted */
 	TupleDesc	desc;			/* one column, jsonb */
 	Tuplestorestate *rows;
 	TupleDesc	row_type;		/* of the source, blessed; NULL before the first row */
@@ -81,28 +85,53 @@ ml_kept_tee(void *arg, TupleDesc desc, TupleTableSlot *slot)
 	MemoryContextReset(kept->row_cxt);
 }
 
+/*
+ * The next rows of the spool, in the row context; 0: there are no more. What
+ * the slot holds outlives a batch, so it stays in the caller's context.
+ */
+static int
+take_batch(MlKept *kept, TupleTableSlot *slot, Datum *rows)
+{
+	Size		bytes = 0;
+	int			n = 0;
+
+	while (n < ROWS_AT_ONCE && bytes < BYTES_AT_ONCE &&
+		   tuplestore_gettupleslot(kept->rows, true, false, slot))
+	{
+		bool		isnull;
+		Datum		data = slot_getattr(slot, 1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(kept->row_cxt);
+		Jsonb	   *row = DatumGetJsonbPCopy(data);
+
+		MemoryContextSwitchTo(old);
+		bytes += VARSIZE(row);
+		rows[n++] = JsonbPGetDatum(row);
+	}
+	return n;
+}
+
 int64
 ml_kept_insert(MlKept *kept, const char *model, int version)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(kept->desc, &TTSOpsMinimalTuple);
-	MemoryContext old = CurrentMemoryContext;
-	int64		n = 0;
+	Datum	   *rows = palloc(sizeof(Datum) * ROWS_AT_ONCE);
+	int64		total = 0;
+	int			n;
 
 	tuplestore_rescan(kept->rows);
-	while (tuplestore_gettupleslot(kept->rows, true, false, slot))
+	while ((n = take_batch(kept, slot, rows)) > 0)
 	{
-		bool		isnull;
-		Datum		data;
+		MemoryContext old = MemoryContextSwitchTo(kept->row_cxt);
 
 		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(kept->row_cxt);
-		data = slot_getattr(slot, 1, &isnull);
-		ml_registry_insert_kept_row(model, version, ++n, DatumGetJsonbPCopy(data));
+		ml_registry_insert_kept_rows(model, version, total, rows, n);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(kept->row_cxt);
+		total += n;
 	}
+	pfree(rows);
 	ExecDropSingleTupleTableSlot(slot);
-	return n;
+	return total;
 }
 
 void

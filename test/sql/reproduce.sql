@@ -53,10 +53,20 @@ DROP TABLE points;
 CALL mlops_reproduce('again/1');
 CALL mlops_reproduce('again/2');
 
+-- rows are kept in batches, of 1,000 or of a megabyte, in the order they were read in; and dropped with their version
+CREATE TABLE narrow AS SELECT i AS x, i % 7 + i AS y FROM generate_series(1, 2500) AS i;
+CREATE TABLE wide AS SELECT i AS x, i % 7 + i AS y, repeat(md5(i::text), 20000) AS note FROM generate_series(1, 5) AS i;
+SELECT mlops_train_now('batches', 'narrow', 'y', holdout => 0, options => '{"keep_rows": true}');
+SELECT mlops_train_now('batches', 'wide', 'y', exclude => '{note}', holdout => 0, options => '{"keep_rows": true}');
+SELECT count(*), bool_and((r ->> 'x')::bigint = n) AS in_order FROM mlops_rows('batches/1') WITH ORDINALITY AS k(r, n);
+SELECT count(*), bool_and((r ->> 'x')::bigint = n) AS in_order FROM mlops_rows('batches/2') WITH ORDINALITY AS k(r, n);
+SELECT mlops_drop_version('batches', 1);
+SELECT version, min(n), max(n) FROM mlops_catalog.kept_row WHERE model = 'batches' GROUP BY version;
+
 -- refused
 SELECT * FROM mlops_rows('again/1');
 CALL mlops_reproduce('again/9');
 CALL mlops_reproduce('again');
 
-SELECT count(mlops_drop_model(m, force => true)::text) AS dropped FROM unnest(ARRAY['again']) AS m;
+SELECT count(mlops_drop_model(m, force => true)::text) AS dropped FROM unnest(ARRAY['again', 'batches']) AS m;
 DROP SCHEMA reproduce_test CASCADE;
