@@ -81,12 +81,15 @@ SELECT d.model, d.version, d.algorithm, d.trained_by, d.trained_at, d.dropped_by
  WHERE mlops.may(d.model, 'read');
 COMMENT ON VIEW mlops.dropped_version IS 'versions that are gone, and who dropped them';
 
+-- A run whose model was never made belongs to who trained; superusers and the extension's owner see every run.
 CREATE VIEW mlops.run WITH (security_barrier) AS
 SELECT r.id AS run, r.model, mlops.run_status(r.status, r.pid, r.backend_start) AS status, r.version,
        r.algorithm, r.spec, r.phase, r.done, r.total, r.objective, r.sqlstate, r.message,
        r.started_at, r.reported_at, r.finished_at, r.trained_by
   FROM mlops_catalog.run AS r
- WHERE mlops.may(r.model, 'read') OR r.trained_by OPERATOR(pg_catalog.=) current_user::pg_catalog.text;
+ WHERE mlops.may(r.model, 'read') OR r.trained_by OPERATOR(pg_catalog.=) current_user::pg_catalog.text
+    OR EXISTS (SELECT FROM pg_catalog.pg_extension AS e
+               WHERE e.extname OPERATOR(pg_catalog.=) 'mlops' AND pg_catalog.pg_has_role(e.extowner, 'USAGE'));
 COMMENT ON VIEW mlops.run IS 'every attempt at training: running, finished, failed, cancelled or lost';
 
 CREATE VIEW mlops.training_progress WITH (security_barrier) AS
@@ -101,7 +104,9 @@ SELECT r.model, r.id AS run, r.pid, r.trained_by, r.algorithm, r.phase, r.done, 
   FROM mlops_catalog.run AS r,
        LATERAL (SELECT pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) r.started_at AS elapsed) AS t
  WHERE r.status OPERATOR(pg_catalog.=) 'running'
-   AND (mlops.may(r.model, 'read') OR r.trained_by OPERATOR(pg_catalog.=) current_user::pg_catalog.text)
+   AND (mlops.may(r.model, 'read') OR r.trained_by OPERATOR(pg_catalog.=) current_user::pg_catalog.text
+        OR EXISTS (SELECT FROM pg_catalog.pg_extension AS e
+                   WHERE e.extname OPERATOR(pg_catalog.=) 'mlops' AND pg_catalog.pg_has_role(e.extowner, 'USAGE')))
    AND mlops.run_status(r.status, r.pid, r.backend_start) OPERATOR(pg_catalog.=) 'running';
 COMMENT ON VIEW mlops.training_progress IS
 'trainings that are running: phase, rows or passes done of total, objective; seconds_left is an estimate for the phase';

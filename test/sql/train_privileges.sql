@@ -16,6 +16,15 @@ CALL mlops_train('pm', 'points', 'y');
 RESET ROLE;
 GRANT CREATE ON SCHEMA mlops TO regress_ml_ann;
 
+-- the run of a first training that failed is seen by who trained, and by superusers
+SET ROLE regress_ml_ann;
+CALL mlops_train('pm_failed', 'SELECT 1 AS x', 'y');
+SELECT status, sqlstate FROM mlops.run WHERE model = 'pm_failed';
+SET ROLE regress_ml_ben;
+SELECT status, sqlstate FROM mlops.run WHERE model = 'pm_failed';
+RESET ROLE;
+SELECT status, sqlstate, trained_by FROM mlops.run WHERE model = 'pm_failed';
+
 -- no right to read the source
 SET ROLE regress_ml_ann;
 CALL mlops_train('pm', 'points', 'y', exclude => '{tenant}');
