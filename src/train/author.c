@@ -22,6 +22,19 @@
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 
+/* what to do when the author of a source is lost */
+static int
+hint_own_source(const MlTraining *training)
+{
+	if (training->reproduced == 0)
+		return errhint("Give a source of your own: changes => '{\"source\": \"...\"}'.");
+	if (training->from_kept)
+		return errhint("The version cannot be reproduced; mlops_rows('%s/%d') gives the rows that it kept, to train another from.",
+					   training->model, training->reproduced);
+	return errhint("The version cannot be reproduced; CALL mlops_retrain('%s/%d', '{\"source\": \"...\"}') trains another from a source of your own.",
+				   training->model, training->reproduced);
+}
+
 /* the role that wrote the source, or InvalidOid if that is who trains */
 static Oid
 author_of(const MlTraining *training)
@@ -35,7 +48,7 @@ author_of(const MlTraining *training)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\", who wrote the source, does not exist any more", training->spec.author),
-				 errhint("Give a source of your own: changes => '{\"source\": \"...\"}'.")));
+				 hint_own_source(training)));
 	if (author == GetUserId())
 		return InvalidOid;
 	if (!ml_privilege_has(training->model, author, ML_PRIVILEGE_TRAIN))
@@ -43,7 +56,7 @@ author_of(const MlTraining *training)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("role \"%s\", who wrote the source, may not train model \"%s\" any more",
 						training->spec.author, training->model),
-				 errhint("Give a source of your own: changes => '{\"source\": \"...\"}'.")));
+				 hint_own_source(training)));
 	return author;
 }
 

@@ -176,8 +176,10 @@ mlops_reproduce(PG_FUNCTION_ARGS)
 
 	ml_retrain_prepare(training, ml_call_model(fcinfo), NULL, &facts);
 	training->spec.options.keep_rows = false;
-	if (facts.rows_kept >= 0)
-	training->spec.source = kept_source(training->model, &facts);
+	training->reproduced = facts.version;
+	training->from_kept = facts.rows_kept >= 0;
+	if (training->from_kept)
+		training->spec.source = kept_source(training->model, &facts);
 	(void) ml_training_run(training, true, ml_call_is_atomic(fcinfo));
 
 	ml_sha256(VARDATA_ANY(training->artifact), VARSIZE_ANY_EXHDR(training->artifact), digest);

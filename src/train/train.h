@@ -41,6 +41,8 @@ typedef struct MlTraining
 	const char *note;			/* or NULL */
 	MlSpec		spec;
 	bool		atomic;			/* everything in the caller's transaction */
+	int			reproduced;		/* the version that mlops_reproduce trains again; 0: none */
+	bool		from_kept;		/* from the rows that it kept */
 
 	/*
 	 * Called at the start of a phase and every few blocks of a fit; checks for
@@ -124,7 +126,7 @@ extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
  */
 extern void ml_author_become(const MlTraining *training);
 
-/* register.c: refuses a task that is not the model's; row: NULL for none yet */
+/* register.c: refuses a task that is not the model's or its metric's; row: NULL for none yet */
 extern void ml_training_require_task(const MlTraining *training, const MlModelRow *row, int tasks);
 
 /* measure.c: metrics of the model on both parts of the frame */

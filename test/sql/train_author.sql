@@ -63,6 +63,26 @@ END$$;
 \echo :LAST_ERROR_SQLSTATE
 SELECT current_user = session_user AS back, count(*) AS versions FROM mlops.version WHERE model = 'author';
 
+-- the author lost the right, and is gone: a version that kept its rows still has them
+CREATE ROLE regress_ml_cid;
+CREATE TABLE of_cid AS SELECT x, y FROM points;
+GRANT SELECT ON of_cid TO regress_ml_cid;
+GRANT USAGE ON SCHEMA train_author_test TO regress_ml_cid;
+SELECT mlops_grant('author', 'regress_ml_cid', 'train');
+SET ROLE regress_ml_cid;
+SELECT mlops_train_now('author', 'of_cid') AS plain \gset
+SELECT mlops_train_now('author', 'of_cid', options => '{"keep_rows": true}') AS kept \gset
+RESET ROLE;
+SELECT mlops_revoke('author', 'regress_ml_cid', 'train');
+CALL mlops_reproduce('author/' || :kept);
+REVOKE ALL ON of_cid FROM regress_ml_cid;
+REVOKE ALL ON SCHEMA train_author_test FROM regress_ml_cid;
+DROP ROLE regress_ml_cid;
+CALL mlops_reproduce('author/' || :kept);
+CALL mlops_reproduce('author/' || :plain);
+CALL mlops_retrain('author/' || :plain);
+SELECT count(*) FROM mlops_rows('author/' || :kept);
+
 SELECT mlops_drop_model('author');
 DROP SCHEMA train_author_test CASCADE;
 REVOKE CREATE ON SCHEMA mlops FROM regress_ml_ann;
