@@ -5,8 +5,8 @@
  *
  * A library that calls another's symbols fails to load before it, so the two
  * meet through a rendezvous variable. OpenBLAS starts its threads when it is
- * loaded, therefore OPENBLAS_NUM_THREADS is set before, unless the
- * administrator has set it for the server.
+ * loaded, therefore OPENBLAS_NUM_THREADS is set before, whatever the server's
+ * environment says: a backend must stay a process of one thread.
  */
 #include "postgres.h"
 
@@ -35,7 +35,7 @@ ml_learn(void)
 
 	if (*variable == NULL)
 	{
-		setenv("OPENBLAS_NUM_THREADS", "1", 0);
+		setenv("OPENBLAS_NUM_THREADS", "1", 1);
 		load_file("$libdir/mlops_learn", false);
 	}
 	api = *variable;

@@ -251,4 +251,21 @@ SKIP:
 }
 $_->quit foreach ($fresh, $second, $trainer);
 $node->stop;
+
+# whatever the environment of the server asks for
+SKIP:
+{
+	skip 'no /proc here', 2 unless -r "/proc/$$/status";
+	local $ENV{OPENBLAS_NUM_THREADS} = 4;
+	$node->start;
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $pid = $session->query('SELECT pg_backend_pid()');
+
+	$session->query(q{CREATE TEMP TABLE asked (threads text); COPY asked FROM PROGRAM 'echo $OPENBLAS_NUM_THREADS'});
+	is($session->query('SELECT threads FROM asked'), '4', 'a server whose environment asks for four threads');
+	$session->query(q{CALL mlops_train('small', 'small', 'y')});
+	like(slurp_file("/proc/$pid/status"), qr/^Threads:\s+1$/m, '... has one in a session that trained');
+	$session->quit;
+	$node->stop;
+}
 done_testing();
