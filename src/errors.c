@@ -40,6 +40,9 @@ ml_nearest_offer(MlNearest *nearest, const char *candidate)
 		nearest->distance = 0;
 		return;
 	}
+	/* one with too much, "log_loss_of_test", is as far as it is longer, but never too far */
+	if (clen >= 3 && clen < nlen && pg_strncasecmp(nearest->name, candidate, clen) == 0)
+		limit = nlen;
 	distance = varstr_levenshtein_less_equal(nearest->name, nlen,
 											 candidate, clen,
 											 1, 1, 1, limit, true);

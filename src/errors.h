@@ -16,7 +16,8 @@
 
 /*
  * The candidate that is nearest to name by edit distance, or NULL if none is
- * near enough to be worth a hint (more than half of its characters differ).
+ * near enough to be worth a hint (more than half of its characters differ, and
+ * neither begins with the other, of three characters at least).
  */
 typedef struct MlNearest
 {

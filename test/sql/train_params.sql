@@ -12,6 +12,8 @@ SELECT parameter, type, default_value, minimum, maximum, choices
   FROM mlops_params('linear_regression') ORDER BY parameter;
 SELECT count(*) = count(explanation) AND count(DISTINCT algorithm) = 3 AS all_explained FROM mlops_params();
 SELECT * FROM mlops_params('linear');
+SELECT * FROM mlops_params('baseline_of_mean_or_frequency');
+SELECT * FROM mlops_params('li');
 
 -- defaults are filled in, and kept with the version
 SELECT mlops_train_now('with_params', 'points', 'y', params => '{"l2": 0.5, "impute": "median", "intercept": false}');
