@@ -39,6 +39,9 @@ extern const MlMetric *const ml_metrics[];	/* NULL ends */
 /* by name, or NULL */
 extern const MlMetric *ml_metric_find(const char *name);
 
+/* 22023 if a known metric judges none of the tasks; an unknown one is no matter of this */
+extern void ml_metric_require(const char *model, const char *name, uint32 tasks);
+
 /* the metric that a model of this task is judged by unless it names another: rmse, roc_auc, log_loss */
 extern const MlMetric *ml_metric_default(MlTask task);
 

@@ -126,20 +126,15 @@ read_settings(Jsonb *json, ModelSettings *settings)
 
 /* the nearest of the metrics for a task, or of all if it is not known yet */
 static void
-check_metric(const char *name, const char *task)
+check_metric(const char *model, const char *name, const char *task)
 {
 	const MlMetric *metric = ml_metric_find(name);
 	uint32		wanted = task ? ml_task_find(task) : ~0U;
 	MlNearest	nearest;
 
-	if (metric != NULL && (metric->tasks & wanted) != 0)
-		return;
+	ml_metric_require(model, name, wanted);
 	if (metric != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("metric \"%s\" does not judge models of task \"%s\"", name, task),
-				 errdetail("%s", metric->summary),
-				 errhint("SELECT * FROM mlops_metrics() lists the metrics and their tasks.")));
+		return;
 	ml_nearest_begin(&nearest, name);
 	for (int i = 0; ml_metrics[i] != NULL; i++)
 		if ((ml_metrics[i]->tasks & wanted) != 0)
@@ -248,7 +243,7 @@ mlops_create_model(PG_FUNCTION_ARGS)
 	row.positive = settings.value[SETTING_POSITIVE];
 	row.description = settings.value[SETTING_DESCRIPTION];
 	if (row.metric != NULL)
-		check_metric(row.metric, NULL);
+		check_metric(row.name, row.metric, NULL);
 	if (settings.given[SETTING_OWNER])
 		check_owner(row.name, settings.value[SETTING_OWNER]);
 	ml_registry_create_model(&row);
@@ -275,7 +270,8 @@ mlops_set_model(PG_FUNCTION_ARGS)
 	if (row == NULL)
 		ml_error_no_model(model, ML_SIGHT_NOW);
 	if (settings.value[SETTING_METRIC] != NULL)
-		check_metric(settings.value[SETTING_METRIC], settings.given[SETTING_TARGET] ? NULL : row->task);
+		check_metric(model, settings.value[SETTING_METRIC],
+					 settings.given[SETTING_TARGET] ? NULL : row->task);
 	if (settings.given[SETTING_OWNER])
 		check_owner(model, settings.value[SETTING_OWNER]);
 	if (settings.given[SETTING_TARGET])

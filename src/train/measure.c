@@ -200,9 +200,11 @@ ml_training_measure(MlTraining *training, const MlModel *model)
 	Part		part;
 	double		mean;
 
+	/* the target's type may have left open which task it is */
+	ml_training_require_task(training, training->row, target->task);
 	if (training->row != NULL && training->row->metric != NULL)
 		headline = ml_metric_find(training->row->metric);
-	if (headline == NULL || !(headline->tasks & target->task))
+	if (headline == NULL)
 		headline = ml_metric_default(target->task);
 	measured->headline = headline->name;
 

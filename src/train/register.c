@@ -148,8 +148,14 @@ make_model(const MlTraining *training)
 void
 ml_training_require_task(const MlTraining *training, const MlModelRow *row, int tasks)
 {
-	if (row == NULL || row->task == NULL || (ml_task_find(row->task) & (uint32) tasks) != 0)
+	if (row == NULL)
 		return;
+	if (row->task == NULL || (ml_task_find(row->task) & (uint32) tasks) != 0)
+	{
+		if (row->metric != NULL)
+			ml_metric_require(training->model, row->metric, (uint32) tasks);
+		return;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("model \"%s\" is for %s, but algorithm \"%s\" predicts %s here",

@@ -57,6 +57,15 @@ SELECT mlops_set_model('churn', '{"metrics": "roc_auc"}');
 \echo :LAST_ERROR_SQLSTATE
 SELECT mlops_set_model('churn', '{"metric": "roc_auk"}');
 SELECT mlops_set_model('churn', '{"metric": "rmse"}');
+\echo :LAST_ERROR_SQLSTATE
+-- what a model of no task yet will judge is known when it is trained
+SELECT mlops_create_model('unsuited', metric => 'rmse');
+SELECT mlops_train_now('unsuited', 'SELECT i AS x, i % 3 = 0 AS y FROM generate_series(1, 100) AS i', 'y');
+\echo :LAST_ERROR_SQLSTATE
+SELECT mlops_set_model('unsuited', '{"metric": "brier"}');
+SELECT mlops_train_now('unsuited', 'SELECT i AS x, i * 2.0 AS y FROM generate_series(1, 100) AS i', 'y', algorithm => 'baseline');
+SELECT last_version FROM mlops.model WHERE model = 'unsuited';
+SELECT mlops_drop_model('unsuited');
 SELECT mlops_set_model('churn', '{"description": ["a"]}');
 SELECT mlops_set_model('churn', '[]');
 SELECT mlops_create_model('late', target => 'y', settings => '{"target": "y"}');
