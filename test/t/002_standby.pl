@@ -10,7 +10,7 @@ use Test::More;
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 
 $primary->init(allows_streaming => 1);
-$primary->append_conf('postgresql.conf', "fsync = off\n");
+$primary->append_conf('postgresql.conf', "fsync = off\nmax_prepared_transactions = 5\n");
 $primary->start;
 $primary->backup('base');
 
@@ -26,7 +26,7 @@ $primary->safe_psql('postgres', q{
 	CREATE TABLE point (x float8, y float8);
 	INSERT INTO point SELECT i, 3 + 2 * i + (i % 5) FROM generate_series(1, 200) i;
 	CALL mlops_train('line', 'point', target => 'y', algorithm => 'baseline');
-	CALL mlops_train('line', 'point', target => 'y', algorithm => 'linear_regression');
+	CALL mlops_train('line', 'point', target => 'y', algorithm => 'linear_regression', options => '{"keep_rows": true}');
 	SELECT mlops_promote('line', 1);
 });
 catch_up();
@@ -59,6 +59,8 @@ like($standby->safe_psql('postgres', q{SELECT mlops_describe('line')}), qr/line/
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_coefficients('line/2')}), '2', 'and its coefficients looked at');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_verify() v WHERE v.ok}), '2', 'and its artifacts verified');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_profile('point', 'y')}), '2', 'and a source profiled');
+is($standby->safe_psql('postgres', q{SELECT count(*), sum((r ->> 'x')::int) FROM mlops_rows('line/2') r}), '200|20100',
+	'and the rows that it kept read');
 
 # every way to score, in a parallel plan and in a transaction of its own snapshot too
 is( $standby->safe_psql('postgres', q{
@@ -86,6 +88,21 @@ $reader->quit;
 $primary->safe_psql('postgres', q{SELECT mlops_rollback('line')});
 catch_up();
 
+# a prepared promotion, which cannot carry a notice
+my ($failed, undef, $why) = $primary->psql('postgres', q{
+	BEGIN; SELECT mlops_promote('line', 2); PREPARE TRANSACTION 'p'});
+
+like($why, qr/cannot PREPARE a transaction that has executed .*NOTIFY/, 'a promotion that notifies cannot be prepared');
+$primary->safe_psql('postgres', q{
+	SET mlops.notify = off; BEGIN; SELECT mlops_promote('line', 2); PREPARE TRANSACTION 'p'});
+is($primary->safe_psql('postgres', $score), $first, 'with mlops.notify off it can: prepared, it serves nobody');
+$primary->safe_psql('postgres', q{COMMIT PREPARED 'p'});
+catch_up();
+is($standby->safe_psql('postgres', $score), $second, 'committed, it serves on the standby too');
+$primary->safe_psql('postgres', q{SELECT mlops_rollback('line')});
+catch_up();
+is($standby->safe_psql('postgres', $score), $first, '... and can be rolled back');
+
 sub refused
 {
 	my ($what, $sql) = @_;
@@ -102,6 +119,8 @@ refused('promoting', q{SELECT mlops_promote('line', 2)});
 refused('rolling back', q{SELECT mlops_rollback('line')});
 refused('training from a spec', q{CALL mlops_train_spec('line', '{"source": "point"}')});
 refused('retraining', q{CALL mlops_retrain('line')});
+refused('reproducing', q{CALL mlops_reproduce('line/1')});
+refused('reproducing from kept rows', q{CALL mlops_reproduce('line/2')});
 refused('setting an alias', q{SELECT mlops_set_alias('line', 'best', 2)});
 refused('creating a model', q{SELECT mlops_create_model('other')});
 refused('changing a model', q{SELECT mlops_set_model('line', '{"description": "x"}')});
