@@ -508,10 +508,3 @@ ml_frame_read(const MlFrameRequest *request, MlBudget *budget)
 	frame->seconds = INSTR_TIME_GET_DOUBLE(end);
 	return frame;
 }
-
-void
-ml_frame_free(MlFrame *frame)
-{
-	ml_budget_give(frame->budget, frame->memory);
-	MemoryContextDelete(frame->cxt);
-}

@@ -168,8 +168,6 @@ typedef struct MlSplit
  */
 extern void ml_frame_arrange(MlFrame *frame, const bool *keep, MlSplit *split, bool canonical);
 
-extern void ml_frame_free(MlFrame *frame);
-
 /*
  * The source as one checked query text: a relation's name becomes
  * SELECT * FROM name; a query is returned as it is after its syntax has been
