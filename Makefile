@@ -35,7 +35,7 @@ SQL_PIECES = \
 
 OBJS = \
 	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o \
-	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe model score metric registry deploy train)))))
+	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe predictor model score metric registry deploy train)))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 DATA_built = sql/mlops--$(EXTVERSION).sql

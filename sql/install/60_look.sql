@@ -2,7 +2,7 @@
 
 CREATE FUNCTION mlops_coefficients(model text,
        OUT term text, OUT feature text, OUT estimate float8, OUT std_error float8,
-       OUT statistic float8, OUT p_value float8, OUT odds_ratio float8)
+       OUT statistic float8, OUT p_value float8, OUT odds_ratio float8, OUT output text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops_coefficients(text) IS

@@ -143,8 +143,7 @@ finish_regression(const Baseline *b, MlFitted *fitted)
 				 errmsg("the mean of the target is not a finite number"),
 				 errdetail("The sum of its values is larger than a double precision number can be."),
 				 errhint("Train on the target in larger units.")));
-	fitted->link = ML_LINK_IDENTITY;
-	fitted->intercept.estimate = b->mean;
+	ml_linear(fitted)->intercept[0].estimate = b->mean;
 	ml_fitted_fact(fitted, "mean", b->mean);
 	ml_fitted_fact(fitted, "residual_sum_of_squares", b->spread);
 	if (n > 1)
@@ -154,6 +153,7 @@ finish_regression(const Baseline *b, MlFitted *fitted)
 static void
 finish_classes(const Baseline *b, MlFitted *fitted)
 {
+	MlLinear   *linear = ml_linear(fitted);
 	double		log_likelihood = 0;
 
 	for (int c = 0; c < b->nclasses; c++)
@@ -169,14 +169,12 @@ finish_classes(const Baseline *b, MlFitted *fitted)
 					 errdetail("\"%s\" needs rows of both classes; all " INT64_FORMAT " rows are of one.",
 							   "baseline", b->fit->rows->nrows),
 					 errhint("Train on rows of both classes.")));
-		fitted->link = ML_LINK_LOGIT;
-		fitted->intercept.estimate = log(b->class_weight[1] / b->class_weight[0]);
+		linear->intercept[0].estimate = log(b->class_weight[1] / b->class_weight[0]);
 		return;
 	}
-	fitted->nclasses = b->nclasses;
-	fitted->class_share = palloc(b->nclasses * sizeof(double));
+	linear->class_share = palloc(b->nclasses * sizeof(double));
 	for (int c = 0; c < b->nclasses; c++)
-		fitted->class_share[c] = b->class_weight[c] / b->weight;
+		linear->class_share[c] = b->class_weight[c] / b->weight;
 }
 
 /* runs in the caller's memory context: what it allocates is the result */
@@ -184,9 +182,12 @@ static MlFitted *
 finish(void *fit)
 {
 	Baseline   *b = fit;
-	MlFitted   *fitted = ml_fitted_make(b->fit->rows->ncolumns);
+	bool		several = b->fit->task == ML_TASKS_MULTICLASS;
+	MlLink		link = several ? ML_LINK_SOFTMAX : b->nclasses > 0 ? ML_LINK_LOGIT : ML_LINK_IDENTITY;
+	MlFitted   *fitted = ml_fitted_linear(link, several ? b->nclasses : 1, 0);
 
-	fitted->has_intercept = true;
+	ml_linear(fitted)->has_intercept = true;
+	ml_linear(fitted)->coefficient = NULL;	/* a constant */
 	fitted->passes = 1;
 	if (b->nclasses == 0)
 		finish_regression(b, fitted);

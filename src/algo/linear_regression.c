@@ -278,12 +278,12 @@ add_inference(const Linear *l, int rank, double rss, double explained, MlFitted 
 	double		sigma2 = df > 0 ? rss / df : NAN;
 	double		f = explained / model_df / sigma2;
 
-	fitted->statistic_name = "t";
+	ml_linear(fitted)->statistic_name = "t";
 	for (int k = 0; k < rank; k++)
 	{
 		int			j = l->kept[k] - l->first;
 
-		infer(j < 0 ? &fitted->intercept : &fitted->coefficient[j], l->b[k],
+		infer(j < 0 ? &ml_linear(fitted)->intercept[0] : &ml_linear(fitted)->coefficient[j], l->b[k],
 			  sqrt(sigma2), ml_upper_row_norm(rank, l->u, k), df);
 	}
 	ml_fitted_fact(fitted, "adjusted_r_squared",
@@ -395,14 +395,14 @@ solve_ridge(Linear *l, MlFitted *fitted)
 	}
 	add_fit(l, rss, squares(l, l->target, l->first, l->target + 1), fitted);
 	for (int j = 0; j < p; j++)
-		fitted->coefficient[j].estimate = l->b[j];
+		ml_linear(fitted)->coefficient[j].estimate = l->b[j];
 	if (l->first)
 	{
 		double		sum = l->r[(Size) l->target * l->n];
 
 		for (int j = 0; j < p; j++)
 			sum -= l->r[(Size) (1 + j) * l->n] * l->b[j];
-		fitted->intercept.estimate = sum / l->r[0];
+		ml_linear(fitted)->intercept[0].estimate = sum / l->r[0];
 	}
 }
 
@@ -410,11 +410,10 @@ static MlFitted *
 finish(void *fit)
 {
 	Linear	   *l = fit;
-	MlFitted   *fitted = ml_fitted_make(l->ncolumns);
+	MlFitted   *fitted = ml_fitted_linear(ML_LINK_IDENTITY, 1, l->ncolumns);
 
 	check_finite(l);
-	fitted->link = ML_LINK_IDENTITY;
-	fitted->has_intercept = l->first == 1;
+	ml_linear(fitted)->has_intercept = l->first == 1;
 	fitted->passes = 1;
 	if (l->l2 > 0)
 		solve_ridge(l, fitted);

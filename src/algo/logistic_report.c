@@ -51,7 +51,7 @@ add_inference(Logistic *l, MlFitted *fitted)
 {
 	int			n = l->nkept;
 
-	fitted->statistic_name = "z";
+	ml_linear(fitted)->statistic_name = "z";
 	if (l->first)
 	{
 		/* variance of b_0 - sum centre_j unit_j b_j: the square of U'^-1 (1, -centre unit ...) */
@@ -62,11 +62,11 @@ add_inference(Logistic *l, MlFitted *fitted)
 		ml_cholesky_half_solve(n, l->u, l->work);
 		for (int i = 0; i < n; i++)
 			sum += l->work[i] * l->work[i];
-		infer(&fitted->intercept, sqrt(sum));
+		infer(&ml_linear(fitted)->intercept[0], sqrt(sum));
 	}
 	ml_upper_inverse(n, l->u);
 	for (int i = l->first; i < n; i++)
-		infer(&fitted->coefficient[l->kept[i] - l->first],
+		infer(&ml_linear(fitted)->coefficient[l->kept[i] - l->first],
 			  ml_upper_row_norm(n, l->u, i) * l->unit[l->kept[i]]);
 }
 
@@ -91,17 +91,16 @@ add_facts(const Logistic *l, MlFitted *fitted)
 MlFitted *
 ml_logistic_report(Logistic *l)
 {
-	MlFitted   *fitted = ml_fitted_make(l->p);
+	MlFitted   *fitted = ml_fitted_linear(ML_LINK_LOGIT, 1, l->p);
 	int		   *columns = palloc(Max(l->nkept, 1) * sizeof(int));
 	int			n = l->first;
 
-	fitted->link = ML_LINK_LOGIT;
-	fitted->has_intercept = l->first == 1;
+	ml_linear(fitted)->has_intercept = l->first == 1;
 	fitted->passes = l->passes;
 
 	/* eta = beta_0 + sum beta_j (x_j - centre_j) unit_j */
 	for (int j = 0; j < l->p; j++)
-		fitted->coefficient[j].estimate = l->beta[l->first + j] * l->unit[l->first + j];
+		ml_linear(fitted)->coefficient[j].estimate = l->beta[l->first + j] * l->unit[l->first + j];
 	if (l->first)
 	{
 		double	   *b = l->accepted;	/* no longer needed */
@@ -109,8 +108,8 @@ ml_logistic_report(Logistic *l)
 		b[0] = 1;
 		l->centre[0] = l->beta[0];
 		for (int j = 0; j < l->p; j++)
-			b[1 + j] = -fitted->coefficient[j].estimate;
-		fitted->intercept.estimate = ml_exact_dot(l->k, b, l->centre);
+			b[1 + j] = -ml_linear(fitted)->coefficient[j].estimate;
+		ml_linear(fitted)->intercept[0].estimate = ml_exact_dot(l->k, b, l->centre);
 	}
 	if (l->params->l2 == 0)
 	{

@@ -19,10 +19,11 @@
 #include "postgres.h"
 
 #include "learn/param.h"
+#include "predictor/predictor.h"
 #include "lib/stringinfo.h"
 
 #define ML_LEARN_RENDEZVOUS "mlops_learn"
-#define ML_LEARN_ABI		1
+#define ML_LEARN_ABI		2
 #define ML_BLOCK_ROWS		1024
 
 /* bits of MlAlgorithm.tasks; the values of MlTask (recipe.h) */
@@ -30,6 +31,8 @@
 #define ML_TASKS_BINARY		2
 #define ML_TASKS_MULTICLASS 4
 #define ML_TASKS_CLUSTER	8
+#define ML_TASKS_ANOMALY	16
+#define ML_TASKS_PROJECTION 32
 
 /*
  * The rows that a learner sees: a matrix of doubles without NaN, read block by
@@ -41,13 +44,21 @@ typedef struct MlDesignMatrix
 	int			ncolumns;		/* without the intercept; can be 0 */
 	const char *const *column_name;
 	const bool *scaled;			/* ncolumns: a measured number (true) or a 0/1 column (false) */
-	const double *y;			/* nrows: see ml_recipe_labels */
+	const double *y;			/* nrows: see ml_recipe_labels; 0 without a target */
 	const double *weight;		/* nrows, > 0; NULL: all 1 */
 	int			nclasses;		/* 0 for regression */
 
 	/* x[j * n + i] for rows [first, first + n), column-major without gaps */
 	void		(*read) (void *arg, int64 first, int n, double *x);
 	void	   *arg;
+
+	/*
+	 * The encoded rows, for learners that take missing values and categories as
+	 * they are: until the next call. recipe is data only.
+	 */
+	const struct MlRecipe *recipe;
+	const struct MlBlock *(*read_block) (void *arg, int64 first, int n);	/* n <= ML_BLOCK_ROWS */
+	const double *offset;		/* nrows: added to eta; NULL: none */
 } MlDesignMatrix;
 
 /* what a fit may use, and what it is asked */
@@ -70,43 +81,32 @@ typedef struct MlFit
 	void	   *memory_arg;
 } MlFit;
 
-/* one row of mlops_coefficients(): NaN becomes NULL */
-typedef struct MlCoefficient
-{
-	double		estimate;		/* NaN: the column was dropped as collinear */
-	double		std_error;
-	double		statistic;		/* t or z */
-	double		p_value;
-} MlCoefficient;
-
 typedef struct MlFact
 {
 	const char *name;			/* "r_squared", "iterations", "log_likelihood"... */
 	double		value;
 } MlFact;
 
+/* facts in a row: explained variance by component, loss by round... */
+typedef struct MlSeries
+{
+	const char *name;
+	int			n;
+	const double *value;
+} MlSeries;
+
 /*
  * The result of a fit, allocated in the context that was current when fit was
- * called. For a linear predictor (every algorithm of this release):
- *   eta = intercept + sum over design columns of estimate * x
- *   score = eta (identity link) or 1 / (1 + exp(-eta)) (logit link)
+ * called.
  */
-typedef enum MlLink
-{
-	ML_LINK_IDENTITY, ML_LINK_LOGIT
-} MlLink;
-
 typedef struct MlFitted
 {
-	MlLink		link;
-	bool		has_intercept;
-	MlCoefficient intercept;
-	MlCoefficient *coefficient; /* ncolumns, in the original units */
-	const char *statistic_name; /* "t", "z", or NULL when there is no inference */
-	int			nclasses;		/* baseline of several classes: shares; else 0 */
-	double	   *class_share;
+	MlPredictor *predictor;
+	MlCalibration *calibration; /* or NULL */
 	int			nfacts;
 	MlFact	   *facts;
+	int			nseries;
+	MlSeries   *series;			/* kept with the version, not in the artifact */
 	int			nnotes;			/* sentences: collinear columns dropped... */
 	char	  **notes;
 	bool		converged;
@@ -132,12 +132,23 @@ typedef struct MlAlgorithm
 	const MlParam *params;
 	Size		params_size;
 
+	/*
+	 * A learner that needs random access to rows (trees, networks) has this and
+	 * no fold; finish follows, with what it returned. It calls fit->progress in
+	 * its loops, at least ten times a second.
+	 */
+	void	   *(*fit_rows) (const MlFit *fit);
+
 	/* the fold, in the order the driver calls it; fit is what start returned */
 	void	   *(*start) (const MlFit *fit);
 	Size		(*state_size) (void *fit);	/* bytes of one state, fixed for the whole fit */
 	void		(*begin_pass) (void *fit, int pass);	/* from 0; can be NULL */
 	void		(*consume) (void *fit, void *state, int n, const double *x,
 							const double *y, const double *weight, int64 first);	/* into a zeroed state */
+
+	/* the same from encoded rows, for learners that want those; instead of consume */
+	void		(*consume_block) (void *fit, void *state, const struct MlBlock *block,
+								  const double *y, const double *weight, int64 first);
 	void		(*merge) (void *fit, void *state, const void *other);	/* state is the earlier rows */
 	bool		(*end_pass) (void *fit, void *state);	/* true: done */
 

@@ -55,8 +55,10 @@ check_algorithm(const MlAlgorithm *algorithm, const MlFit *fit)
 	Assert(algorithm->name && algorithm->summary);
 	Assert(algorithm->tasks != 0);
 	Assert(algorithm->params && (algorithm->params_size > 0 || algorithm->params[0].name == NULL));
-	Assert(algorithm->start && algorithm->state_size && algorithm->consume);
-	Assert(algorithm->merge && algorithm->end_pass && algorithm->finish);
+	Assert(algorithm->finish);
+	Assert(algorithm->fit_rows || (algorithm->start && algorithm->state_size));
+	Assert(algorithm->fit_rows || algorithm->consume || algorithm->consume_block);
+	Assert(algorithm->fit_rows || (algorithm->merge && algorithm->end_pass));
 	Assert((algorithm->tasks & fit->task) == (uint32) fit->task);
 	Assert(fit->rows && fit->rows->nrows >= 0 && fit->rows->ncolumns >= 0);
 	Assert(fit->rows->y && (fit->rows->ncolumns == 0 || fit->rows->read));
@@ -137,6 +139,24 @@ report(Driver *d)
 }
 
 static void
+consume(Driver *d, void *state, int64 first, int n)
+{
+	const MlAlgorithm *a = d->algorithm;
+	const MlDesignMatrix *rows = d->fit->rows;
+	const double *weight = rows->weight ? rows->weight + first : NULL;
+
+	if (a->consume_block)
+	{
+		a->consume_block(d->learner, state, rows->read_block(rows->arg, first, n),
+						 rows->y + first, weight, first);
+		return;
+	}
+	if (rows->ncolumns > 0 && !a->ignores_features)
+		rows->read(rows->arg, first, n, d->x);
+	a->consume(d->learner, state, n, d->x, rows->y + first, weight, first);
+}
+
+static void
 run_pass(Driver *d, int pass)
 {
 	const MlAlgorithm *a = d->algorithm;
@@ -152,10 +172,7 @@ run_pass(Driver *d, int pass)
 		int			n = (int) Min(ML_BLOCK_ROWS, nrows - first);
 		void	   *state = take_state(d);
 
-		if (rows->ncolumns > 0 && !a->ignores_features)
-			rows->read(rows->arg, first, n, d->x);
-		a->consume(d->learner, state, n, d->x, rows->y + first,
-				   rows->weight ? rows->weight + first : NULL, first);
+		consume(d, state, first, n);
 		carry(d, state);
 		d->rows_read += n;
 		report(d);
@@ -166,9 +183,14 @@ static void
 run(Driver *d)
 {
 	const MlAlgorithm *a = d->algorithm;
-	int			ncolumns = a->ignores_features ? 0 : d->fit->rows->ncolumns;
+	int			ncolumns = a->ignores_features || a->consume_block ? 0 : d->fit->rows->ncolumns;
 	bool		done = false;
 
+	if (a->fit_rows)
+	{
+		d->learner = a->fit_rows(d->fit);
+		return;
+	}
 	d->learner = a->start(d->fit);
 	d->state_size = a->state_size(d->learner);
 	d->x = ml_fit_alloc(d->fit, (Size) ncolumns * ML_BLOCK_ROWS, sizeof(double), "block of rows");

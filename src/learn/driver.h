@@ -19,9 +19,20 @@ extern void *ml_fit_alloc(const MlFit *fit, Size count, Size size, const char *w
 
 /* ---- building a result, in the current context ---- */
 
-/* all estimates 0, all inference NaN */
-extern MlFitted *ml_fitted_make(int ncolumns);
+/* without a predictor */
+extern MlFitted *ml_fitted_make(void);
+
+/* with a linear one: all estimates 0, all inference NaN */
+extern MlFitted *ml_fitted_linear(MlLink link, int noutputs, int ncolumns);
+
+static inline MlLinear *
+ml_linear(MlFitted *fitted)
+{
+	return (MlLinear *) fitted->predictor;
+}
+
 extern void ml_fitted_fact(MlFitted *fitted, const char *name, double value);
+extern void ml_fitted_series(MlFitted *fitted, const char *name, int n, const double *value);
 extern void ml_fitted_note(MlFitted *fitted, const char *format,...) pg_attribute_printf(2, 3);
 
 /*

@@ -12,21 +12,39 @@
 
 #define MAX_FACTS	24
 #define MAX_NOTES	8
+#define MAX_SERIES	8
 #define NAMES_SHOWN 10
 
 MlFitted *
-ml_fitted_make(int ncolumns)
+ml_fitted_make(void)
 {
 	MlFitted   *fitted = palloc0(sizeof(MlFitted));
-	const MlCoefficient none = {0, NAN, NAN, NAN};
 
-	fitted->intercept = none;
-	fitted->coefficient = palloc(Max(ncolumns, 1) * sizeof(MlCoefficient));
-	for (int j = 0; j < ncolumns; j++)
-		fitted->coefficient[j] = none;
 	fitted->facts = palloc(MAX_FACTS * sizeof(MlFact));
+	fitted->series = palloc(MAX_SERIES * sizeof(MlSeries));
 	fitted->notes = palloc(MAX_NOTES * sizeof(char *));
 	fitted->converged = true;
+	return fitted;
+}
+
+MlFitted *
+ml_fitted_linear(MlLink link, int noutputs, int ncolumns)
+{
+	static const MlCoefficient none = {0, NAN, NAN, NAN};
+	MlFitted   *fitted = ml_fitted_make();
+	MlLinear   *linear = palloc0(sizeof(MlLinear));
+	Size		n = (Size) noutputs * ncolumns;
+
+	linear->base.kind = ML_PREDICTOR_LINEAR;
+	linear->link = link;
+	linear->noutputs = noutputs;
+	linear->intercept = palloc(noutputs * sizeof(MlCoefficient));
+	for (int o = 0; o < noutputs; o++)
+		linear->intercept[o] = none;
+	linear->coefficient = palloc_extended(Max(n, 1) * sizeof(MlCoefficient), MCXT_ALLOC_HUGE);
+	for (Size i = 0; i < n; i++)
+		linear->coefficient[i] = none;
+	fitted->predictor = &linear->base;
 	return fitted;
 }
 
@@ -38,6 +56,20 @@ ml_fitted_fact(MlFitted *fitted, const char *name, double value)
 		elog(ERROR, "no room for fact \"%s\"", name);
 	fitted->facts[fitted->nfacts].name = name;
 	fitted->facts[fitted->nfacts++].value = isinf(value) ? NAN : value;
+}
+
+/* the values are copied */
+void
+ml_fitted_series(MlFitted *fitted, const char *name, int n, const double *value)
+{
+	double	   *copy = palloc(Max(n, 1) * sizeof(double));
+
+	if (fitted->nseries == MAX_SERIES)
+		elog(ERROR, "no room for series \"%s\"", name);
+	memcpy(copy, value, n * sizeof(double));
+	fitted->series[fitted->nseries].name = name;
+	fitted->series[fitted->nseries].n = n;
+	fitted->series[fitted->nseries++].value = copy;
 }
 
 void
@@ -91,7 +123,7 @@ ml_fitted_drop(MlFitted *fitted, const MlDesignMatrix *rows, int nkept, const in
 			next++;
 		else
 		{
-			fitted->coefficient[j].estimate = NAN;
+			ml_linear(fitted)->coefficient[j].estimate = NAN;
 			dropped[ndropped++] = j;
 		}
 	}
@@ -114,15 +146,26 @@ ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoefficients)
 }
 
 /* NaN is the estimate of a column that was dropped; an intercept is never dropped */
+static const char *
+not_finite(const MlLinear *linear, const MlDesignMatrix *rows)
+{
+	for (int o = 0; linear->has_intercept && o < linear->noutputs; o++)
+		if (!isfinite(linear->intercept[o].estimate))
+			return "the intercept";
+	for (int o = 0; linear->coefficient && o < linear->noutputs; o++)
+		for (int j = 0; j < rows->ncolumns; j++)
+			if (isinf(linear->coefficient[(Size) o * rows->ncolumns + j].estimate))
+				return psprintf("the coefficient of \"%s\"", rows->column_name[j]);
+	return NULL;
+}
+
 void
 ml_require_finite(const MlFitted *fitted, const MlDesignMatrix *rows, const MlAlgorithm *algorithm)
 {
-	int			ncolumns = algorithm->ignores_features ? 0 : rows->ncolumns;
-	const char *what = fitted->has_intercept && !isfinite(fitted->intercept.estimate) ? "the intercept" : NULL;
+	const char *what = NULL;
 
-	for (int j = 0; what == NULL && j < ncolumns; j++)
-		if (isinf(fitted->coefficient[j].estimate))
-			what = psprintf("the coefficient of \"%s\"", rows->column_name[j]);
+	if (fitted->predictor->kind == ML_PREDICTOR_LINEAR)
+		what = not_finite((const MlLinear *) fitted->predictor, rows);
 	if (what != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_NO_CONVERGENCE),

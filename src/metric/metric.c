@@ -30,6 +30,8 @@ ml_metric_default(MlTask task)
 		case ML_TASK_MULTICLASS:
 			return &ml_metric_log_loss;
 		case ML_TASK_CLUSTER:
+		case ML_TASK_ANOMALY:
+		case ML_TASK_PROJECTION:
 			break;
 	}
 	return NULL;

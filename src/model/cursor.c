@@ -10,6 +10,7 @@
 #include <math.h>
 
 #include "errors.h"
+#include "interrupts.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "model/cursor.h"
@@ -128,6 +129,30 @@ ml_cursor_double(MlCursor *c, MlFloatRange range, const char *field)
 	}
 	if (expected)
 		ml_cursor_refuse(c, at, psprintf("%g", value), expected);
+	return value;
+}
+
+void
+ml_cursor_require(MlCursor *c, Size n, Size record_bytes, const char *field)
+{
+	c->field = field;
+	if (n > ml_cursor_left(c) / record_bytes)
+		ml_cursor_refuse(c, c->at, psprintf("%zu bytes left", ml_cursor_left(c)),
+						 psprintf("%zu records of at least %zu bytes", n, record_bytes));
+}
+
+double *
+ml_cursor_doubles(MlCursor *c, Size n, MlFloatRange range, const char *field)
+{
+	double	   *value;
+
+	ml_cursor_require(c, n, sizeof(double), field);
+	value = palloc_extended(Max(n, 1) * sizeof(double), MCXT_ALLOC_HUGE);
+	for (Size i = 0; i < n; i++)
+	{
+		ml_check_row(i);
+		value[i] = ml_cursor_double(c, range, field);
+	}
 	return value;
 }
 

@@ -23,6 +23,7 @@ typedef struct MlCursor
 	const char *section;		/* its tag, for messages */
 	const char *field;			/* what is being read, for messages */
 	int			encoding;		/* of the text */
+	int			format;			/* of the artifact */
 } MlCursor;
 
 typedef enum MlFloatRange
@@ -48,7 +49,13 @@ extern bool ml_cursor_flag(MlCursor *c, const char *field);
 
 /* a count of records, each of at least record_bytes, which must be there */
 extern int	ml_cursor_count(MlCursor *c, Size record_bytes, const char *field);
+
+/* refuses n records of that size which are not there */
+extern void ml_cursor_require(MlCursor *c, Size n, Size record_bytes, const char *field);
 extern double ml_cursor_double(MlCursor *c, MlFloatRange range, const char *field);
+
+/* n of them, palloc'd */
+extern double *ml_cursor_doubles(MlCursor *c, Size n, MlFloatRange range, const char *field);
 
 /* palloc'd and terminated, in the encoding of the database */
 extern char *ml_cursor_text(MlCursor *c, Size minimum, Size maximum, const char *field);

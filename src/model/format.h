@@ -11,7 +11,14 @@
 #ifndef ML_FORMAT_H
 #define ML_FORMAT_H
 
-#include "model/model.h"
+#include "postgres.h"
+
+/*
+ * Format 2 has other kinds of predictors, statistics within PRED, and
+ * calibrations. Format 1 is read for ever.
+ */
+#define ML_ARTIFACT_FORMAT	2
+#define ML_ARTIFACT_MAX		(INT64CONST(1) << 30)	/* bytes */
 
 /*
  * As PNG's: a byte above 127, a name, and line ends that a transfer as text
@@ -31,14 +38,16 @@ typedef enum MlSection
 	ML_SECTION_NUMBERS,			/* doubles of the encoded row */
 	ML_SECTION_TARGET,
 	ML_SECTION_DESIGN,			/* columns in the order of the coefficients */
-	ML_SECTION_PREDICTOR,		/* link, intercept, coefficients, class shares */
-	ML_SECTION_STATISTICS,		/* standard errors and what follows from them */
+	ML_SECTION_PREDICTOR,		/* kind, and what the kind writes */
+	ML_SECTION_STATISTICS,		/* format 1 only: standard errors and what follows from them */
+	ML_SECTION_CALIBRATION,		/* from format 2 on */
 	ML_SECTION_FACTS
 } MlSection;
 
-#define ML_NSECTIONS		(ML_SECTION_FACTS + 1)
+#define ML_NTAGS			(ML_SECTION_FACTS + 1)
+#define ML_NSECTIONS		9	/* of either format */
 
-extern const char *const ml_section_tag[ML_NSECTIONS];
+extern const char *const ml_section_tag[ML_NTAGS];
 
 /*
  * Longest name of a column, a class' column or a fact. The server's own names

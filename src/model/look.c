@@ -33,21 +33,32 @@ model_of(const text *argument, MlReference *reference, MlResolved *resolved)
 }
 
 static void
-put_coefficient(MlRows *result, const MlModel *model, const char *name,
-				const char *feature, const MlCoefficient *coefficient)
+put_term(void *arg, const MlTerm *term)
 {
-	Datum		values[7];
-	bool		nulls[7];
-	bool		ratio = model->link == ML_LINK_LOGIT && feature != NULL;
+	const MlCoefficient *coefficient = term->coefficient;
+	Datum		values[8];
+	bool		nulls[8];
 
-	ml_rows_text(values, nulls, 0, name);
-	ml_rows_text(values, nulls, 1, feature);
+	CHECK_FOR_INTERRUPTS();
+	ml_rows_text(values, nulls, 0, term->term);
+	ml_rows_text(values, nulls, 1, term->feature);
 	ml_rows_number(values, nulls, 2, coefficient->estimate);
 	ml_rows_number(values, nulls, 3, coefficient->std_error);
 	ml_rows_number(values, nulls, 4, coefficient->statistic);
 	ml_rows_number(values, nulls, 5, coefficient->p_value);
-	ml_rows_number(values, nulls, 6, ratio ? exp(coefficient->estimate) : NAN);
-	ml_rows_add(result, values, nulls);
+	ml_rows_number(values, nulls, 6, term->ratio);
+	ml_rows_text(values, nulls, 7, term->output);
+	ml_rows_add(arg, values, nulls);
+}
+
+static void
+refuse_look(const MlModel *model, const MlResolved *resolved, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("version %d of model \"%s\" has no %s", resolved->version, resolved->model, what),
+			 errdetail("It is of algorithm \"%s\".", model->algorithm),
+			 errhint("%s", hint)));
 }
 
 /* mlops_coefficients(model text): the intercept first, then the columns of the design */
@@ -56,20 +67,13 @@ mlops_coefficients(PG_FUNCTION_ARGS)
 {
 	MlReference reference;
 	MlResolved	resolved;
-	MlRows	result;
+	MlRows		result;
 	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
-	const MlRecipe *recipe = model->recipe;
 
+	if (model->routine->terms == NULL)
+		refuse_look(model, &resolved, "coefficients", "See mlops_importance(model) and mlops_describe(model).");
 	ml_rows_begin(fcinfo, &result);
-	if (model->has_intercept || model->coefficient == NULL)
-		put_coefficient(&result, model, "(intercept)", NULL, &model->intercept);
-	for (int i = 0; model->coefficient && i < recipe->ndesign; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		put_coefficient(&result, model, recipe->design[i].name,
-						recipe->features[recipe->design[i].feature].name,
-						&model->coefficient[i]);
-	}
+	model->routine->terms(model->predictor, model->recipe, put_term, &result);
 	return (Datum) 0;
 }
 
@@ -104,7 +108,8 @@ mlops_importance(PG_FUNCTION_ARGS)
 	MlRanked   *ranked = palloc(Max(n, 1) * sizeof(MlRanked));
 	double		total = 0;
 
-	ml_model_importance(model, importance);
+	if (!ml_model_importance(model, importance))
+		refuse_look(model, &resolved, "importance of features", "See mlops_coefficients(model) and mlops_describe(model).");
 	for (int i = 0; i < n; i++)
 	{
 		ranked[i].feature = model->recipe->features[i].name;

@@ -14,18 +14,13 @@
 #include "postgres.h"
 
 #include "learn/algorithm.h"
+#include "predictor/routine.h"
 #include "recipe/recipe.h"
 
-#define ML_ARTIFACT_FORMAT	1
 #define ML_SHA256_LENGTH	32
 #define ML_ARTIFACT_PART	(1024 * 1024)	/* bytes of one stored part */
-#define ML_ARTIFACT_MAX		(INT64CONST(1) << 30)	/* bytes */
 
-/*
- * A model in memory; immutable. The linear predictor is held twice: as the
- * artifact has it (over design columns, for looking) and compiled over the
- * encoded row (for scoring).
- */
+/* A model in memory; immutable. */
 typedef struct MlModel
 {
 	MemoryContext cxt;			/* holds everything, the recipe's context included */
@@ -33,22 +28,15 @@ typedef struct MlModel
 	uint8		sha256[ML_SHA256_LENGTH];
 	char	   *algorithm;
 	MlRecipe   *recipe;
-	MlLink		link;
-	bool		has_intercept;
-	MlCoefficient intercept;
-	MlCoefficient *coefficient; /* recipe->ndesign; NULL: a constant model */
-	char	   *statistic_name; /* or NULL */
-	double	   *class_share;	/* constant model of several classes; or NULL */
+	MlPredictor *predictor;
+	const MlPredictorRoutine *routine;	/* of its kind */
+	MlCalibration *calibration; /* or NULL */
+	int			noutputs;		/* 0: transform only */
+	Size		work_size;		/* doubles of memory that ml_model_outputs wants */
+	bool		direct;			/* ml_model_predict_columns can be called */
 	int			nfacts;
 	char	  **fact_name;
 	double	   *fact_value;
-
-	/* compiled: eta = base + sum number_weight[k] * v[k] (or number_missing[k] if NaN)
-	 *               + sum category_weight[c][code] */
-	double		base;
-	double	   *number_weight;	/* recipe->nnumbers */
-	double	   *number_missing;	/* recipe->nnumbers */
-	double	  **category_weight;	/* recipe->ncategories, each ML_NCODES long */
 } MlModel;
 
 /* the bytes of a model, in the current context */
@@ -66,33 +54,52 @@ extern MlModel *ml_model_load(const uint8 *sha256, const bytea *artifact, Memory
 
 extern void ml_sha256(const void *bytes, Size length, uint8 *digest);
 
-/*
- * Regression value, or P(positive class) of a binary model. NaN when the row
- * is dropped (impute => 'drop' and something missing).
- */
-extern double ml_model_predict(const MlModel *model, const MlRow *row);
+/* fills in what follows from the predictor, in the current context; for the reader */
+extern void ml_model_prepare(MlModel *model);
 
 /*
- * The same, bit for bit, of a recipe of numbers alone and a row whose number i
- * is the float8 in column[position[i]] (position NULL: in column[i]), without
- * encoding it first. NaN also stands for a row that has to be encoded: with a
- * NULL, NaN or infinity in it. Only where float8 is passed by value.
+ * The outputs of a row (predictor.h says what they are by task), link and
+ * calibration applied; they are in work, of model->work_size doubles. NULL
+ * when the row is dropped (impute => 'drop' and something missing).
+ */
+extern const double *ml_model_outputs(const MlModel *model, const MlRow *row, double *work);
+
+/* the first output; NaN when the row is dropped. Not for a model of transform only */
+extern double ml_model_predict(const MlModel *model, const MlRow *row, double *work);
+
+/*
+ * The same, bit for bit, where model->direct, of a row whose number i is the
+ * float8 in column[position[i]] (position NULL: in column[i]), without encoding
+ * it first. NaN also stands for a row that has to be encoded: with a NULL, NaN
+ * or infinity in it. Only where float8 is passed by value.
  */
 extern double ml_model_predict_columns(const MlModel *model, const NullableDatum *column,
 									   const int *position);
 
-/* the same for rows [first, first + n) of a frame whose columns the recipe was learned from */
+/*
+ * The outputs of rows [first, first + n) of a frame whose columns the recipe
+ * was learned from: output[i * noutputs + o]; NaN where the row is dropped.
+ */
 extern void ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
-								   int64 first, int64 n, double *prediction);
+								   int64 first, int64 n, double *output);
 
-/* probability of every class, summing to 1; for BINARY from the prediction */
-extern void ml_model_probabilities(const MlModel *model, double prediction, double *probability);
+/* dimensions of ml_model_transform(); 0: the kind has none */
+extern int	ml_model_ntransform(const MlModel *model);
 
-/* index of the class that a prediction stands for at a threshold (BINARY: >=), or the largest share */
-extern int	ml_model_class(const MlModel *model, double prediction, double threshold);
+/* false when the row is dropped */
+extern bool ml_model_transform(const MlModel *model, const MlRow *row, double *work, double *result);
 
-/* standardised size of each feature's effect, for mlops_importance(): recipe->nfeatures values */
-extern void ml_model_importance(const MlModel *model, double *importance);
+/* probability of every class, summing to 1, from the outputs */
+extern void ml_model_probabilities(const MlModel *model, const double *output, double *probability);
+
+/*
+ * Index of the class that outputs stand for: BINARY at a threshold (>=), several
+ * classes the largest, the first of equal ones
+ */
+extern int	ml_model_class(const MlModel *model, const double *output, double threshold);
+
+/* size of each feature's effect, for mlops_importance(): recipe->nfeatures values; false: the kind has none */
+extern bool ml_model_importance(const MlModel *model, double *importance);
 
 /* ---- the session's cache of decoded models (cache.c), keyed by SHA-256 ---- */
 

@@ -17,8 +17,8 @@
 #include "errors.h"
 #include "interrupts.h"
 #include "mb/pg_wchar.h"
-#include "model/compile.h"
-#include "model/cursor.h"
+#include "model/model.h"
+#include "predictor/linear.h"
 #include "utils/memutils.h"
 
 /* a number's record: a text without bytes and six doubles */
@@ -65,11 +65,12 @@ read_header(MlCursor *c)
 	c->section = "header";
 	c->at = ML_MAGIC_LENGTH;
 	format = (uint32) ml_cursor_integer(c, 4, "format");
-	if (format != ML_ARTIFACT_FORMAT)
+	c->format = (int) format;
+	if (format < 1 || format > ML_ARTIFACT_FORMAT)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_BAD_ARTIFACT),
 				 errmsg("artifact of the model has an unknown format"),
-				 errdetail("At byte %d: found format %u, expected %d.",
+				 errdetail("At byte %d: found format %u, expected 1 to %d.",
 						   ML_MAGIC_LENGTH, format, ML_ARTIFACT_FORMAT),
 				 errhint("Update mlops to the version that trained the model, or train it again.")));
 	ml_cursor_range(c, 4, ML_NSECTIONS, ML_NSECTIONS, "number of sections");
@@ -108,6 +109,12 @@ read_recipe(MlCursor *c, MlRecipe *recipe)
 	recipe->params.min_category_rows = ml_cursor_range(c, 8, 0, PG_INT64_MAX, "min_category_rows");
 	recipe->time_zone = ml_cursor_name(c, "time zone");
 	recipe->ntrain = ml_cursor_range(c, 8, 0, PG_INT64_MAX, "number of training rows");
+	recipe->offset_number = -1;
+	if (c->format > 1)
+	{
+		recipe->offset_number = ml_cursor_range(c, 4, -1, PG_INT32_MAX, "number of the offset");
+		recipe->offset_log = ml_cursor_flag(c, "flag of the exposure");
+	}
 	ml_cursor_end_section(c);
 }
 
@@ -209,6 +216,9 @@ read_features(MlCursor *c, MlRecipe *recipe)
 			feature->category = recipe->ncategories++;
 	}
 	recipe->nnumbers = (int) nnumbers;
+	if (recipe->offset_number >= recipe->nnumbers)
+		ml_cursor_refuse(c, at, psprintf("an offset that is number %d", recipe->offset_number),
+						 psprintf("less than %d", recipe->nnumbers));
 	if (recipe->nfeatures > 0)
 		ml_cursor_require_distinct(c, at, (const char *) &recipe->features[0].name,
 								   recipe->nfeatures, sizeof(MlFeature));
@@ -265,9 +275,9 @@ read_target(MlCursor *c, MlTarget *target)
 	target->name = ml_cursor_optional_name(c, "name");
 	target->type_name = ml_cursor_optional_name(c, "type");
 	at = c->at;
-	target->task = ml_cursor_range(c, 1, ML_TASK_REGRESSION, ML_TASK_CLUSTER, "task");
+	target->task = ml_cursor_range(c, 1, ML_TASK_REGRESSION, ML_LAST_TASK, "task");
 	if ((target->task & (target->task - 1)) != 0)
-		ml_cursor_refuse(c, at, psprintf("%d", (int) target->task), "1, 2, 4 or 8");
+		ml_cursor_refuse(c, at, psprintf("%d", (int) target->task), "a power of two");
 	positive = ml_cursor_range(c, 4, 0, PG_INT32_MAX, "positive class");
 	at = c->at;
 	target->nclasses = ml_cursor_count(c, 8 + 4, "number of classes");
@@ -320,77 +330,69 @@ read_design(MlCursor *c, MlRecipe *recipe)
 static void
 read_predictor(MlCursor *c, MlModel *model)
 {
-	const MlTarget *target = &model->recipe->target;
 	Size		at;
-	bool		constant;
-	int			n;
+	int			kind;
 
+	if (c->format == 1)
+	{
+		model->predictor = ml_linear_read_format_1(c, model->recipe);
+		return;
+	}
 	ml_cursor_begin_section(c, ML_SECTION_PREDICTOR);
 	at = c->at;
-	model->link = ml_cursor_range(c, 1, 0, ML_LINK_LOGIT, "link");
-	if (model->link == ML_LINK_LOGIT && target->task != ML_TASK_BINARY)
-		ml_cursor_refuse(c, at, "a logit link", "a target of two classes with it");
-	model->has_intercept = ml_cursor_flag(c, "intercept flag");
-	model->intercept.estimate = ml_cursor_double(c, ML_FLOAT_FINITE, "intercept");
-	constant = ml_cursor_flag(c, "constant flag");
-	n = constant ? 0 : model->recipe->ndesign;
-	ml_cursor_range(c, 4, n, n, "number of coefficients");
-	if (!constant)
-	{
-		model->coefficient = allocate(n, sizeof(MlCoefficient));
-		for (int i = 0; i < n; i++)
-			model->coefficient[i].estimate = ml_cursor_double(c, ML_FLOAT_OR_NAN, "coefficient");
-	}
-	at = c->at;
-	n = ml_cursor_count(c, 8, "number of class shares");
-	if (n != 0 && n != target->nclasses)
-		ml_cursor_refuse(c, at, psprintf("%d", n), psprintf("0 or %d, the number of classes", target->nclasses));
-	if (n == 0 && target->task == ML_TASK_MULTICLASS)
-		ml_cursor_refuse(c, at, "0", psprintf("%d, the number of classes", target->nclasses));
-	if (n > 0)
-	{
-		model->class_share = allocate(n, sizeof(double));
-		for (int i = 0; i < n; i++)
-			model->class_share[i] = ml_cursor_double(c, ML_FLOAT_SHARE, "share of a class");
-	}
+	kind = ml_cursor_range(c, 1, 0, ML_NPREDICTORS - 1, "kind of predictor");
+	if (ml_predictor_routines[kind] == NULL)
+		ml_cursor_refuse(c, at, psprintf("%d", kind), "a known kind");
+	model->predictor = ml_predictor_routines[kind]->read(c, model->recipe);
 	ml_cursor_end_section(c);
 }
 
 static void
-read_inference(MlCursor *c, MlCoefficient *coefficient)
+read_points(MlCursor *c, MlCalibrationMap *map)
 {
-	coefficient->std_error = ml_cursor_double(c, ML_FLOAT_SPREAD, "standard error");
-	coefficient->statistic = ml_cursor_double(c, ML_FLOAT_ANY, "statistic");
-	coefficient->p_value = ml_cursor_double(c, ML_FLOAT_SPREAD, "p-value");
-}
-
-static void
-forget_inference(MlCoefficient *coefficient)
-{
-	coefficient->std_error = NAN;
-	coefficient->statistic = NAN;
-	coefficient->p_value = NAN;
-}
-
-static void
-read_statistics(MlCursor *c, MlModel *model)
-{
-	int			n = model->coefficient ? model->recipe->ndesign : 0;
 	Size		at = c->at;
 
-	ml_cursor_begin_section(c, ML_SECTION_STATISTICS);
-	model->statistic_name = ml_cursor_optional_name(c, "name of the statistic");
-	if (model->statistic_name && model->coefficient == NULL)
-		ml_cursor_refuse(c, at, "statistics", "none of a constant model");
-	forget_inference(&model->intercept);
-	if (model->statistic_name && model->has_intercept)
-		read_inference(c, &model->intercept);
-	for (int i = 0; i < n; i++)
+	map->npoints = ml_cursor_count(c, 2 * sizeof(double), "number of points");
+	if (map->npoints < 1)
+		ml_cursor_refuse(c, at, "0", "at least 1");
+	map->x = ml_cursor_doubles(c, map->npoints, ML_FLOAT_SHARE, "probability before");
+	map->y = ml_cursor_doubles(c, map->npoints, ML_FLOAT_SHARE, "probability after");
+	for (int i = 1; i < map->npoints; i++)
+		if (map->x[i] <= map->x[i - 1] || map->y[i] < map->y[i - 1])
+			ml_cursor_refuse(c, at, "points out of order", "ascending ones");
+}
+
+static void
+read_calibration(MlCursor *c, MlModel *model)
+{
+	const MlTarget *target = &model->recipe->target;
+	MlCalibration *calibration;
+	Size		at;
+	int			kind;
+
+	if (c->format == 1)
+		return;
+	ml_cursor_begin_section(c, ML_SECTION_CALIBRATION);
+	at = c->at;
+	kind = ml_cursor_range(c, 1, 0, ML_CALIBRATION_ISOTONIC, "kind of calibration");
+	if (kind != ML_CALIBRATION_NONE && target->nclasses < 2)
+		ml_cursor_refuse(c, at, psprintf("%d", kind), "0 for a target without classes");
+	if (kind != ML_CALIBRATION_NONE)
 	{
-		if (model->statistic_name)
-			read_inference(c, &model->coefficient[i]);
-		else
-			forget_inference(&model->coefficient[i]);
+		calibration = model->calibration = allocate(1, sizeof(MlCalibration));
+		calibration->kind = kind;
+		calibration->nmaps = target->task == ML_TASK_BINARY ? 1 : target->nclasses;
+		calibration->map = allocate(calibration->nmaps, sizeof(MlCalibrationMap));
+		for (int i = 0; i < calibration->nmaps; i++)
+		{
+			if (kind == ML_CALIBRATION_ISOTONIC)
+			{
+				read_points(c, &calibration->map[i]);
+				continue;
+			}
+			calibration->map[i].slope = ml_cursor_double(c, ML_FLOAT_FINITE, "slope");
+			calibration->map[i].shift = ml_cursor_double(c, ML_FLOAT_FINITE, "shift");
+		}
 	}
 	ml_cursor_end_section(c);
 }
@@ -426,7 +428,7 @@ read_model(MlCursor *c, MlModel *model)
 	ml_recipe_finish(recipe);
 	read_design(c, recipe);
 	read_predictor(c, model);
-	read_statistics(c, model);
+	read_calibration(c, model);
 	read_facts(c, model);
 
 	c->section = "end";
@@ -450,7 +452,7 @@ ml_model_read(const char *bytes, Size length, MemoryContext parent)
 	c.length = length;
 	c.end = length;
 	read_model(&c, model);
-	ml_model_compile(model);
+	ml_model_prepare(model);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(cxt, parent);
 	model->size = MemoryContextMemAllocated(cxt, true);

@@ -348,6 +348,7 @@ learn_all(Learning *learning)
 
 	learning->weight = w < 0 ? NULL : frame->cols[w].number;
 	recipe->ntrain = frame->ntrain;
+	recipe->offset_number = -1;
 	recipe->time_zone = pstrdup(zone_name(frame));
 	recipe->zone = pg_tzset(recipe->time_zone);
 	if (recipe->zone == NULL)

@@ -160,8 +160,15 @@ extern const MlParam ml_recipe_params[];	/* NULL name ends */
 
 typedef enum MlTask
 {
-	ML_TASK_REGRESSION = 1, ML_TASK_BINARY = 2, ML_TASK_MULTICLASS = 4, ML_TASK_CLUSTER = 8
+	ML_TASK_REGRESSION = 1, ML_TASK_BINARY = 2, ML_TASK_MULTICLASS = 4, ML_TASK_CLUSTER = 8,
+	ML_TASK_ANOMALY = 16,		/* a score of how unusual a row is */
+	ML_TASK_PROJECTION = 32		/* nothing is predicted: mlops_transform only */
 } MlTask;
+
+#define ML_LAST_TASK ML_TASK_PROJECTION
+
+/* tasks without a target */
+#define ML_TASKS_UNSUPERVISED (ML_TASK_CLUSTER | ML_TASK_ANOMALY | ML_TASK_PROJECTION)
 
 typedef struct MlTarget
 {
@@ -191,12 +198,23 @@ typedef struct MlRecipe
 	MlCategoryDesign *category_design;	/* ncategories of them */
 	MlTarget	target;
 	int64		ntrain;			/* rows it was learned from */
+
+	/* a number that is added to eta as it is (glm's offset), not in the design; -1: none */
+	int			offset_number;
+	bool		offset_log;		/* its logarithm is (exposure) */
 	struct MlLevelIndex *feature_index; /* of the features' names; private to recipe */
 
 	/* sentences about columns, of a recipe just learned; not part of the artifact */
 	int			nwarnings;
 	char	  **warnings;
 } MlRecipe;
+
+/* what a value of the offset column adds to eta; NaN if it is missing */
+static inline double
+ml_recipe_offset(const MlRecipe *recipe, double value)
+{
+	return recipe->offset_log ? log(value) : value;
+}
 
 /* one encoded row; the caller owns the arrays */
 typedef struct MlRow
@@ -327,6 +345,16 @@ typedef struct MlBlock
 	bool	   *complete;		/* of each: no row of the frame lacks it */
 	int32	   *code;			/* code[c * n + i] */
 } MlBlock;
+
+/* one row of a block */
+static inline void
+ml_block_row(const MlRecipe *recipe, const MlBlock *block, int i, MlRow *row)
+{
+	for (int j = 0; j < recipe->nnumbers; j++)
+		row->number[j] = block->number[j][i];
+	for (int j = 0; j < recipe->ncategories; j++)
+		row->code[j] = block->code[(Size) j * block->n + i];
+}
 
 /* capacity: the most rows of a block */
 extern MlEncoder *ml_encoder_make(const MlRecipe *recipe, const MlFrame *frame, int capacity);

@@ -17,7 +17,9 @@ static const struct
 	{ML_TASK_REGRESSION, "regression"},
 	{ML_TASK_BINARY, "binary"},
 	{ML_TASK_MULTICLASS, "multiclass"},
-	{ML_TASK_CLUSTER, "cluster"}
+	{ML_TASK_CLUSTER, "cluster"},
+	{ML_TASK_ANOMALY, "anomaly"},
+	{ML_TASK_PROJECTION, "projection"}
 };
 
 const char *

@@ -19,17 +19,19 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 	MlTask		task = scorer->model->recipe->target.task;
 	Datum		value[ALL_COLUMNS];
 	bool		isnull[ALL_COLUMNS] = {false, false, false, true};
-	double		prediction = get_float8_nan();
+	const double *output = NULL;
+	bool		known;
 
 	if (ml_score_input(fcinfo, scorer, input))
-		prediction = ml_model_predict(scorer->model, &scorer->row);
+		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	known = output != NULL && !isnan(output[0]);
 	ml_rows_text(value, isnull, 0, role);
 	value[1] = Int32GetDatum(scorer->resolved.version);
 	ml_rows_number(value, isnull, 2,
-				   task == ML_TASK_MULTICLASS ? get_float8_nan() : prediction);
-	if (!isnan(prediction) && task != ML_TASK_REGRESSION)
+				   known && task != ML_TASK_MULTICLASS ? output[0] : get_float8_nan());
+	if (known && task != ML_TASK_REGRESSION && task != ML_TASK_ANOMALY)
 	{
-		value[3] = ml_score_label(scorer, prediction);
+		value[3] = ml_score_label(scorer, output);
 		isnull[3] = false;
 	}
 	ml_rows_add(rows, value, isnull);

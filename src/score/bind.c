@@ -126,7 +126,7 @@ bind_directly(MlScorer *scorer)
 	int			n = scorer->nfloats;
 	bool		in_order = true;
 
-	scorer->direct = n > 0 && n == recipe->nnumbers && recipe->ncategories == 0;
+	scorer->direct = scorer->model->direct && n > 0 && n == recipe->nnumbers && recipe->ncategories == 0;
 	scorer->direct_first = 0;
 	scorer->direct_position = NULL;
 	for (int i = 0; scorer->direct && i < n; i++)

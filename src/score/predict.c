@@ -37,13 +37,16 @@ ml_score_reference(FunctionCallInfo fcinfo)
 	return PG_GETARG_TEXT_PP(ARG_MODEL);
 }
 
-/* The class that a prediction stands for, as text. */
+/* The class or the cluster that outputs stand for, as text. */
 Datum
-ml_score_label(const MlScorer *scorer, double prediction)
+ml_score_label(const MlScorer *scorer, const double *output)
 {
 	const MlTarget *target = &scorer->model->recipe->target;
-	int			class = ml_model_class(scorer->model, prediction, scorer->resolved.threshold);
+	int			class;
 
+	if (target->task == ML_TASK_CLUSTER)
+		return CStringGetTextDatum(psprintf("%d", (int) output[0]));
+	class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
 	return CStringGetTextDatum(target->class_label[class]);
 }
 
@@ -60,14 +63,14 @@ shortest_numeric(double value)
 }
 
 static Datum
-proba_datum(const MlScorer *scorer, double prediction)
+proba_datum(const MlScorer *scorer, const double *output)
 {
 	const MlTarget *target = &scorer->model->recipe->target;
 	double	   *probability = (double *) palloc(sizeof(double) * target->nclasses);
 	JsonbParseState *state = NULL;
 	JsonbValue *object;
 
-	ml_model_probabilities(scorer->model, prediction, probability);
+	ml_model_probabilities(scorer->model, output, probability);
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int c = 0; c < target->nclasses; c++)
 	{
@@ -86,17 +89,17 @@ proba_datum(const MlScorer *scorer, double prediction)
 	return JsonbPGetDatum(JsonbValueToJsonb(object));
 }
 
-/* NaN is a row that the recipe drops. */
+/* NULL is a row that the recipe drops, NaN one that the model has no value for. */
 static pg_attribute_always_inline Datum
-finish(FunctionCallInfo fcinfo, const MlScorer *scorer, double prediction, MlResult result)
+finish(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, MlResult result)
 {
-	if (unlikely(isnan(prediction)))
+	if (unlikely(output == NULL || isnan(output[0])))
 		PG_RETURN_NULL();
 	if (result == ML_RESULT_VALUE)
-		PG_RETURN_FLOAT8(prediction);
+		PG_RETURN_FLOAT8(output[0]);
 	if (result == ML_RESULT_LABEL)
-		return ml_score_label(scorer, prediction);
-	return proba_datum(scorer, prediction);
+		return ml_score_label(scorer, output);
+	return proba_datum(scorer, output);
 }
 
 /* Encodes the input of a public function; false: the row is NULL, or all of it is. */
@@ -128,7 +131,7 @@ score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 
 	if (!ml_score_input(fcinfo, scorer, input))
 		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, ml_model_predict(scorer->model, &scorer->row), result);
+	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
 /* Columns that are what the model reads need not be encoded, but for NULL and the like. */
@@ -145,11 +148,11 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 									 scorer->direct_position);
 
 		if (likely(!isnan(prediction)))
-			return finish(fcinfo, scorer, prediction, result);
+			return finish(fcinfo, scorer, &prediction, result);
 	}
 	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
 		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, ml_model_predict(scorer->model, &scorer->row), result);
+	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
 #define SCORE_INPUT(name, result, input) \

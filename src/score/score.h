@@ -74,6 +74,7 @@ typedef struct MlScorer
 	const MlModel *model;		/* NULL: not loaded; pinned by cxt */
 	MemoryContext cxt;
 	MlRow		row;
+	double	   *work;			/* of model->work_size doubles: the outputs first */
 	int		   *name_length;	/* of each feature's name */
 
 	/* the binding to an input of columns, made at the first row that is not NULL */
@@ -137,7 +138,7 @@ typedef struct MlCallSite
 /* predict.c */
 extern text *ml_score_reference(FunctionCallInfo fcinfo);
 extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input);
-extern Datum ml_score_label(const MlScorer *scorer, double prediction);
+extern Datum ml_score_label(const MlScorer *scorer, const double *output);
 
 /* site.c */
 extern MlScorer *ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference);

@@ -152,6 +152,7 @@ load(MlCallSite *site, MlScorer *scorer)
 		MemoryContextAllocZero(scorer->cxt, sizeof(double) * Max(recipe->nnumbers, 1));
 	scorer->row.code = (int32 *)
 		MemoryContextAllocZero(scorer->cxt, sizeof(int32) * Max(recipe->ncategories, 1));
+	scorer->work = (double *) MemoryContextAllocHuge(scorer->cxt, sizeof(double) * model->work_size);
 	scorer->name_length = (int *)
 		MemoryContextAlloc(scorer->cxt, sizeof(int) * Max(recipe->nfeatures, 1));
 	for (int i = 0; i < recipe->nfeatures; i++)

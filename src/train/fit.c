@@ -155,6 +155,12 @@ read_design(void *arg, int64 first, int n, double *x)
 	ml_recipe_design_block(rows->recipe, ml_encoder_block(rows->encoder, first, n), x);
 }
 
+static const MlBlock *
+read_block(void *arg, int64 first, int n)
+{
+	return ml_encoder_block(((const DesignRows *) arg)->encoder, first, n);
+}
+
 static void
 fit_progress(void *arg, int64 done, int64 total, double objective)
 {
@@ -211,6 +217,8 @@ fit_model(MlTraining *training)
 	matrix.nclasses = recipe->target.nclasses;
 	matrix.read = read_design;
 	matrix.arg = &rows;
+	matrix.recipe = recipe;
+	matrix.read_block = read_block;
 
 	fit.rows = &matrix;
 	fit.task = recipe->target.task;

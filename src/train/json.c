@@ -168,6 +168,15 @@ ml_json_texts(MlJson *json, char *const *values, int n)
 }
 
 void
+ml_json_floats(MlJson *json, const double *value, int n)
+{
+	ml_json_begin_array(json);
+	for (int i = 0; i < n; i++)
+		ml_json_float(json, value[i]);
+	ml_json_end_array(json);
+}
+
+void
 ml_json_put_text(MlJson *json, const char *key, const char *value)
 {
 	ml_json_key(json, key);

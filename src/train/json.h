@@ -33,6 +33,7 @@ extern void ml_json_bool(MlJson *json, bool value);
 extern void ml_json_value(MlJson *json, const JsonbValue *value);	/* any value, nested ones too */
 extern void ml_json_jsonb(MlJson *json, const Jsonb *value);	/* NULL: null */
 extern void ml_json_texts(MlJson *json, char *const *values, int n);	/* an array of n strings */
+extern void ml_json_floats(MlJson *json, const double *value, int n);
 
 /* key and value at once */
 extern void ml_json_put_text(MlJson *json, const char *key, const char *value);

@@ -123,6 +123,11 @@ fallback_text(const MlParam *param)
 			return param->fallback != 0 ? "true" : "false";
 		case ML_PARAM_ENUM:
 			return param->choices[(int) param->fallback];
+		case ML_PARAM_TEXT:
+		case ML_PARAM_NUMBERS:
+		case ML_PARAM_INTEGERS:
+		case ML_PARAM_NAMED:
+			return NULL;
 		default:
 			digits = palloc(DOUBLE_SHORTEST_DECIMAL_LEN);
 			double_to_shortest_decimal_buf(param->fallback, digits);
@@ -135,9 +140,12 @@ put_param(MlRows *result, const char *algorithm, const MlParam *param)
 {
 	static const char *const type_name[] = {
 		[ML_PARAM_BOOL] = "boolean", [ML_PARAM_INT] = "integer",
-		[ML_PARAM_FLOAT] = "number", [ML_PARAM_ENUM] = "choice"
+		[ML_PARAM_FLOAT] = "number", [ML_PARAM_ENUM] = "choice", [ML_PARAM_TEXT] = "text",
+		[ML_PARAM_NUMBERS] = "numbers", [ML_PARAM_INTEGERS] = "integers", [ML_PARAM_NAMED] = "object"
 	};
-	bool		is_number = param->type == ML_PARAM_INT || param->type == ML_PARAM_FLOAT;
+	const char *fallback = fallback_text(param);
+	bool		is_number = param->type != ML_PARAM_BOOL && param->type != ML_PARAM_ENUM &&
+		param->type != ML_PARAM_TEXT;
 	Datum		values[8] = {0};
 	bool		nulls[8] = {false};
 	int			nchoices = 0;
@@ -145,7 +153,9 @@ put_param(MlRows *result, const char *algorithm, const MlParam *param)
 	values[0] = CStringGetTextDatum(algorithm);
 	values[1] = CStringGetTextDatum(param->name);
 	values[2] = CStringGetTextDatum(type_name[param->type]);
-	values[3] = CStringGetTextDatum(fallback_text(param));
+	nulls[3] = fallback == NULL;
+	if (!nulls[3])
+		values[3] = CStringGetTextDatum(fallback);
 	nulls[4] = !is_number || !isfinite(param->minimum);
 	nulls[5] = !is_number || !isfinite(param->maximum);
 	if (!nulls[4])

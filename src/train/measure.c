@@ -19,7 +19,7 @@
 typedef struct Part
 {
 	int64		n;
-	int			width;			/* doubles per prediction: classes of MULTICLASS, else 1 */
+	int			width;			/* doubles per prediction: the outputs of the model */
 	double	   *label;
 	double	   *prediction;
 	double	   *weight;			/* NULL: all 1 */
@@ -37,24 +37,12 @@ take_doubles(MlTraining *training, int64 n)
 static void
 predict(MlTraining *training, const MlModel *model, int64 first, Part *part)
 {
-	double	   *value = part->width > 1 ? palloc(sizeof(double) * MEASURE_ROWS) : NULL;
-
 	for (int64 done = 0; done < part->n; done += MEASURE_ROWS)
 	{
-		int64		n = Min(part->n - done, MEASURE_ROWS);
-
 		ml_training_report(training, "measuring", done, part->n, NAN);
-		if (value == NULL)
-			ml_model_predict_frame(model, training->frame, first + done, n, part->prediction + done);
-		else
-		{
-			ml_model_predict_frame(model, training->frame, first + done, n, value);
-			for (int64 i = 0; i < n; i++)
-				ml_model_probabilities(model, value[i], part->prediction + (done + i) * part->width);
-		}
+		ml_model_predict_frame(model, training->frame, first + done, Min(part->n - done, MEASURE_ROWS),
+							   part->prediction + done * part->width);
 	}
-	if (value != NULL)
-		pfree(value);
 }
 
 /* A class that training rows do not have has no label: such rows are left out. */
@@ -85,12 +73,11 @@ static void
 make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part *part)
 {
 	const MlFrame *frame = training->frame;
-	const MlTarget *target = &model->recipe->target;
 	int64		labelled;
 
 	memset(part, 0, sizeof(Part));
 	part->n = n;
-	part->width = target->task == ML_TASK_MULTICLASS ? target->nclasses : 1;
+	part->width = model->noutputs;
 	part->label = take_doubles(training, n);
 	part->prediction = take_doubles(training, ml_size_mul(n, part->width));
 	ml_recipe_labels(model->recipe, frame, first, n, part->label);

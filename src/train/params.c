@@ -39,8 +39,31 @@ fallback_text(const MlParam *param)
 			return param->fallback != 0 ? "true" : "false";
 		case ML_PARAM_ENUM:
 			return psprintf("\"%s\"", param->choices[(int) param->fallback]);
+		case ML_PARAM_TEXT:
+		case ML_PARAM_NUMBERS:
+		case ML_PARAM_INTEGERS:
+		case ML_PARAM_NAMED:
+			return "null";
 		default:
 			return number_text(param->fallback);
+	}
+}
+
+static const char *
+number_kind(MlParamType type)
+{
+	switch (type)
+	{
+		case ML_PARAM_INT:
+			return "an integer";
+		case ML_PARAM_NUMBERS:
+			return "an array of numbers";
+		case ML_PARAM_INTEGERS:
+			return "an array of integers";
+		case ML_PARAM_NAMED:
+			return "an object whose values are numbers";
+		default:
+			return "a number";
 	}
 }
 
@@ -61,8 +84,11 @@ wanted_text(const MlParam *param)
 			for (int i = 0; param->choices[i] != NULL; i++)
 				appendStringInfo(&text, "%s\"%s\"", i > 0 ? ", " : "", param->choices[i]);
 			break;
+		case ML_PARAM_TEXT:
+			appendStringInfoString(&text, "a text");
+			break;
 		default:
-			appendStringInfoString(&text, param->type == ML_PARAM_INT ? "an integer" : "a number");
+			appendStringInfoString(&text, number_kind(param->type));
 			if (isfinite(param->minimum) && isfinite(param->maximum))
 				appendStringInfo(&text, " between %s and %s",
 								 number_text(param->minimum), number_text(param->maximum));
@@ -93,6 +119,16 @@ lay(const MlParamSet *set, const MlParam *param, double value)
 		case ML_PARAM_ENUM:
 			*(int *) place = (int) value;
 			break;
+		case ML_PARAM_TEXT:
+			*(char **) place = NULL;
+			break;
+		case ML_PARAM_NUMBERS:
+		case ML_PARAM_INTEGERS:
+			memset(place, 0, sizeof(MlNumbers));
+			break;
+		case ML_PARAM_NAMED:
+			memset(place, 0, sizeof(MlNamed));
+			break;
 	}
 }
 
@@ -118,12 +154,78 @@ choice_of(const MlParam *param, const JsonbValue *value)
 	return -1;
 }
 
+static double
+take_number(const Parse *parse, const MlParam *param, const JsonbValue *whole, const JsonbValue *value)
+{
+	double		number = value->type == jbvNumeric ? ml_json_number(value) : NAN;
+	bool		integer = param->type == ML_PARAM_INT || param->type == ML_PARAM_INTEGERS;
+
+	if (!isfinite(number) || number < param->minimum || number > param->maximum ||
+		(integer && number != rint(number)))
+		refuse_value(parse, param, whole);
+	return number;
+}
+
+static void
+take_numbers(const Parse *parse, const MlParam *param, const JsonbValue *value, MlNumbers *numbers)
+{
+	JsonbContainer *array;
+
+	if (value->type == jbvNumeric)
+	{
+		numbers->n = 1;
+		numbers->value = palloc(sizeof(double));
+		numbers->value[0] = take_number(parse, param, value, value);
+		return;
+	}
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		refuse_value(parse, param, value);
+	array = value->val.binary.data;
+	numbers->n = JsonContainerSize(array);
+	numbers->value = palloc(sizeof(double) * Max(numbers->n, 1));
+	for (int i = 0; i < numbers->n; i++)
+		numbers->value[i] = take_number(parse, param, value, getIthJsonbValueFromContainer(array, i));
+}
+
+/* where one pair of an object goes */
+typedef struct TakeNamed
+{
+	const Parse *parse;
+	const MlParam *param;
+	const JsonbValue *whole;
+	MlNamed    *named;
+} TakeNamed;
+
+static void
+take_named_pair(void *arg, char *key, JsonbValue *value)
+{
+	TakeNamed  *take = arg;
+	MlNamed    *named = take->named;
+
+	named->name[named->n] = key;
+	named->value[named->n++] = take_number(take->parse, take->param, take->whole, value);
+}
+
+static void
+take_named(const Parse *parse, const MlParam *param, const JsonbValue *value, MlNamed *named)
+{
+	TakeNamed	take = {parse, param, value, named};
+	JsonbValue	copy = *value;
+	int			n;
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		refuse_value(parse, param, value);
+	n = JsonContainerSize(value->val.binary.data);
+	named->n = 0;
+	named->name = palloc(sizeof(char *) * Max(n, 1));
+	named->value = palloc(sizeof(double) * Max(n, 1));
+	ml_json_each(JsonbValueToJsonb(&copy), take_named_pair, &take);
+}
+
 /* The value as it is laid into the struct; raises an error if it will not do. */
 static double
 take_value(const Parse *parse, const MlParam *param, const JsonbValue *value)
 {
-	double		number = NAN;
-
 	switch (param->type)
 	{
 		case ML_PARAM_BOOL:
@@ -135,12 +237,7 @@ take_value(const Parse *parse, const MlParam *param, const JsonbValue *value)
 				refuse_value(parse, param, value);
 			return choice_of(param, value);
 		default:
-			if (value->type == jbvNumeric)
-				number = ml_json_number(value);
-			if (!isfinite(number) || number < param->minimum || number > param->maximum ||
-				(param->type == ML_PARAM_INT && number != rint(number)))
-				refuse_value(parse, param, value);
-			return number;
+			return take_number(parse, param, value, value);
 	}
 }
 
@@ -168,6 +265,30 @@ refuse_name(const Parse *parse, const char *name)
 }
 
 static void
+take_param(const Parse *parse, const MlParamSet *set, const MlParam *param, const JsonbValue *value)
+{
+	char	   *place = (char *) set->values + param->offset;
+
+	switch (param->type)
+	{
+		case ML_PARAM_TEXT:
+			if (value->type != jbvString)
+				refuse_value(parse, param, value);
+			*(char **) place = ml_json_string(value);
+			break;
+		case ML_PARAM_NUMBERS:
+		case ML_PARAM_INTEGERS:
+			take_numbers(parse, param, value, (MlNumbers *) place);
+			break;
+		case ML_PARAM_NAMED:
+			take_named(parse, param, value, (MlNamed *) place);
+			break;
+		default:
+			lay(set, param, take_value(parse, param, value));
+	}
+}
+
+static void
 take_pair(void *arg, char *name, JsonbValue *value)
 {
 	const Parse *parse = arg;
@@ -177,10 +298,33 @@ take_pair(void *arg, char *name, JsonbValue *value)
 			if (strcmp(param->name, name) == 0)
 			{
 				if (value->type != jbvNull)
-					lay(&parse->sets[s], param, take_value(parse, param, value));
+					take_param(parse, &parse->sets[s], param, value);
 				return;
 			}
 	refuse_name(parse, name);
+}
+
+static void
+write_numbers(MlJson *json, const MlNumbers *numbers)
+{
+	if (numbers->n == 0)
+		ml_json_text(json, NULL);
+	else
+		ml_json_floats(json, numbers->value, numbers->n);
+}
+
+static void
+write_named(MlJson *json, const MlNamed *named)
+{
+	if (named->n == 0)
+	{
+		ml_json_text(json, NULL);
+		return;
+	}
+	ml_json_begin_object(json);
+	for (int i = 0; i < named->n; i++)
+		ml_json_put_float(json, named->name[i], named->value[i]);
+	ml_json_end_object(json);
 }
 
 static void
@@ -202,6 +346,16 @@ write_param(MlJson *json, const MlParamSet *set, const MlParam *param)
 			break;
 		case ML_PARAM_ENUM:
 			ml_json_text(json, param->choices[*(const int *) place]);
+			break;
+		case ML_PARAM_TEXT:
+			ml_json_text(json, *(char *const *) place);
+			break;
+		case ML_PARAM_NUMBERS:
+		case ML_PARAM_INTEGERS:
+			write_numbers(json, (const MlNumbers *) place);
+			break;
+		case ML_PARAM_NAMED:
+			write_named(json, (const MlNamed *) place);
 			break;
 	}
 }

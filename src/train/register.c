@@ -63,6 +63,11 @@ write_facts(const MlFitted *fitted)
 	ml_json_put_int(&json, "passes", fitted->passes);
 	for (int i = 0; i < fitted->nfacts; i++)
 		ml_json_put_float(&json, fitted->facts[i].name, fitted->facts[i].value);
+	for (int i = 0; i < fitted->nseries; i++)
+	{
+		ml_json_key(&json, fitted->series[i].name);
+		ml_json_floats(&json, fitted->series[i].value, fitted->series[i].n);
+	}
 	ml_json_end_object(&json);
 	return ml_json_finish(&json);
 }

@@ -42,7 +42,7 @@ SELECT mlops.artifact_check('\x89504e470d0a1a0a0000000d494844520000001000000010'
 \echo :LAST_ERROR_SQLSTATE
 
 -- a format of the future
-SELECT mlops.artifact_check(overlay(bytes PLACING '\x02000000' FROM 9)) FROM golden;
+SELECT mlops.artifact_check(overlay(bytes PLACING '\x63000000' FROM 9)) FROM golden;
 
 -- truncated, oversized
 SELECT mlops.artifact_check(substr(bytes, 1, 300)) FROM golden;

@@ -73,7 +73,7 @@ SELECT card('look_price/2');
 SELECT card('look_sold');
 SELECT mlops_describe('look_sold@first') = mlops_describe('look_sold') AS same_version,
        mlops_describe('look_sold') LIKE E'%\nnote        the first try\n%' AS has_note,
-       mlops_describe('look_sold') ~ 'artifact    format 1, [0-9]+ bytes, SHA-256 [0-9a-f]{64}' AS has_checksum;
+       mlops_describe('look_sold') ~ 'artifact    format 2, [0-9]+ bytes, SHA-256 [0-9a-f]{64}' AS has_checksum;
 
 -- a threshold given to mlops_promote is that of what serves, not of the version
 SELECT version, threshold FROM mlops_promote('look_sold', 1, threshold => 0.3);

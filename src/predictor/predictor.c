@@ -1,0 +1,11 @@
+/*
+ * predictor.c
+ *		The kinds of predictors, by number.
+ */
+#include "postgres.h"
+
+#include "predictor/routine.h"
+
+const MlPredictorRoutine *const ml_predictor_routines[ML_NPREDICTORS] = {
+	[ML_PREDICTOR_LINEAR] = &ml_linear_routine,
+};
