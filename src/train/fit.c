@@ -99,8 +99,9 @@ warn_of_duplicates(MlTraining *training)
 											repeated, frame->nrows));
 }
 
-static void
-arrange(MlTraining *training)
+/* Usable rows, divided and in order; what the data themselves give reason to warn of. */
+void
+ml_training_arrange(MlTraining *training)
 {
 	MlFrame    *frame = training->frame;
 	bool	   *keep;
@@ -236,8 +237,8 @@ fit_model(MlTraining *training)
 }
 
 /* Learns and fits from the training part of the frame; the result is the artifact. */
-static void
-learn_and_fit(MlTraining *training)
+void
+ml_training_learn(MlTraining *training)
 {
 	double		start = ml_training_seconds();
 
@@ -270,7 +271,7 @@ refit(MlTraining *training)
 	whole.kind = ML_SPLIT_NONE;
 	whole.holdout = 0;
 	ml_frame_arrange(training->frame, NULL, &whole, training->spec.options.canonical_order);
-	learn_and_fit(training);
+	ml_training_learn(training);
 }
 
 void
@@ -282,9 +283,9 @@ ml_training_fit(MlTraining *training)
 
 	ml_training_report(training, "preparing", -1, -1, NAN);
 	tell_two_values(training);
-	arrange(training);
+	ml_training_arrange(training);
 	training->preparing = ml_training_seconds() - start;
-	learn_and_fit(training);
+	ml_training_learn(training);
 
 	start = ml_training_seconds();
 	ml_training_report(training, "measuring", -1, -1, NAN);

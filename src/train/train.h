@@ -126,6 +126,10 @@ extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
  */
 extern void ml_author_become(const MlTraining *training);
 
+/* fit.c: divides the rows of the frame; learns, fits and writes the artifact from its training part */
+extern void ml_training_arrange(MlTraining *training);
+extern void ml_training_learn(MlTraining *training);
+
 /* register.c: refuses a task that is not the model's or its metric's; row: NULL for none yet */
 extern void ml_training_require_task(const MlTraining *training, const MlModelRow *row, int tasks);
 
