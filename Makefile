@@ -62,6 +62,7 @@ REGRESS = \
 	longley \
 	norris \
 	logistic \
+	class_weight \
 	reproduce \
 	repeatable \
 	lineage \

@@ -13,6 +13,7 @@
 
 #include "compat.h"
 #include "interrupts.h"
+#include "train/class_weight.h"
 #include "train/learn_link.h"
 #include "train/train.h"
 #include "utils/builtins.h"
@@ -203,6 +204,7 @@ fit_model(MlTraining *training)
 	MlDesignMatrix matrix = {0};
 	MlFit		fit = {0};
 	Size		before = training->budget.used;
+	const double *weight = NULL;
 	double	   *y;
 
 	ml_budget_take(&training->budget, ml_size_mul(frame->ntrain, sizeof(double)), "the labels");
@@ -214,7 +216,8 @@ fit_model(MlTraining *training)
 	name_design(recipe, &matrix);
 	matrix.y = y;
 	if (training->spec.weight != NULL)
-		matrix.weight = frame->cols[ml_frame_find(frame, training->spec.weight)].number;
+		weight = frame->cols[ml_frame_find(frame, training->spec.weight)].number;
+	matrix.weight = ml_class_weight_rows(training, y, weight);
 	matrix.nclasses = recipe->target.nclasses;
 	matrix.read = read_design;
 	matrix.arg = &rows;
@@ -232,6 +235,8 @@ fit_model(MlTraining *training)
 	training->fitted = ml_learn()->fit(training->algorithm, &fit);
 
 	ml_encoder_free(rows.encoder);
+	if (matrix.weight != weight)
+		pfree(unconstify(double *, matrix.weight));
 	pfree(y);
 	training->budget.used = before;
 }

@@ -20,6 +20,7 @@
 #include "miscadmin.h"
 #include "recipe/task.h"
 #include "result.h"
+#include "train/common_params.h"
 #include "train/learn_link.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -186,13 +187,17 @@ mlops_params(PG_FUNCTION_ARGS)
 	for (int i = 0; api->algorithms[i] != NULL; i++)
 	{
 		const MlAlgorithm *algorithm = api->algorithms[i];
+		MlParamSet	sets[ML_MAX_COMMON_SETS];
+		int			nsets;
 
 		if (wanted != NULL && algorithm != wanted)
 			continue;
 		for (const MlParam *param = algorithm->params; param != NULL && param->name != NULL; param++)
 			put_param(&result, algorithm->name, param);
-		for (const MlParam *param = ml_recipe_params; param->name != NULL; param++)
-			put_param(&result, algorithm->name, param);
+		nsets = ml_common_sets(algorithm, NULL, NULL, sets);
+		for (int s = 0; s < nsets; s++)
+			for (const MlParam *param = sets[s].table; param->name != NULL; param++)
+				put_param(&result, algorithm->name, param);
 	}
 	return (Datum) 0;
 }

@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "interrupts.h"
 #include "miscadmin.h"
+#include "train/class_weight.h"
 #include "train/json.h"
 #include "train/learn_link.h"
 #include "train/train.h"
@@ -43,11 +44,13 @@ check_columns(void *arg, const MlFrame *frame)
 	MlTraining *training = arg;
 	MemoryContext old = MemoryContextSwitchTo(training->cxt);
 	const MlColumn *target = &frame->cols[frame->target_column];
+	int			tasks;
 
 	if (training->algorithm == NULL)
 		choose_algorithm(training, target);
-	ml_training_require_task(training, training->row,
-							 ml_target_tasks(target, training->algorithm->tasks));
+	tasks = ml_target_tasks(target, training->algorithm->tasks);
+	ml_training_require_task(training, training->row, tasks);
+	ml_class_weight_check(training, tasks);
 	if (!training->algorithm->ignores_features)
 		ml_recipe_require_features(frame);
 	MemoryContextSwitchTo(old);

@@ -12,9 +12,9 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "recipe/recipe.h"
 #include "train/call.h"
 #include "train/json.h"
+#include "train/learn_link.h"
 #include "train/retrain.h"
 #include "utils/builtins.h"
 
@@ -67,6 +67,7 @@ mlops_train_spec(PG_FUNCTION_ARGS)
 
 typedef struct Filter
 {
+	const MlAlgorithm *algorithm;	/* whose parameters are kept */
 	MlJson		json;
 } Filter;
 
@@ -75,12 +76,11 @@ keep_shared_param(void *arg, char *name, JsonbValue *value)
 {
 	Filter	   *filter = arg;
 
-	for (const MlParam *param = ml_recipe_params; param->name != NULL; param++)
-		if (strcmp(param->name, name) == 0)
-		{
-			ml_json_key(&filter->json, name);
-			ml_json_value(&filter->json, value);
-		}
+	if (ml_common_has(filter->algorithm, name))
+	{
+		ml_json_key(&filter->json, name);
+		ml_json_value(&filter->json, value);
+	}
 }
 
 static Jsonb *
@@ -123,7 +123,7 @@ changes_text(Jsonb *spec, Jsonb *changes, const char *key)
 /*
  * Keys of changes replace those of the spec; params and options are merged one
  * level deep; a null removes. Another algorithm starts from its own defaults,
- * keeping the parameters that all algorithms share.
+ * keeping the parameters that it has in common with the one before.
  */
 static Jsonb *
 apply_changes(Jsonb *spec, Jsonb *changes)
@@ -135,8 +135,10 @@ apply_changes(Jsonb *spec, Jsonb *changes)
 
 	if (changes_text(spec, changes, "algorithm"))
 	{
-		Filter		filter = {{0}};
+		Filter		filter = {0};
 
+		if (ml_json_find(merged, "algorithm", &value) && value.type == jbvString)
+			filter.algorithm = ml_learn_algorithm(ml_json_string(&value));
 		ml_json_begin_object(&filter.json);
 		ml_json_each(params, keep_shared_param, &filter);
 		ml_json_end_object(&filter.json);

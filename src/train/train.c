@@ -141,7 +141,8 @@ ml_training_take_params(MlTraining *training)
 	const MlAlgorithm *algorithm = training->algorithm;
 	static const MlParam none[] = {{NULL}};
 	MlParamWords words;
-	MlParamSet	sets[2];
+	MlParamSet	sets[1 + ML_MAX_COMMON_SETS];
+	int			nsets = 1;
 
 	training->params = palloc0(Max(algorithm->params_size, 1));
 	words.owner = psprintf("algorithm \"%s\"", algorithm->name);
@@ -150,9 +151,8 @@ ml_training_take_params(MlTraining *training)
 	words.hint = psprintf("See SELECT * FROM mlops_params('%s').", algorithm->name);
 	sets[0].table = algorithm->params != NULL ? algorithm->params : none;
 	sets[0].values = training->params;
-	sets[1].table = ml_recipe_params;
-	sets[1].values = &training->recipe_params;
-	training->params_json = ml_params_parse(&words, training->spec.params, sets, 2);
+	nsets += ml_common_sets(algorithm, &training->recipe_params, &training->common_params, sets + 1);
+	training->params_json = ml_params_parse(&words, training->spec.params, sets, nsets);
 }
 
 void

@@ -19,6 +19,7 @@
 #include "model/model.h"
 #include "recipe/recipe.h"
 #include "registry/registry.h"
+#include "train/common_params.h"
 #include "train/spec.h"
 
 typedef struct MlKept MlKept;	/* rows put aside for keep_rows; kept.c */
@@ -60,6 +61,7 @@ typedef struct MlTraining
 	const MlAlgorithm *algorithm;	/* NULL until the target's type is known */
 	void	   *params;			/* as the algorithm reads them */
 	MlRecipeParams recipe_params;
+	MlCommonParams common_params;
 	Jsonb	   *params_json;	/* all of them, defaults filled in */
 
 	/* read */
