@@ -55,6 +55,8 @@ extern const MlMetric ml_metric_rmse;
 extern const MlMetric ml_metric_mae;
 extern const MlMetric ml_metric_r2;
 extern const MlMetric ml_metric_max_error;
+extern const MlMetric ml_metric_poisson_deviance;
+extern const MlMetric ml_metric_gamma_deviance;
 
 /* classes.c */
 extern const MlMetric ml_metric_log_loss;

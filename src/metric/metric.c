@@ -43,6 +43,8 @@ const MlMetric *const ml_metrics[] = {
 	&ml_metric_mae,
 	&ml_metric_r2,
 	&ml_metric_max_error,
+	&ml_metric_poisson_deviance,
+	&ml_metric_gamma_deviance,
 	&ml_metric_roc_auc,
 	&ml_metric_log_loss,
 	&ml_metric_brier,

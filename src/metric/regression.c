@@ -108,6 +108,59 @@ measure_max_error(const MlMeasurement *rows)
 	return largest;
 }
 
+/*
+ * Mean unit deviances (McCullagh & Nelder, Generalized Linear Models, 2nd ed.,
+ * table 2.1); NaN where a row is outside of the family's range.
+ */
+static double
+poisson_unit(double y, double mu)
+{
+	if (y == 0)
+		return mu >= 0 ? 2 * mu : NAN;
+	return y > 0 && mu > 0 ? 2 * (y * log(y / mu) - (y - mu)) : NAN;
+}
+
+static double
+gamma_unit(double y, double mu)
+{
+	return y > 0 && mu > 0 ? 2 * (log(mu / y) + (y - mu) / mu) : NAN;
+}
+
+static double
+mean_deviance(const MlMeasurement *rows, double (*unit) (double y, double mu))
+{
+	MlSum		sum = {0};
+	MlSum		total = {0};
+
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		double		w = ml_measure_weight(rows, i);
+		double		d;
+
+		ml_check_row(i);
+		if (!row_counts(rows, i))
+			continue;
+		d = unit(rows->label[i], rows->prediction[i]);
+		if (isnan(d))
+			return NAN;
+		ml_sum_add(&sum, w * d);
+		ml_sum_add(&total, w);
+	}
+	return ml_sum_get(&total) > 0.0 ? ml_sum_get(&sum) / ml_sum_get(&total) : NAN;
+}
+
+static double
+measure_poisson_deviance(const MlMeasurement *rows)
+{
+	return mean_deviance(rows, poisson_unit);
+}
+
+static double
+measure_gamma_deviance(const MlMeasurement *rows)
+{
+	return mean_deviance(rows, gamma_unit);
+}
+
 const MlMetric ml_metric_rmse = {
 	.name = "rmse",
 	.summary = "root of the mean squared error, sqrt(mean((label - prediction)^2)), in the target's unit",
@@ -146,4 +199,24 @@ const MlMetric ml_metric_max_error = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_max_error,
+};
+
+const MlMetric ml_metric_poisson_deviance = {
+	.name = "poisson_deviance",
+	.summary = "mean deviance of counts, mean(2 (label log(label / prediction) - label + prediction)); not defined with a negative label or a prediction that is not positive",
+	.tasks = ML_TASK_REGRESSION,
+	.higher_is_better = false,
+	.minimum = 0.0,
+	.maximum = INFINITY,
+	.measure = measure_poisson_deviance,
+};
+
+const MlMetric ml_metric_gamma_deviance = {
+	.name = "gamma_deviance",
+	.summary = "mean deviance of positive numbers, mean(2 (log(prediction / label) + label / prediction - 1)); not defined unless all labels and predictions are positive",
+	.tasks = ML_TASK_REGRESSION,
+	.higher_is_better = false,
+	.minimum = 0.0,
+	.maximum = INFINITY,
+	.measure = measure_gamma_deviance,
 };

@@ -14,9 +14,11 @@ SELECT i % 7 AS a, i % 3 AS b, 1 + i % 4 AS w,
   FROM generate_series(1, 600) AS i;
 SELECT mlops_train_now('metrics_won', 'data', 'won', exclude => ARRAY['amount'], weight => 'w', holdout => 0) AS version;
 SELECT mlops_train_now('metrics_amount', 'data', 'amount', exclude => ARRAY['won'], weight => 'w', holdout => 0) AS version;
+SELECT mlops_train_now('metrics_counted', 'SELECT a, b, w, 1 + a + b AS n FROM data', 'n', algorithm => 'baseline', weight => 'w', holdout => 0) AS version;
 
 CREATE TABLE won AS SELECT won::int AS y, w, mlops_predict('metrics_won/1', d) AS p FROM data AS d;
 CREATE TABLE amount AS SELECT amount::float8 AS y, w, mlops_predict('metrics_amount/1', d) AS p FROM data AS d;
+CREATE TABLE counted AS SELECT (1 + a + b)::float8 AS y, w, mlops_predict('metrics_counted/1', d) AS p FROM data AS d;
 
 -- two classes
 WITH defined AS (
@@ -50,9 +52,20 @@ WITH defined AS (
                     FROM amount, (SELECT sum(w * y) / sum(w) AS mean FROM amount) AS m)
     UNION ALL
     SELECT 'max_error', (SELECT max(abs(p - y)) FROM amount)
+    UNION ALL
+    SELECT 'poisson_deviance', (SELECT sum(w * 2 * (y * ln(y / p) - y + p)) / sum(w) FROM counted)
+    UNION ALL
+    SELECT 'gamma_deviance', (SELECT sum(w * 2 * (ln(p / y) + y / p - 1)) / sum(w) FROM counted)
 )
-SELECT metric, abs((training_metrics ->> metric)::float8 - value) < 1e-12 AS as_defined, value > 0.5 AS not_trivial
-  FROM defined, mlops.version WHERE model = 'metrics_amount';
+SELECT metric, abs((training_metrics ->> metric)::float8 - value) < 1e-12 AS as_defined, value > 0.1 AS not_trivial
+  FROM defined, mlops.version
+ WHERE model = CASE WHEN metric LIKE '%deviance' THEN 'metrics_counted' ELSE 'metrics_amount' END
+ ORDER BY metric;
+
+-- deviances are of counts and of positive numbers: elsewhere they are not defined
+SELECT (SELECT min(y) FROM amount) < 0 AS negative, training_metrics -> 'poisson_deviance' AS poisson_deviance,
+       training_metrics -> 'gamma_deviance' AS gamma_deviance
+  FROM mlops.version WHERE model = 'metrics_amount';
 
 -- a constant prediction ranks nothing, explains nothing, and is never positive
 SELECT (baseline_metrics ->> 'roc_auc')::float8 = 0.5 AS auc_is_half,
