@@ -29,12 +29,13 @@ SQL_PIECES = \
 	sql/install/26_metric.sql \
 	sql/install/30_train.sql \
 	sql/install/40_score.sql \
+	sql/install/42_bundle.sql \
 	sql/install/50_deploy.sql \
 	sql/install/60_look.sql \
 	sql/install/90_grants.sql
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o src/image.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe predictor model score metric registry deploy train)))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
@@ -53,6 +54,7 @@ REGRESS = \
 	predict_rewrite \
 	predict_places \
 	predict_prepared \
+	bundle \
 	train \
 	train_call \
 	train_params \

@@ -102,6 +102,12 @@ finish(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, Ml
 	return proba_datum(scorer, output);
 }
 
+Datum
+ml_score_result(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, MlResult result)
+{
+	return finish(fcinfo, scorer, output, result);
+}
+
 /* Encodes the input of a public function; false: the row is NULL, or all of it is. */
 bool
 ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input)

@@ -138,11 +138,15 @@ typedef struct MlCallSite
 /* predict.c */
 extern text *ml_score_reference(FunctionCallInfo fcinfo);
 extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input);
+extern Datum ml_score_result(FunctionCallInfo fcinfo, const MlScorer *scorer,
+							 const double *output, MlResult result);
 extern Datum ml_score_label(const MlScorer *scorer, const double *output);
 
 /* site.c */
 extern MlScorer *ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference);
 extern void ml_score_unbind(MlScorer *scorer);
+extern void ml_score_unload(MlScorer *scorer);
+extern void ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult result);
 
 /* kept.c */
 extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);

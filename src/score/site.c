@@ -89,8 +89,8 @@ make_site(FmgrInfo *flinfo, MlResult result)
 }
 
 /* Forgets the model, and unpins it. */
-static void
-unload(MlScorer *scorer)
+void
+ml_score_unload(MlScorer *scorer)
 {
 	scorer->current = false;
 	scorer->model = NULL;
@@ -134,20 +134,16 @@ check_task(const MlResolved *resolved, MlTask task, MlResult result)
 				 errhint("Use mlops_predict.")));
 }
 
-static void
-load(MlCallSite *site, MlScorer *scorer)
+/*
+ * The buffers of a model that scorer->cxt holds, resolved as scorer->resolved
+ * says; refuses a result that it does not have.
+ */
+void
+ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult result)
 {
-	const MlModel *model;
-	const MlRecipe *recipe;
+	const MlRecipe *recipe = model->recipe;
 
-	unload(scorer);
-	if (scorer->cxt == NULL)
-		scorer->cxt = AllocSetContextCreate(site->cxt, "mlops predict model",
-											ALLOCSET_SMALL_SIZES);
-	model = ml_registry_model(&scorer->reference, ML_PRIVILEGE_PREDICT,
-							  scorer->cxt, &scorer->resolved);
-	recipe = model->recipe;
-	check_task(&scorer->resolved, recipe->target.task, site->result);
+	check_task(&scorer->resolved, recipe->target.task, result);
 	scorer->row.number = (double *)
 		MemoryContextAllocZero(scorer->cxt, sizeof(double) * Max(recipe->nnumbers, 1));
 	scorer->row.code = (int32 *)
@@ -158,6 +154,20 @@ load(MlCallSite *site, MlScorer *scorer)
 	for (int i = 0; i < recipe->nfeatures; i++)
 		scorer->name_length[i] = strlen(recipe->features[i].name);
 	scorer->model = model;
+}
+
+static void
+load(MlCallSite *site, MlScorer *scorer)
+{
+	const MlModel *model;
+
+	ml_score_unload(scorer);
+	if (scorer->cxt == NULL)
+		scorer->cxt = AllocSetContextCreate(site->cxt, "mlops predict model",
+											ALLOCSET_SMALL_SIZES);
+	model = ml_registry_model(&scorer->reference, ML_PRIVILEGE_PREDICT,
+							  scorer->cxt, &scorer->resolved);
+	ml_score_prepare(scorer, model, site->result);
 }
 
 static void
@@ -198,7 +208,7 @@ find_place(MlCallSite *site, const char *bytes, int length)
 	ml_reference_parse(bytes, length, &reference);
 	scorer = &site->scorer[site->victim];
 	site->victim = (site->victim + 1) % ML_SCORERS_PER_SITE;
-	unload(scorer);
+	ml_score_unload(scorer);
 	if (scorer->text)
 		pfree(scorer->text);
 	scorer->text = NULL;

@@ -6,6 +6,11 @@
  *
  *		mlops_predict(model, t, key)
  *			-> mlops.predict_columns(model, key, '{a,b}', t.a, t.b)
+ *		mlops_predict(bundle, t)
+ *			-> mlops.bundle_predict_columns(bundle, '{a,b}', t.a, t.b)
+ *
+ * That also lets postgres_fdw send a call with a bundle to a foreign server,
+ * which would not know the type of the row.
  *
  * What comes out depends on the row's type alone, never on a model: a plan
  * lives longer than what serves. Both forms score alike, a NULL row included
@@ -161,11 +166,15 @@ take_apart(PlannerInfo *root, Node *row, Columns *columns)
 	return false;
 }
 
-/* the internal function of a result's type; exact types, so that no other can be meant */
+/*
+ * The internal function of a result's type; exact types, so that no other can
+ * be meant. carried: the type of the bundle, if that is what the call has.
+ */
 static Oid
-columns_function(Oid result)
+columns_function(Oid result, Oid carried)
 {
-	Oid			args[] = {TEXTOID, ANYOID, TEXTARRAYOID, ANYOID};
+	Oid			named[] = {TEXTOID, ANYOID, TEXTARRAYOID, ANYOID};
+	Oid			bundle[] = {carried, TEXTARRAYOID, ANYOID};
 	char	   *name;
 
 	if (result == FLOAT8OID)
@@ -174,8 +183,11 @@ columns_function(Oid result)
 		name = "predict_label_columns";
 	else
 		name = "predict_proba_columns";
+	if (OidIsValid(carried))
+		return LookupFuncName(list_make2(makeString("mlops"), makeString(psprintf("bundle_%s", name))),
+							  lengthof(bundle), bundle, true);
 	return LookupFuncName(list_make2(makeString("mlops"), makeString(name)),
-						  lengthof(args), args, true);
+						  lengthof(named), named, true);
 }
 
 static Node *
@@ -186,25 +198,30 @@ simplify(SupportRequestSimplify *request)
 	Const	   *names;
 	FuncExpr   *result;
 	Oid			function;
+	Oid			carried = InvalidOid;
+	List	   *args;
 
-	if (list_length(call->args) != ARGS_BEFORE_COLUMNS ||
-		!take_apart(request->root, (Node *) lsecond(call->args), &columns))
+	/* a call with a bundle has no key */
+	if (list_length(call->args) == 2 && exprType(linitial(call->args)) != TEXTOID)
+		carried = exprType(linitial(call->args));
+	else if (list_length(call->args) != 3)
+		return NULL;
+	if (!take_apart(request->root, (Node *) lsecond(call->args), &columns))
 		return NULL;
 
 	/* the executor would not ask any more for the right to call what was written */
 	if (ml_function_aclcheck(call->funcid) != ACLCHECK_OK)
 		return NULL;
-	function = columns_function(call->funcresulttype);
+	function = columns_function(call->funcresulttype, carried);
 	if (!OidIsValid(function))
 		return NULL;
 	names = makeConst(TEXTARRAYOID, -1, InvalidOid, -1,
 					  PointerGetDatum(construct_array(columns.name, columns.n, TEXTOID,
 													  -1, false, TYPALIGN_INT)),
 					  false, false);
-	result = makeFuncExpr(function, call->funcresulttype,
-						  list_concat(list_make3(linitial(call->args),
-												 lthird(call->args), names),
-									  columns.value),
+	args = OidIsValid(carried) ? list_make2(linitial(call->args), names) :
+		list_make3(linitial(call->args), lthird(call->args), names);
+	result = makeFuncExpr(function, call->funcresulttype, list_concat(args, columns.value),
 						  call->funccollid, call->inputcollid, COERCE_EXPLICIT_CALL);
 	result->location = call->location;
 	return (Node *) result;

@@ -1,0 +1,243 @@
+/*
+ * bundle.c
+ *		The type mlops.bundle, and mlops_bundle(model), which makes one.
+ *
+ * Whatever bytes come in - as text, in binary form, from a column - the header
+ * is checked, then the checksum of the artifact, then the artifact by its own
+ * reader, which trusts nothing. What is stored in a table has been through
+ * that; it is checked again when it is loaded.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "compat.h"
+#include "errors.h"
+#include "image.h"
+#include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
+#include "score/bundle.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define MAGIC			"\x89MLB\r\n\x1a\n"
+#define MAGIC_LENGTH	8
+#define FORMAT			1
+
+/* where the fields are */
+#define AT_FORMAT		8
+#define AT_VERSION		12
+#define AT_SHA256		16
+#define AT_THRESHOLD	48
+#define AT_TASK			56
+#define AT_ENCODING		60
+#define AT_MODEL		64		/* NAMEDATALEN bytes, filled up with zeros */
+
+PG_FUNCTION_INFO_V1(mlops_bundle_in);
+PG_FUNCTION_INFO_V1(mlops_bundle_out);
+PG_FUNCTION_INFO_V1(mlops_bundle_recv);
+PG_FUNCTION_INFO_V1(mlops_bundle_send);
+PG_FUNCTION_INFO_V1(mlops_bundle);
+
+StaticAssertDecl(AT_MODEL + NAMEDATALEN == ML_BUNDLE_HEADER, "the header of a bundle has 128 bytes");
+
+/* ---- reading ---- */
+
+static void
+refuse(const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ML_BAD_ARTIFACT),
+			 errmsg("these bytes are not a bundle"),
+			 errdetail("%s", detail),
+			 errhint("Make one with mlops_bundle('model'), with the same version of the extension on all servers.")));
+}
+
+/* the name in the encoding of the database; it is for messages alone */
+static void
+read_name(const char *bytes, MlBundle *bundle)
+{
+	uint64		encoding = ml_image_get(bytes + AT_ENCODING, 4);
+	Size		length = strnlen(bytes + AT_MODEL, NAMEDATALEN);
+	char	   *name;
+
+	if (length == 0 || length == NAMEDATALEN)
+		refuse("The name of the model is empty or has no end.");
+	for (Size i = length; i < NAMEDATALEN; i++)
+		if (bytes[AT_MODEL + i] != '\0')
+			refuse("Something follows the name of the model.");
+	if (encoding > INT_MAX || !PG_VALID_BE_ENCODING((int) encoding) ||
+		!pg_verify_mbstr((int) encoding, bytes + AT_MODEL, length, true))
+		refuse("The name of the model is not text of the encoding that the header names.");
+	name = pnstrdup(bytes + AT_MODEL, length);
+	name = pg_any_to_server(name, length, (int) encoding);
+	strlcpy(bundle->resolved.model, name, NAMEDATALEN);
+	bundle->resolved.model[pg_mbcliplen(name, strlen(name), NAMEDATALEN - 1)] = '\0';
+}
+
+void
+ml_bundle_header(const char *bytes, Size length, MlBundle *bundle)
+{
+	uint64		format;
+	uint64		version;
+	uint64		task;
+
+	if (length < ML_BUNDLE_HEADER)
+		refuse(psprintf("There are %zu of them; the header has %d.", length, ML_BUNDLE_HEADER));
+	if (memcmp(bytes, MAGIC, MAGIC_LENGTH) != 0)
+		refuse("They do not begin as a bundle does.");
+	format = ml_image_get(bytes + AT_FORMAT, 4);
+	version = ml_image_get(bytes + AT_VERSION, 4);
+	task = ml_image_get(bytes + AT_TASK, 4);
+	if (format != FORMAT)
+		refuse(psprintf("They are of format " UINT64_FORMAT "; this server reads format %d.", format, FORMAT));
+	if (version < 1 || version > INT_MAX)
+		refuse(psprintf("The number of the version is " UINT64_FORMAT ".", version));
+	if (task == 0 || task > ML_LAST_TASK || (task & (task - 1)) != 0)
+		refuse(psprintf("There is no task " UINT64_FORMAT ".", task));
+	memset(bundle, 0, sizeof(MlBundle));
+	bundle->task = (MlTask) task;
+	bundle->resolved.version = (int) version;
+	bundle->resolved.threshold = ml_image_get_double(bytes + AT_THRESHOLD);
+	if (!(bundle->resolved.threshold >= 0 && bundle->resolved.threshold <= 1))
+		refuse("The threshold is not between 0 and 1.");
+	memcpy(bundle->resolved.sha256, bytes + AT_SHA256, ML_SHA256_LENGTH);
+	ItemPointerSetInvalid(&bundle->resolved.place);
+	read_name(bytes, bundle);
+}
+
+bytea *
+ml_bundle_artifact(struct varlena *value)
+{
+	struct varlena *whole = pg_detoast_datum_packed(value);
+	Size		length = VARSIZE_ANY_EXHDR(whole);
+	bytea	   *artifact;
+
+	if (length < ML_BUNDLE_HEADER)
+		refuse("The header is not complete.");
+	length -= ML_BUNDLE_HEADER;
+	artifact = palloc(VARHDRSZ + length);
+	SET_VARSIZE(artifact, VARHDRSZ + length);
+	memcpy(VARDATA(artifact), VARDATA_ANY(whole) + ML_BUNDLE_HEADER, length);
+	if (whole != value)
+		pfree(whole);
+	return artifact;
+}
+
+/* ML004 unless the whole value is sound */
+static void
+check(struct varlena *value)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops check bundle",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MlBundle	bundle;
+	MlModel    *model;
+
+	ml_bundle_header(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &bundle);
+	model = ml_model_load(bundle.resolved.sha256, ml_bundle_artifact(value), cxt);
+	if (model->recipe->target.task != bundle.task)
+		refuse("The task in the header is not the model's.");
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+/* ---- in and out ---- */
+
+Datum
+mlops_bundle_in(PG_FUNCTION_ARGS)
+{
+	struct varlena *value = ml_image_in(ML_BUNDLE_TYPE, PG_GETARG_CSTRING(0));
+
+	check(value);
+	PG_RETURN_POINTER(value);
+}
+
+Datum
+mlops_bundle_out(PG_FUNCTION_ARGS)
+{
+	struct varlena *value = PG_GETARG_VARLENA_PP(0);
+
+	PG_RETURN_CSTRING(ml_image_out(ML_BUNDLE_TYPE, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+}
+
+Datum
+mlops_bundle_recv(PG_FUNCTION_ARGS)
+{
+	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
+	int			length = message->len - message->cursor;
+	struct varlena *value = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(value, VARHDRSZ + length);
+	pq_copymsgbytes(message, VARDATA(value), length);
+	check(value);
+	PG_RETURN_POINTER(value);
+}
+
+/* varlena to varlena: the bytes are the message */
+Datum
+mlops_bundle_send(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(pg_detoast_datum_copy(PG_GETARG_RAW_VARLENA_P(0)));
+}
+
+/* ---- making one ---- */
+
+static struct varlena *
+make_bundle(const MlResolved *resolved, MlTask task, const bytea *artifact)
+{
+	Size		length = VARSIZE_ANY_EXHDR(artifact);
+	struct varlena *value;
+	char	   *bytes;
+
+	if (length > MaxAllocSize - VARHDRSZ - ML_BUNDLE_HEADER)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("version %d of model \"%s\" is too large to be a value",
+						resolved->version, resolved->model),
+				 errdetail("Its artifact has %zu bytes.", length),
+				 errhint("Score with mlops_predict('%s', ...) on the server that has the model.",
+						 resolved->model)));
+	value = palloc0(VARHDRSZ + ML_BUNDLE_HEADER + length);
+	SET_VARSIZE(value, VARHDRSZ + ML_BUNDLE_HEADER + length);
+	bytes = VARDATA(value);
+	memcpy(bytes, MAGIC, MAGIC_LENGTH);
+	ml_image_put(bytes + AT_FORMAT, FORMAT, 4);
+	ml_image_put(bytes + AT_VERSION, resolved->version, 4);
+	memcpy(bytes + AT_SHA256, resolved->sha256, ML_SHA256_LENGTH);
+	ml_image_put_double(bytes + AT_THRESHOLD, resolved->threshold);
+	ml_image_put(bytes + AT_TASK, task, 4);
+	ml_image_put(bytes + AT_ENCODING, GetDatabaseEncoding(), 4);
+	strlcpy(bytes + AT_MODEL, resolved->model, NAMEDATALEN);
+	memcpy(bytes + ML_BUNDLE_HEADER, VARDATA_ANY(artifact), length);
+	return value;
+}
+
+Datum
+mlops_bundle(PG_FUNCTION_ARGS)
+{
+	MemoryContext cxt;
+	MemoryContext old;
+	MlReference reference;
+	MlResolved	resolved;
+	const MlModel *model;
+	bytea	   *artifact;
+	struct varlena *value;
+	text	   *name;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"model\" must not be NULL"),
+				 errhint("Name a model as in 'churn', 'churn@fallback' or 'churn/7'.")));
+	name = PG_GETARG_TEXT_PP(0);
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops bundle", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	ml_reference_parse(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &reference);
+	model = ml_registry_model(&reference, ML_PRIVILEGE_PREDICT, cxt, &resolved);
+	artifact = ml_registry_artifact(&resolved);
+	MemoryContextSwitchTo(old);
+	value = make_bundle(&resolved, model->recipe->target.task, artifact);
+	MemoryContextDelete(cxt);
+	PG_RETURN_POINTER(value);
+}
