@@ -13,6 +13,7 @@ int			ml_max_training_memory_kb = ML_DEFAULT_TRAINING_MEMORY_KB;
 bool		ml_notify = true;
 int			ml_rollback_depth = ML_DEFAULT_ROLLBACK_DEPTH;
 int			ml_scratch_keep = ML_DEFAULT_SCRATCH_KEEP;
+int			ml_training_workers = ML_DEFAULT_TRAINING_WORKERS;
 
 void
 ml_settings_define(void)
@@ -48,6 +49,13 @@ ml_settings_define(void)
 							&ml_scratch_keep,
 							ML_DEFAULT_SCRATCH_KEEP,
 							ML_MIN_SCRATCH_KEEP, ML_MAX_SCRATCH_KEEP,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.training_workers",
+							"Number of background workers that help one training.",
+							"They count among max_parallel_workers. -1 means as many as max_parallel_maintenance_workers, 0 none.",
+							&ml_training_workers,
+							ML_DEFAULT_TRAINING_WORKERS,
+							ML_MIN_TRAINING_WORKERS, ML_MAX_TRAINING_WORKERS,
 							PGC_USERSET, 0, NULL, NULL, NULL);
 	ml_reserve_settings("mlops");
 }

@@ -23,7 +23,7 @@
 #include "lib/stringinfo.h"
 
 #define ML_LEARN_RENDEZVOUS "mlops_learn"
-#define ML_LEARN_ABI		2
+#define ML_LEARN_ABI		3
 #define ML_BLOCK_ROWS		1024
 
 /* bits of MlAlgorithm.tasks; the values of MlTask (recipe.h) */
@@ -79,6 +79,9 @@ typedef struct MlFit
 	/* counts memory against the training's budget, raising 54000; called before allocating */
 	void		(*take_memory) (void *arg, Size bytes, const char *what);
 	void	   *memory_arg;
+
+	int			workers;		/* background workers that it may have; see crew.h */
+	bool	   *said_alone;		/* set once the user knows that there are none */
 } MlFit;
 
 typedef struct MlFact
@@ -174,6 +177,9 @@ typedef struct MlLearnApi
 	 * separation, 54000 over budget.
 	 */
 	MlFitted   *(*fit) (const MlAlgorithm *algorithm, const MlFit *fit);
+
+	/* what a background worker does; handle is that of the memory it shares */
+	void		(*work) (uint32 handle);
 } MlLearnApi;
 
 #endif							/* ML_ALGORITHM_H */

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "learn/crew.h"
 #include "learn/driver.h"
 
 #include <cblas.h>
@@ -50,6 +51,7 @@ static const MlLearnApi api = {
 	.blas_version = blas_version,
 	.blas_threads = blas_threads,
 	.fit = ml_driver_fit,
+	.work = ml_crew_work,
 };
 
 void

@@ -13,6 +13,8 @@
 
 #include "compat.h"
 #include "interrupts.h"
+#include "miscadmin.h"
+#include "settings.h"
 #include "train/class_weight.h"
 #include "train/learn_link.h"
 #include "train/train.h"
@@ -232,6 +234,8 @@ fit_model(MlTraining *training)
 	fit.progress_arg = training;
 	fit.take_memory = fit_memory;
 	fit.memory_arg = training;
+	fit.workers = ml_training_workers >= 0 ? ml_training_workers : max_parallel_maintenance_workers;
+	fit.said_alone = &training->said_alone;
 	training->fitted = ml_learn()->fit(training->algorithm, &fit);
 
 	ml_encoder_free(rows.encoder);

@@ -82,6 +82,7 @@ typedef struct MlTraining
 	bytea	   *artifact;
 	MlMeasured	measured;
 	List	   *warnings;		/* of char * */
+	bool		said_alone;		/* that no worker was to be had */
 
 	/* seconds by phase */
 	double		reading;
