@@ -8,4 +8,5 @@
 
 const MlPredictorRoutine *const ml_predictor_routines[ML_NPREDICTORS] = {
 	[ML_PREDICTOR_LINEAR] = &ml_linear_routine,
+	[ML_PREDICTOR_TREES] = &ml_trees_routine,
 };

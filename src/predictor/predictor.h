@@ -125,6 +125,8 @@ typedef struct MlTreeNode
 /* words of the bitmap over the codes of a category */
 #define ML_TREE_SET_WORDS(ncodes) (((ncodes) + 31) / 32)
 
+#define ML_TREE_MAX_DEPTH	512	/* of leaves; the root's is 0 */
+
 /*
  * eta_o = base_score[o] + sum (or mean) over the trees of output o of the value
  * of the leaf that the row falls into.

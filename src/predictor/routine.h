@@ -84,6 +84,7 @@ extern const MlPredictorRoutine *const ml_predictor_routines[ML_NPREDICTORS];
 
 /* the kinds */
 extern const MlPredictorRoutine ml_linear_routine;
+extern const MlPredictorRoutine ml_trees_routine;
 
 #define ML_ROUTINE(predictor) (ml_predictor_routines[(predictor)->kind])
 
