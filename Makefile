@@ -28,6 +28,7 @@ SQL_PIECES = \
 	sql/install/25_recipe.sql \
 	sql/install/26_metric.sql \
 	sql/install/30_train.sql \
+	sql/install/33_search.sql \
 	sql/install/40_score.sql \
 	sql/install/42_bundle.sql \
 	sql/install/50_deploy.sql \
@@ -36,7 +37,7 @@ SQL_PIECES = \
 
 OBJS = \
 	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o src/image.o \
-	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe predictor model score metric registry deploy train)))))
+	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe predictor model score metric registry deploy train search)))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 DATA_built = sql/mlops--$(EXTVERSION).sql
@@ -70,6 +71,7 @@ REGRESS = \
 	lineage \
 	train_errors \
 	train_privileges \
+	search \
 	train_author \
 	promote \
 	rollback \

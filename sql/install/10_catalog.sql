@@ -121,7 +121,7 @@ COMMENT ON TABLE mlops_catalog.dropped_version IS 'what a dropped version was, a
 CREATE TABLE mlops_catalog.run (
     id              uuid PRIMARY KEY,
     model           text COLLATE "C" NOT NULL,
-    status          text NOT NULL CHECK (status IN ('running', 'finished', 'failed', 'cancelled', 'lost')),
+    status          text NOT NULL CHECK (status IN ('running', 'finished', 'failed', 'cancelled', 'lost', 'dropped')),
     version         integer,
     algorithm       text,
     spec            jsonb NOT NULL,
@@ -137,10 +137,18 @@ CREATE TABLE mlops_catalog.run (
     phase_started_at    timestamptz NOT NULL,
     reported_at     timestamptz NOT NULL,
     finished_at     timestamptz,
-    trained_by      text NOT NULL
+    trained_by      text NOT NULL,
+    search          uuid,
+    candidate       integer,
+    rung            integer,
+    rows            bigint,
+    metric          text,
+    value           float8,
+    rung_values     float8[]
 );
+CREATE INDEX run_search ON mlops_catalog.run (search, candidate) WHERE search IS NOT NULL;
 CREATE INDEX run_model_started ON mlops_catalog.run (model, started_at);
-COMMENT ON TABLE mlops_catalog.run IS 'every attempt at training, failed and lost ones too';
+COMMENT ON TABLE mlops_catalog.run IS 'every attempt at training, failed and lost ones too; searches (search is their own id) and their candidates';
 
 CREATE TABLE mlops_catalog.serving (
     model           text COLLATE "C" PRIMARY KEY REFERENCES mlops_catalog.model,

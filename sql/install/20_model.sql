@@ -85,12 +85,13 @@ COMMENT ON VIEW mlops.dropped_version IS 'versions that are gone, and who droppe
 CREATE VIEW mlops.run WITH (security_barrier) AS
 SELECT r.id AS run, r.model, mlops.run_status(r.status, r.pid, r.backend_start) AS status, r.version,
        r.algorithm, r.spec, r.phase, r.done, r.total, r.objective, r.sqlstate, r.message,
-       r.started_at, r.reported_at, r.finished_at, r.trained_by
+       r.started_at, r.reported_at, r.finished_at, r.trained_by,
+       r.search, r.candidate, r.rung, r.rows, r.metric, r.value, r.rung_values
   FROM mlops_catalog.run AS r
  WHERE mlops.may(r.model, 'read') OR r.trained_by OPERATOR(pg_catalog.=) current_user::pg_catalog.text
     OR EXISTS (SELECT FROM pg_catalog.pg_extension AS e
                WHERE e.extname OPERATOR(pg_catalog.=) 'mlops' AND pg_catalog.pg_has_role(e.extowner, 'USAGE'));
-COMMENT ON VIEW mlops.run IS 'every attempt at training: running, finished, failed, cancelled or lost';
+COMMENT ON VIEW mlops.run IS 'every attempt at training, and every search and its candidates: running, finished, failed, cancelled, lost, or dropped by its search';
 
 CREATE VIEW mlops.training_progress WITH (security_barrier) AS
 SELECT r.model, r.id AS run, r.pid, r.trained_by, r.algorithm, r.phase, r.done, r.total, r.objective,

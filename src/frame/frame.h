@@ -169,6 +169,13 @@ typedef struct MlSplit
 extern void ml_frame_arrange(MlFrame *frame, const bool *keep, MlSplit *split, bool canonical);
 
 /*
+ * The listed rows of a frame, in that order, in a child of the current context;
+ * the first ntrain of them train. The frame must outlive it.
+ */
+extern MlFrame *ml_frame_subset(const MlFrame *frame, const int64 *rows, int64 n, int64 ntrain);
+extern void ml_frame_subset_free(MlFrame *subset);
+
+/*
  * The source as one checked query text: a relation's name becomes
  * SELECT * FROM name; a query is returned as it is after its syntax has been
  * checked (one statement, SELECT / WITH / VALUES / TABLE, no INTO, no locking,

@@ -99,14 +99,17 @@ ml_registry_report_run(const pg_uuid_t *id, const char *phase,
 	ml_registry_leave(&scope);
 }
 
+/* the candidates of a search end with it */
 void
 ml_registry_end_run(const pg_uuid_t *id, MlRunStatus status, int version,
 					const char *sqlstate, const char *message)
 {
 	static MlStatement update = {
-		"UPDATE mlops_catalog.run SET status = $2, version = $3, sqlstate = $4, message = $5, "
+		"UPDATE mlops_catalog.run SET status = CASE WHEN id OPERATOR(pg_catalog.=) $1 THEN $2 ELSE 'cancelled' END, "
+		"version = $3, sqlstate = $4, message = $5, "
 		"finished_at = t, reported_at = t, pid = NULL, backend_start = NULL "
-		"FROM pg_catalog.clock_timestamp() AS t WHERE id OPERATOR(pg_catalog.=) $1"
+		"FROM pg_catalog.clock_timestamp() AS t WHERE id OPERATOR(pg_catalog.=) $1 "
+		"OR (search OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) 'running')"
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;

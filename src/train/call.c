@@ -72,8 +72,8 @@ ml_call_result(FunctionCallInfo fcinfo, Datum *values, bool *nulls)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
-static char **
-take_names(FunctionCallInfo fcinfo, int i, const char *argument, int *n)
+char **
+ml_call_names(FunctionCallInfo fcinfo, int i, const char *argument, int *n)
 {
 	Datum	   *elements;
 	bool	   *nulls;
@@ -106,8 +106,8 @@ take_arguments(FunctionCallInfo fcinfo, MlTraining *training)
 	spec->target = ml_call_text(fcinfo, ARG_TARGET);
 	spec->algorithm = ml_call_text(fcinfo, ARG_ALGORITHM);
 	spec->params = ml_call_jsonb(fcinfo, ARG_PARAMS);
-	spec->features = take_names(fcinfo, ARG_FEATURES, "features", &spec->nfeatures);
-	spec->exclude = take_names(fcinfo, ARG_EXCLUDE, "exclude", &spec->nexclude);
+	spec->features = ml_call_names(fcinfo, ARG_FEATURES, "features", &spec->nfeatures);
+	spec->exclude = ml_call_names(fcinfo, ARG_EXCLUDE, "exclude", &spec->nexclude);
 	spec->key = ml_call_text(fcinfo, ARG_KEY);
 	spec->time_column = ml_call_text(fcinfo, ARG_TIME_COLUMN);
 	spec->weight = ml_call_text(fcinfo, ARG_WEIGHT);

@@ -14,6 +14,9 @@
 extern char *ml_call_text(FunctionCallInfo fcinfo, int i);
 extern Jsonb *ml_call_jsonb(FunctionCallInfo fcinfo, int i);
 
+/* an array of names, n of them; NULL if it is: 22004 for a NULL in it; argument: its name */
+extern char **ml_call_names(FunctionCallInfo fcinfo, int i, const char *argument, int *n);
+
 /* the first argument, which must not be NULL */
 extern const char *ml_call_model(FunctionCallInfo fcinfo);
 

@@ -21,9 +21,10 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "tcop/pquery.h"
-#include "train/train.h"
+#include "train/procedure.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -35,8 +36,8 @@
  * SET LOCAL ROLE ends with its transaction: what one role was allowed must not
  * go on as another, who may be more powerful.
  */
-static void
-commit_step(void)
+void
+ml_procedure_commit(void)
 {
 	Oid			user = GetUserId();
 
@@ -53,8 +54,8 @@ commit_step(void)
 	InvalidateCatalogSnapshot();
 }
 
-static void
-report_and_commit(MlTraining *training, const char *phase, int64 done, int64 total, double objective)
+void
+ml_procedure_report(MlTraining *training, const char *phase, int64 done, int64 total, double objective)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		new_phase = training->reported_phase == NULL ||
@@ -65,7 +66,7 @@ report_and_commit(MlTraining *training, const char *phase, int64 done, int64 tot
 	training->reported_at = now;
 	training->reported_phase = phase;
 	ml_registry_report_run(&training->run, phase, done, total, objective);
-	commit_step();
+	ml_procedure_commit();
 }
 
 static void
@@ -119,26 +120,28 @@ record_failure(MlTraining *training, const ErrorData *error)
 	PG_END_TRY();
 }
 
-/* ---- the two ways ---- */
+/* ---- the phases, in one of two ways ---- */
 
 static void
-run_phases(MlTraining *training, bool dry)
+run_phases(MlTraining *training, void *arg)
 {
+	bool		dry = *(bool *) arg;
+
 	ml_training_check(training);
 	if (!dry)
 		start_run(training);
 	if (!training->atomic)
 	{
-		commit_step();
+		ml_procedure_commit();
 		if (!dry)
 		{
-			training->report = report_and_commit;
+			training->report = ml_procedure_report;
 			ml_training_report(training, "reading", -1, -1, NAN);
 		}
 	}
 	ml_training_read(training);
 	if (!training->atomic)
-		commit_step();
+		ml_procedure_commit();
 	ml_training_fit(training);
 	if (dry)
 		return;
@@ -146,11 +149,11 @@ run_phases(MlTraining *training, bool dry)
 	ml_training_register(training);
 	ml_registry_end_run(&training->run, ML_RUN_FINISHED, training->version, NULL, NULL);
 	if (!training->atomic)
-		commit_step();
+		ml_procedure_commit();
 }
 
 static void
-run_with_commits(MlTraining *training, bool dry)
+run_with_commits(MlTraining *training, void (*phases) (MlTraining *training, void *arg), void *arg)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ErrorData  *error = NULL;
@@ -161,7 +164,7 @@ run_with_commits(MlTraining *training, bool dry)
 
 	PG_TRY();
 	{
-		run_phases(training, dry);
+		phases(training, arg);
 	}
 	PG_CATCH();
 	{
@@ -186,14 +189,74 @@ run_with_commits(MlTraining *training, bool dry)
 	MemoryContextSwitchTo(cxt);
 }
 
-int
-ml_training_run(MlTraining *training, bool dry, bool atomic)
+void
+ml_procedure_run(MlTraining *training, bool atomic,
+				 void (*phases) (MlTraining *training, void *arg), void *arg)
 {
 	training->atomic = atomic;
 	if (atomic)
-		run_phases(training, dry);
+		phases(training, arg);
 	else
-		run_with_commits(training, dry);
+		run_with_commits(training, phases, arg);
+}
+
+/* A subtransaction cannot commit; without one the error's transaction is rolled back, and no harm done. */
+static void
+begin_attempt(const MlTraining *training)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+
+	if (training->atomic)
+		BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+}
+
+static void
+leave_attempt(const MlTraining *training, ResourceOwner owner)
+{
+	if (training->atomic)
+	{
+		RollbackAndReleaseCurrentSubTransaction();
+		CurrentResourceOwner = owner;
+	}
+	else
+		unwind();
+}
+
+ErrorData *
+ml_procedure_attempt(MlTraining *training, void (*attempt) (void *arg), void *arg)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *error = NULL;
+
+	begin_attempt(training);
+	PG_TRY();
+	{
+		attempt(arg);
+		if (training->atomic)
+		{
+			ReleaseCurrentSubTransaction();
+			CurrentResourceOwner = owner;
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (error != NULL)
+		leave_attempt(training, owner);
+	MemoryContextSwitchTo(cxt);
+	return error;
+}
+
+int
+ml_training_run(MlTraining *training, bool dry, bool atomic)
+{
+	ml_procedure_run(training, atomic, run_phases, &dry);
 	if (!dry)
 		ml_training_tell(training);
 	return training->version;

@@ -1,0 +1,543 @@
+/*
+ * search.c
+ *		mlops_search: the rungs, and the winner's training.
+ *
+ * The source is read once. Rows that the winner's training will hold out take
+ * no part in the search. The winner becomes a version exactly as mlops_train
+ * with its spec would make it, so that it can be retrained and reproduced.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "errors.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "recipe/task.h"
+#include "registry/search_row.h"
+#include "search/search.h"
+#include "train/call.h"
+#include "train/json.h"
+#include "train/learn_link.h"
+#include "train/params.h"
+#include "train/procedure.h"
+#include "train/retrain.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(mlops_search);
+
+enum
+{
+	ARG_MODEL, ARG_SPACE, ARG_METRIC, ARG_BUDGET, ARG_SOURCE, ARG_TARGET, ARG_FEATURES, ARG_EXCLUDE,
+	ARG_KEY, ARG_TIME_COLUMN, ARG_WEIGHT, ARG_HOLDOUT, ARG_SEED, ARG_OPTIONS, ARG_NOTE,
+	ARG_VERSION, ARG_SEARCH
+};
+
+typedef struct Search
+{
+	MlTraining *training;		/* its spec names no algorithm */
+	Jsonb	   *space;			/* NULL: one for the task */
+	MlSearchBudget budget;
+	Jsonb	   *budget_json;
+	char	   *metric_name;	/* NULL: the model's */
+	const MlMetric *metric;
+	bool		resumed;
+	pg_uuid_t	id;
+	double		started;		/* seconds */
+	MlFolds    *folds;
+	int			ncandidates;
+	MlCandidate *candidate;
+	int			nrungs;
+	int64		rows[ML_MAX_RUNGS]; /* of the samples */
+	bool		out_of_time;
+	MlCandidate *best;
+} Search;
+
+/* ---- what it is about ---- */
+
+static Jsonb *
+write_search(const Search *search)
+{
+	MlJson		json = {0};
+
+	ml_json_begin_object(&json);
+	ml_json_key(&json, "train");
+	ml_json_jsonb(&json, ml_spec_write(&search->training->spec));
+	ml_json_key(&json, "space");
+	ml_json_jsonb(&json, search->space);
+	ml_json_put_text(&json, "metric", search->metric_name);
+	ml_json_key(&json, "budget");
+	ml_json_jsonb(&json, search->budget_json);
+	ml_json_end_object(&json);
+	return ml_json_finish(&json);
+}
+
+static Jsonb *
+part_of(Jsonb *whole, const char *key)
+{
+	JsonbValue	value;
+
+	if (!ml_json_find(whole, key, &value) || value.type != jbvBinary)
+		return NULL;
+	return JsonbValueToJsonb(&value);
+}
+
+static void
+take_budget(Search *search, Jsonb *json)
+{
+	MlParamWords words = {"a search", "entry", "budget",
+	"For example budget => '{\"candidates\": 50, \"seconds\": 600}'."};
+	MlParamSet	set = {ml_search_params, &search->budget};
+
+	search->budget_json = ml_params_parse(&words, json, &set, 1);
+}
+
+static void
+take_resumed(Search *search)
+{
+	MlTraining *training = search->training;
+	Jsonb	   *json = ml_registry_resume_search(&search->id, training->model);
+	JsonbValue	metric;
+
+	ml_spec_read(&training->spec, part_of(json, "train"));
+	search->space = part_of(json, "space");
+	if (ml_json_find(json, "metric", &metric) && metric.type == jbvString)
+		search->metric_name = ml_json_string(&metric);
+	take_budget(search, part_of(json, "budget"));
+}
+
+static void
+check_metric(const char *name)
+{
+	MlNearest	nearest;
+
+	if (name == NULL || ml_metric_find(name) != NULL)
+		return;
+	ml_nearest_begin(&nearest, name);
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+		ml_nearest_offer(&nearest, ml_metrics[i]->name);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("metric \"%s\" does not exist", name),
+			 nearest.best != NULL
+			 ? errhint("Perhaps you meant \"%s\". See SELECT * FROM mlops_metrics().", nearest.best)
+			 : errhint("See SELECT * FROM mlops_metrics().")));
+}
+
+static void
+choose_metric(Search *search, MlTask task)
+{
+	const MlTraining *training = search->training;
+	const char *name = search->metric_name;
+
+	if (name == NULL && training->row != NULL)
+		name = training->row->metric;
+	search->metric = name != NULL ? ml_metric_find(name) : NULL;
+	if (search->metric == NULL)
+		search->metric = ml_metric_default(task);
+	if (search->metric_name != NULL)
+		ml_metric_require(training->model, search->metric_name, (uint32) task);
+}
+
+/* lists of features name columns that were read as features */
+static void
+check_features(const Search *search)
+{
+	const MlFrame *frame = search->training->frame;
+
+	for (int i = 0; i < search->ncandidates; i++)
+		for (int f = 0; f < search->candidate[i].nfeatures; f++)
+		{
+			const char *name = search->candidate[i].features[f];
+			int			column = ml_frame_find(frame, name);
+
+			if (column >= 0 && frame->cols[column].role == ML_ROLE_FEATURE)
+				continue;
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("\"%s\" is not among the features of the search", name),
+					 errhint("List columns of the source that are neither its target nor excluded.")));
+		}
+}
+
+/* ---- rungs ---- */
+
+/* As many as the candidates allow, so that about one is left at the last, and the rows. */
+static void
+plan_rungs(Search *search)
+{
+	int64		all = ml_folds_training_rows(search->folds);
+	int64		reduction = search->budget.reduction;
+	int64		candidates = search->ncandidates;
+	int64		rows = all;
+
+	search->nrungs = 1;
+	while (search->nrungs < ML_MAX_RUNGS && candidates > reduction &&
+		   rows / reduction >= search->budget.first_rows)
+	{
+		search->nrungs++;
+		candidates = (candidates + reduction - 1) / reduction;
+		rows /= reduction;
+	}
+	for (int r = search->nrungs - 1; r >= 0; r--)
+	{
+		search->rows[r] = all;
+		all /= reduction;
+	}
+}
+
+static double
+latest(const MlCandidate *candidate)
+{
+	return candidate->value[candidate->nrungs - 1];
+}
+
+/* the better first; those that got further before the others; earlier numbers first */
+static int
+compare_candidates(const void *a, const void *b, void *arg)
+{
+	const MlMetric *metric = arg;
+	const MlCandidate *x = *(MlCandidate *const *) a;
+	const MlCandidate *y = *(MlCandidate *const *) b;
+
+	if (x->nrungs != y->nrungs)
+		return y->nrungs - x->nrungs;
+	if (x->nrungs > 0 && latest(x) != latest(y))
+		return (latest(x) > latest(y)) == metric->higher_is_better ? -1 : 1;
+	return x->number - y->number;
+}
+
+/* those that are alive, the best first */
+static MlCandidate **
+ranking(const Search *search, int *n)
+{
+	MlCandidate **ranked = palloc(sizeof(MlCandidate *) * Max(search->ncandidates, 1));
+
+	*n = 0;
+	for (int i = 0; i < search->ncandidates; i++)
+		if (search->candidate[i].state == ML_CANDIDATE_ALIVE)
+			ranked[(*n)++] = &search->candidate[i];
+	qsort_arg(ranked, *n, sizeof(MlCandidate *), compare_candidates, unconstify(MlMetric *, search->metric));
+	return ranked;
+}
+
+static bool
+time_is_up(Search *search)
+{
+	if (search->budget.seconds > 0 && ml_training_seconds() - search->started >= search->budget.seconds)
+		search->out_of_time = true;
+	return search->out_of_time;
+}
+
+static void
+commit(const Search *search)
+{
+	if (!search->training->atomic)
+		ml_procedure_commit();
+}
+
+/* of a candidate, at a sample; what it got before is not measured again */
+static void
+measure(Search *search, MlCandidate *candidate, int rung)
+{
+	double		value;
+	char	   *message;
+
+	if (candidate->nrungs > rung)
+		return;
+	message = ml_trial(search->training, candidate, search->folds, search->rows[rung],
+					   search->metric->name, &value);
+	if (message == NULL)
+	{
+		candidate->value[candidate->nrungs++] = value;
+		ml_registry_report_candidate(&candidate->run, search->rows[rung], search->metric->name,
+									 candidate->value, candidate->nrungs);
+	}
+	else
+	{
+		candidate->state = ML_CANDIDATE_FAILED;
+		ml_registry_end_candidate(&candidate->run, ML_SEARCHED_FAILED, message);
+	}
+	commit(search);
+}
+
+static void
+drop(Search *search, MlCandidate *candidate, const char *reason)
+{
+	candidate->state = ML_CANDIDATE_DROPPED;
+	ml_registry_end_candidate(&candidate->run, ML_SEARCHED_DROPPED, reason);
+}
+
+/* of those that were measured at a rung, the best go on */
+static void
+halve(Search *search, int rung)
+{
+	int			n;
+	MlCandidate **ranked = ranking(search, &n);
+	int			left = (int) ((n + search->budget.reduction - 1) / search->budget.reduction);
+
+	for (int i = left; i < n; i++)
+		drop(search, ranked[i],
+			 psprintf("%s %.4g on samples of " INT64_FORMAT " rows: number %d of %d, %d went on",
+					  search->metric->name, latest(ranked[i]), search->rows[rung], i + 1, n, left));
+	commit(search);
+}
+
+static void
+run_rungs(Search *search)
+{
+	for (int rung = 0; rung < search->nrungs && !search->out_of_time; rung++)
+	{
+		for (int i = 0; i < search->ncandidates; i++)
+		{
+			MlCandidate *candidate = &search->candidate[i];
+
+			CHECK_FOR_INTERRUPTS();
+			if (candidate->state != ML_CANDIDATE_ALIVE)
+				continue;
+			if (time_is_up(search))
+				break;
+			if (search->training->report != NULL)
+				search->training->report(search->training,
+										 psprintf("rung %d of %d", rung + 1, search->nrungs),
+										 i, search->ncandidates, NAN);
+			measure(search, candidate, rung);
+		}
+		if (!search->out_of_time && rung < search->nrungs - 1)
+			halve(search, rung);
+	}
+}
+
+static void
+refuse_all(Search *search)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+			 errmsg("no candidate of the search could be measured"),
+			 errdetail("There were %d; the time budget was%s used up.", search->ncandidates,
+					   search->out_of_time ? "" : " not"),
+			 errhint("See SELECT candidate, algorithm, message FROM mlops.run WHERE search = '%s'.",
+					 DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&search->id))))));
+}
+
+static void
+close_candidates(Search *search)
+{
+	int			n;
+	MlCandidate **ranked = ranking(search, &n);
+
+	if (n == 0 || ranked[0]->nrungs == 0)
+		refuse_all(search);
+	search->best = ranked[0];
+	for (int i = 0; i < n; i++)
+	{
+		if (ranked[i]->nrungs < search->best->nrungs)
+			drop(search, ranked[i], psprintf("not measured: %g seconds were used up", search->budget.seconds));
+		else
+			ml_registry_end_candidate(&ranked[i]->run, ML_SEARCHED_FINISHED,
+									  psprintf("%s %.4g: number %d of %d at the end", search->metric->name,
+											   latest(ranked[i]), i + 1, n));
+	}
+}
+
+/* ---- candidates ---- */
+
+static void
+start_candidates(Search *search)
+{
+	MlSearchedRow *known = NULL;
+	int			nknown = 0;
+
+	if (search->resumed)
+		known = ml_registry_candidates(&search->id, &nknown);
+	for (int i = 0; i < search->ncandidates; i++)
+	{
+		MlCandidate *candidate = &search->candidate[i];
+		MlSpec		spec = search->training->spec;
+
+		if (i < nknown && known[i].number == candidate->number)
+		{
+			candidate->run = known[i].run;
+			candidate->nrungs = known[i].nrungs;
+			memcpy(candidate->value, known[i].value, sizeof(candidate->value));
+			candidate->state = known[i].status == ML_SEARCHED_DROPPED ? ML_CANDIDATE_DROPPED
+				: known[i].status == ML_SEARCHED_FAILED ? ML_CANDIDATE_FAILED : ML_CANDIDATE_ALIVE;
+			if (candidate->state == ML_CANDIDATE_ALIVE)
+				ml_registry_end_candidate(&candidate->run, ML_SEARCHED_RUNNING, NULL);
+			continue;
+		}
+		ml_candidate_spec(candidate, &spec);
+		ml_registry_start_candidate(&candidate->run, &search->id, search->training->model,
+									candidate->number, candidate->algorithm, ml_spec_write(&spec));
+	}
+	commit(search);
+}
+
+static void
+prepare(Search *search)
+{
+	MlTraining *training = search->training;
+	const MlFrame *frame = training->frame;
+	MlTask		task = ml_target_task(frame, frame->target_column, 0);
+
+	choose_metric(search, task);
+	search->candidate = ml_space_candidates(search->space, task, &search->budget, training->spec.seed,
+											&search->ncandidates);
+	check_features(search);
+	search->folds = ml_folds_make(training, (int) search->budget.folds);
+	plan_rungs(search);
+	start_candidates(search);
+}
+
+/* ---- the whole ---- */
+
+static char *
+verdict(const Search *search)
+{
+	return psprintf("candidate %d is the best: %s %.4g", search->best->number,
+					search->metric->name, latest(search->best));
+}
+
+static void
+phases(MlTraining *training, void *arg)
+{
+	Search	   *search = arg;
+
+	if (search->resumed)
+		take_resumed(search);
+	ml_training_check(training);
+	if (!search->resumed)
+		ml_registry_start_search(&search->id, training->model, write_search(search));
+	training->run = search->id;
+	training->has_run = true;
+	if (!training->atomic)
+	{
+		ml_procedure_commit();
+		training->report = ml_procedure_report;
+	}
+	ml_training_read(training);
+	if (!training->atomic)
+		ml_procedure_commit();
+	MemoryContextSwitchTo(training->cxt);
+	ml_training_arrange(training);
+	prepare(search);
+	run_rungs(search);
+	close_candidates(search);
+	ml_registry_end_run(&search->id, ML_RUN_FINISHED, 0, NULL, verdict(search));
+	commit(search);
+}
+
+static void
+tell(const Search *search)
+{
+	const MlCandidate *best = search->best;
+
+	ereport(NOTICE,
+			(errmsg("search of model \"%s\": %d candidates, samples of " INT64_FORMAT " to " INT64_FORMAT
+					" rows, %d folds; candidate %d is the best, %s with %s, %s %.3f",
+					search->training->model, search->ncandidates, search->rows[0],
+					search->rows[search->nrungs - 1], search->folds->n, best->number, best->algorithm,
+					ml_json_show_jsonb(best->params), search->metric->name, latest(best))));
+}
+
+/* a training of the winner, as mlops_train would */
+static int
+train_best(Search *search, MemoryContext parent, char *note)
+{
+	MlTraining *winner = ml_training_begin(parent, search->training->model);
+	MemoryContext old = MemoryContextSwitchTo(winner->cxt);
+	MlSpec		spec = search->training->spec;
+	int			version;
+
+	ml_candidate_spec(search->best, &spec);
+	ml_spec_read(&winner->spec, ml_spec_write(&spec));
+	winner->note = note != NULL ? pstrdup(note) : NULL;
+	MemoryContextSwitchTo(old);
+	version = ml_training_run(winner, false, search->training->atomic);
+	ml_training_end(winner);
+	return version;
+}
+
+/* the source given, or that of what is active */
+static void
+take_spec(FunctionCallInfo fcinfo, Search *search)
+{
+	MlTraining *training = search->training;
+	MlSpec	   *spec = &training->spec;
+	Jsonb	   *options = ml_call_jsonb(fcinfo, ARG_OPTIONS);
+	MlVersionFacts facts;
+
+	spec->options.refit = true;
+	if (PG_ARGISNULL(ARG_SOURCE))
+	{
+		ml_retrain_prepare(training, training->model, NULL, &facts);
+		spec->params = NULL;
+		spec->algorithm = NULL;
+		spec->options.refit = true;
+		return;
+	}
+	spec->source = ml_call_text(fcinfo, ARG_SOURCE);
+	spec->target = ml_call_text(fcinfo, ARG_TARGET);
+	spec->features = ml_call_names(fcinfo, ARG_FEATURES, "features", &spec->nfeatures);
+	spec->exclude = ml_call_names(fcinfo, ARG_EXCLUDE, "exclude", &spec->nexclude);
+	spec->key = ml_call_text(fcinfo, ARG_KEY);
+	spec->time_column = ml_call_text(fcinfo, ARG_TIME_COLUMN);
+	spec->weight = ml_call_text(fcinfo, ARG_WEIGHT);
+	if (!PG_ARGISNULL(ARG_HOLDOUT))
+		spec->holdout = PG_GETARG_FLOAT8(ARG_HOLDOUT);
+	if (!PG_ARGISNULL(ARG_SEED))
+		spec->seed = PG_GETARG_INT64(ARG_SEED);
+	if (options != NULL)
+	{
+		JsonbValue	refit;
+
+		ml_spec_take_options(spec, options);
+		if (!ml_json_find(options, "refit", &refit))
+			spec->options.refit = true;
+	}
+}
+
+/*
+ * CALL mlops_search(model, space, metric, budget, source, target, features,
+ * exclude, key, time_column, weight, holdout, seed, options, note, version,
+ * search): version and search are results; a search that is given goes on.
+ */
+Datum
+mlops_search(PG_FUNCTION_ARGS)
+{
+	Search		search = {0};
+	MemoryContext parent = ml_call_is_atomic(fcinfo) ? CurrentMemoryContext : PortalContext;
+	MlTraining *training = ml_call_begin(fcinfo);
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
+	pg_uuid_t  *id;
+	char	   *note;
+	int			version;
+
+	search.training = training;
+	search.started = ml_training_seconds();
+	search.space = ml_call_jsonb(fcinfo, ARG_SPACE);
+	search.metric_name = ml_call_text(fcinfo, ARG_METRIC);
+	check_metric(search.metric_name);
+	take_budget(&search, ml_call_jsonb(fcinfo, ARG_BUDGET));
+	search.resumed = !PG_ARGISNULL(ARG_SEARCH);
+	if (search.resumed)
+		search.id = *PG_GETARG_UUID_P(ARG_SEARCH);
+	else
+		take_spec(fcinfo, &search);
+	note = ml_call_text(fcinfo, ARG_NOTE);
+	MemoryContextSwitchTo(old);
+
+	ml_procedure_run(training, ml_call_is_atomic(fcinfo), phases, &search);
+	tell(&search);
+	version = train_best(&search, parent, note);
+	ml_registry_end_run(&search.id, ML_RUN_FINISHED, version, NULL, verdict(&search));
+	values[0] = Int32GetDatum(version);
+	id = MemoryContextAlloc(parent, sizeof(pg_uuid_t));
+	*id = search.id;
+	values[1] = UUIDPGetDatum(id);
+	ml_training_end(training);
+	return ml_call_result(fcinfo, values, nulls);
+}
