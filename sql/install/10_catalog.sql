@@ -17,7 +17,7 @@ CREATE TABLE mlops_catalog.model (
     name            text COLLATE "C" PRIMARY KEY,
     owner           text NOT NULL,
     target          text,
-    task            text CHECK (task IN ('regression', 'binary', 'multiclass', 'cluster')),
+    task            text CHECK (task IN ('regression', 'binary', 'multiclass', 'cluster', 'anomaly', 'projection')),
     metric          text,
     positive        text,
     description     text,

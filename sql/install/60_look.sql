@@ -236,7 +236,9 @@ BEGIN
         WHEN 'binary' THEN pg_catalog.format('the probability that "%s" is "%s"; label "%s" from %s',
              v ->> 'target', r ->> 'positive', r ->> 'positive', mlops.card_threshold(v))
         WHEN 'multiclass' THEN pg_catalog.format('which of %s classes "%s" is', r ->> 'classes', v ->> 'target')
-        WHEN 'cluster' THEN 'a cluster'
+        WHEN 'cluster' THEN 'the cluster that a row belongs to'
+        WHEN 'anomaly' THEN 'how unusual a row is, from 0 to 1'
+        WHEN 'projection' THEN 'nothing: mlops_transform gives the coordinates of a row'
         ELSE pg_catalog.format('the value of "%s"', v ->> 'target') END;
     RETURN (
         SELECT pg_catalog.string_agg(pg_catalog.rpad(CASE WHEN l.line = 1 THEN l.label ELSE '' END, 12) || l.text, E'\n'

@@ -53,6 +53,7 @@ extern void ml_require_finite(const MlFitted *fitted, const MlDesignMatrix *rows
 /* the algorithms, NULL ends */
 extern const MlAlgorithm *const ml_algorithms[];
 extern const MlAlgorithm ml_baseline;
+extern const MlAlgorithm ml_kmeans;
 extern const MlAlgorithm ml_linear_regression;
 extern const MlAlgorithm ml_logistic_regression;
 

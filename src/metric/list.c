@@ -71,6 +71,9 @@ ml_metric_require(const char *model, const char *name, uint32 tasks)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("metric \"%s\" of model \"%s\" does not judge predictions of task \"%s\"",
 					name, model, names_of_tasks(tasks)),
+			 first == NULL ?
+			 errdetail("It is for %s. There is no metric for %s.", names_of_tasks(metric->tasks),
+					   names_of_tasks(tasks)) :
 			 errdetail("It is for %s. The metrics for %s are: %s.", names_of_tasks(metric->tasks),
 					   names_of_tasks(tasks), names.data),
 			 first == NULL ? 0 :

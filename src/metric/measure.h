@@ -66,6 +66,11 @@ extern const MlMetric ml_metric_precision;
 extern const MlMetric ml_metric_recall;
 extern const MlMetric ml_metric_f1;
 
+/* distance.c */
+extern const MlMetric ml_metric_inertia;
+extern const MlMetric ml_metric_explained_variance;
+extern const MlMetric ml_metric_silhouette;
+
 /* rank.c */
 extern const MlMetric ml_metric_roc_auc;
 

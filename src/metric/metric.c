@@ -30,8 +30,10 @@ ml_metric_default(MlTask task)
 		case ML_TASK_MULTICLASS:
 			return &ml_metric_log_loss;
 		case ML_TASK_CLUSTER:
-		case ML_TASK_ANOMALY:
+			return &ml_metric_inertia;
 		case ML_TASK_PROJECTION:
+			return &ml_metric_explained_variance;
+		case ML_TASK_ANOMALY:
 			break;
 	}
 	return NULL;
@@ -52,5 +54,8 @@ const MlMetric *const ml_metrics[] = {
 	&ml_metric_precision,
 	&ml_metric_recall,
 	&ml_metric_f1,
+	&ml_metric_inertia,
+	&ml_metric_explained_variance,
+	&ml_metric_silhouette,
 	NULL
 };

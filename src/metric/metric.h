@@ -18,6 +18,7 @@ typedef struct MlMeasurement
 	const double *label;		/* value; BINARY 0 or 1; MULTICLASS class index */
 	const double *prediction;	/* value; BINARY P(positive); MULTICLASS: n x nclasses, a row contiguous */
 	const double *weight;		/* NULL: all 1 */
+	const struct MlLoss *loss;	/* CLUSTER and PROJECTION: instead of label and prediction */
 	int			nclasses;
 	double		threshold;		/* BINARY: for metrics of labels */
 } MlMeasurement;
@@ -42,7 +43,7 @@ extern const MlMetric *ml_metric_find(const char *name);
 /* 22023 if a known metric judges none of the tasks; an unknown one is no matter of this */
 extern void ml_metric_require(const char *model, const char *name, uint32 tasks);
 
-/* the metric that a model of this task is judged by unless it names another: rmse, roc_auc, log_loss */
+/* the metric that a model of this task is judged by unless it names another; NULL: there is none for the task */
 extern const MlMetric *ml_metric_default(MlTask task);
 
 #endif							/* ML_METRIC_H */

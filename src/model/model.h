@@ -83,6 +83,13 @@ extern double ml_model_predict_columns(const MlModel *model, const NullableDatum
 extern void ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
 								   int64 first, int64 n, double *output);
 
+/*
+ * What rows [first, first + n) of a frame lose in a model without a target;
+ * false: the kind has no measure of it.
+ */
+extern bool ml_model_judge_frame(const MlModel *model, const MlFrame *frame,
+								 int64 first, int64 n, MlLoss *loss);
+
 /* dimensions of ml_model_transform(); 0: the kind has none */
 extern int	ml_model_ntransform(const MlModel *model);
 

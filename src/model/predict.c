@@ -165,6 +165,34 @@ ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
 	MemoryContextDelete(cxt);
 }
 
+bool
+ml_model_judge_frame(const MlModel *model, const MlFrame *frame, int64 first, int64 n, MlLoss *loss)
+{
+	const MlRecipe *recipe = model->recipe;
+	MemoryContext cxt;
+	MemoryContext old;
+	int			rows = Max(1, Min(BLOCK_ROWS, BLOCK_VALUES / Max(recipe->ndesign, 1)));
+	MlEncoder  *encoder;
+	Workspace	space;
+
+	if (model->routine->judge_block == NULL)
+		return false;
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops judge block", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	encoder = ml_encoder_make(recipe, frame, rows);
+	make_workspace(model, rows, &space);
+	for (int64 done = 0; done < n; done += rows)
+	{
+		CHECK_FOR_INTERRUPTS();
+		model->routine->judge_block(model->predictor, recipe,
+									ml_encoder_block(encoder, first + done, (int) Min((int64) rows, n - done)),
+									space.work, loss + done);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return true;
+}
+
 /* ---- what outputs mean ---- */
 
 void

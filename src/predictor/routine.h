@@ -32,6 +32,18 @@ typedef struct MlTerm
 
 typedef void (*MlTermSink) (void *arg, const MlTerm *term);
 
+/*
+ * What a row loses by being replaced by what stands for it (the nearest centre,
+ * its projection), by which kinds without a target are judged: squared
+ * distances of standardised rows of the design.
+ */
+typedef struct MlLoss
+{
+	double		loss;			/* to what stands for it */
+	double		spread;			/* to the mean of the training rows */
+	double		silhouette;		/* of clusters: (b - a) / b from the distances to the two nearest centres; else NaN */
+} MlLoss;
+
 typedef struct MlPredictorRoutine
 {
 	const char *name;			/* "linear", "trees"...: what a model card says */
@@ -59,6 +71,10 @@ typedef struct MlPredictorRoutine
 								  const MlBlock *block, double *work, double *output);
 	Size		(*block_work_size) (const MlPredictor *predictor, const MlRecipe *recipe, int nrows);
 
+	/* of kinds without a target, with the work of predict_block; NULL: none */
+	void		(*judge_block) (const MlPredictor *predictor, const MlRecipe *recipe,
+								const MlBlock *block, double *work, MlLoss *loss);
+
 	/* mlops_transform(): dimensions, and a name for each ("component 1"); NULL: none */
 	int			(*ntransform) (const MlPredictor *predictor);
 	void		(*transform) (const MlPredictor *predictor, const MlRecipe *recipe,
@@ -83,6 +99,7 @@ typedef struct MlPredictorRoutine
 extern const MlPredictorRoutine *const ml_predictor_routines[ML_NPREDICTORS];
 
 /* the kinds */
+extern const MlPredictorRoutine ml_centres_routine;
 extern const MlPredictorRoutine ml_linear_routine;
 extern const MlPredictorRoutine ml_trees_routine;
 

@@ -273,7 +273,8 @@ typedef struct MlTargetRequest
  * Where the natural task is not among those allowed, a near one that is: bool
  * as 0 and 1 for regression, integers as classes without it, two classes as
  * multiclass. Raises 42804 (unusable type, or class labels where only numbers
- * will do) and ML002 (too many classes for the tasks allowed).
+ * will do) and ML002 (too many classes for the tasks allowed). Without a target
+ * (-1) it is the first of the tasks allowed that need none.
  */
 extern MlTask ml_target_task(const MlFrame *frame, int target, int allowed_tasks);
 
@@ -324,7 +325,7 @@ extern void ml_recipe_finish(MlRecipe *recipe);
 /*
  * The y of rows [first, first + n): the target for regression, the class index
  * for classes; for BINARY 1 for the positive class and 0 for the other. NaN
- * for NULL and for a label that the recipe does not know.
+ * for NULL and for a label that the recipe does not know; 0 without a target.
  */
 extern void ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame,
 							 int64 first, int64 n, double *y);

@@ -244,7 +244,7 @@ ml_target_task(const MlFrame *frame, int target, int allowed_tasks)
 	MlTask		task;
 
 	if (target < 0)
-		return ML_TASK_CLUSTER;
+		return allowed_tasks & ML_TASKS_UNSUPERVISED & -(allowed_tasks & ML_TASKS_UNSUPERVISED);
 	column = &frame->cols[target];
 	if (!column->loaded ||
 		(column->type.kind != ML_KIND_NUMBER && column->type.kind != ML_KIND_CATEGORY))
@@ -496,6 +496,11 @@ ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame, int64 first, int6
 	ClassFinder finder;
 	double	   *label;			/* of no class, then of each */
 
+	if (target->task & ML_TASKS_UNSUPERVISED)
+	{
+		memset(y, 0, sizeof(double) * n);
+		return;
+	}
 	if (t < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),

@@ -172,8 +172,9 @@ check_target(const MlModelRow *row)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("cannot change the target of model \"%s\"", row->name),
-			 errdetail("Its target is \"%s\", and its versions were trained for it.",
-					   row->target ? row->target : ""),
+			 row->target != NULL ?
+			 errdetail("Its target is \"%s\", and its versions were trained for it.", row->target) :
+			 errdetail("It has none, and its versions were trained without one."),
 			 errhint("Train a model of another name for another target.")));
 }
 

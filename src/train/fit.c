@@ -51,9 +51,9 @@ static void
 tell_two_values(const MlTraining *training)
 {
 	const MlFrame *frame = training->frame;
-	const MlColumn *target = &frame->cols[frame->target_column];
+	const MlColumn *target = frame->target_column >= 0 ? &frame->cols[frame->target_column] : NULL;
 
-	if (training->spec.algorithm != NULL || (training->row != NULL && training->row->task != NULL) ||
+	if (target == NULL || training->spec.algorithm != NULL || (training->row != NULL && training->row->task != NULL) ||
 		target->type.kind != ML_KIND_NUMBER || target->type.reading == ML_READ_BOOL ||
 		!two_integer_values(frame, target))
 		return;

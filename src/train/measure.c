@@ -23,6 +23,7 @@ typedef struct Part
 	double	   *label;
 	double	   *prediction;
 	double	   *weight;			/* NULL: all 1 */
+	MlLoss	   *loss;			/* without a target: instead of labels and predictions */
 } Part;
 
 static double *
@@ -122,6 +123,7 @@ measure(MlBudget *budget, const MlModel *model, const Part *part,
 	rows.label = part->label;
 	rows.prediction = part->prediction;
 	rows.weight = part->weight;
+	rows.loss = part->loss;
 	rows.nclasses = model->recipe->target.nclasses;
 	rows.threshold = 0.5;
 	ml_json_begin_object(&json);
@@ -130,7 +132,7 @@ measure(MlBudget *budget, const MlModel *model, const Part *part,
 		const MlMetric *metric = ml_metrics[i];
 		double		result;
 
-		if (!(metric->tasks & rows.task))
+		if (!(metric->tasks & rows.task) || (rows.loss == NULL && (rows.task & ML_TASKS_UNSUPERVISED)))
 			continue;
 		CHECK_FOR_INTERRUPTS();
 		result = measure_one(budget, metric, &rows);
@@ -140,6 +142,63 @@ measure(MlBudget *budget, const MlModel *model, const Part *part,
 	}
 	ml_json_end_object(&json);
 	return ml_json_finish(&json);
+}
+
+/* ---- without a target: what rows lose ---- */
+
+static void
+measure_losses(MlTraining *training, const MlModel *model, int64 first, int64 n, MlLoss *loss)
+{
+	for (int64 done = 0; done < n; done += MEASURE_ROWS)
+	{
+		ml_training_report(training, "measuring", done, n, NAN);
+		ml_model_judge_frame(model, training->frame, first + done, Min(n - done, MEASURE_ROWS), loss + done);
+	}
+}
+
+/* Everything that stands for a row is the mean. */
+static void
+lose_all(MlLoss *loss, int64 n)
+{
+	for (int64 i = 0; i < n; i++)
+	{
+		ml_check_row(i);
+		loss[i].loss = loss[i].spread;
+		loss[i].silhouette = NAN;
+	}
+}
+
+/* the metrics of the training part, the hold-out, and the mean alone, into result */
+static void
+measure_without_target(MlTraining *training, const MlModel *model, const MlMetric *headline, Jsonb **result)
+{
+	MlMeasured *measured = &training->measured;
+	Part		part = {0};
+	Size		bytes = ml_size_mul(Max(training->ntrain, training->nholdout), sizeof(MlLoss));
+	const double *weight = training->spec.weight == NULL ? NULL :
+		training->frame->cols[ml_frame_find(training->frame, training->spec.weight)].number;
+	double		none;
+
+	if (model->routine->judge_block == NULL)
+	{
+		result[0] = measure(&training->budget, model, &part, headline, &none);
+		return;
+	}
+	ml_budget_take(&training->budget, bytes, "losses to measure");
+	part.loss = palloc_extended(bytes, MCXT_ALLOC_HUGE);
+	part.n = training->ntrain;
+	part.weight = unconstify(double *, weight);
+	measure_losses(training, model, 0, part.n, part.loss);
+	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
+	if (training->nholdout > 0)
+	{
+		part.n = training->nholdout;
+		part.weight = weight == NULL ? NULL : unconstify(double *, weight) + training->ntrain;
+		measure_losses(training, model, training->ntrain, part.n, part.loss);
+		result[1] = measure(&training->budget, model, &part, headline, &measured->value);
+	}
+	lose_all(part.loss, part.n);
+	result[2] = measure(&training->budget, model, &part, headline, &measured->baseline_value);
 }
 
 static double
@@ -174,6 +233,25 @@ predict_constant(const MlTarget *target, double mean, Part *part)
 	}
 }
 
+static void
+measure_with_target(MlTraining *training, const MlModel *model, const MlMetric *headline, Jsonb **result)
+{
+	MlMeasured *measured = &training->measured;
+	Part		part;
+	double		mean;
+
+	make_part(training, model, 0, training->ntrain, &part);
+	mean = mean_label(&part);
+	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
+	if (training->nholdout > 0)
+	{
+		make_part(training, model, training->ntrain, training->nholdout, &part);
+		result[1] = measure(&training->budget, model, &part, headline, &measured->value);
+	}
+	predict_constant(&model->recipe->target, mean, &part);
+	result[2] = measure(&training->budget, model, &part, headline, &measured->baseline_value);
+}
+
 void
 ml_training_measure(MlTraining *training, const MlModel *model)
 {
@@ -184,8 +262,6 @@ ml_training_measure(MlTraining *training, const MlModel *model)
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	const MlMetric *headline = NULL;
 	Jsonb	   *result[3] = {NULL, NULL, NULL};
-	Part		part;
-	double		mean;
 
 	/* the target's type may have left open which task it is */
 	ml_training_require_task(training, training->row, target->task);
@@ -193,24 +269,18 @@ ml_training_measure(MlTraining *training, const MlModel *model)
 		headline = ml_metric_find(training->row->metric);
 	if (headline == NULL)
 		headline = ml_metric_default(target->task);
-	measured->headline = headline->name;
-
-	make_part(training, model, 0, training->ntrain, &part);
-	mean = mean_label(&part);
-	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
-	if (training->nholdout > 0)
-	{
-		make_part(training, model, training->ntrain, training->nholdout, &part);
-		result[1] = measure(&training->budget, model, &part, headline, &measured->value);
-	}
-	predict_constant(target, mean, &part);
-	result[2] = measure(&training->budget, model, &part, headline, &measured->baseline_value);
+	measured->headline = headline != NULL ? headline->name : NULL;
+	if (target->task & ML_TASKS_UNSUPERVISED)
+		measure_without_target(training, model, headline, result);
+	else
+		measure_with_target(training, model, headline, result);
 
 	MemoryContextSwitchTo(training->cxt);
 	measured->training = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[0]));
 	if (result[1] != NULL)
 		measured->holdout = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[1]));
-	measured->baseline = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[2]));
+	if (result[2] != NULL)
+		measured->baseline = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[2]));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 	training->budget.used = before;

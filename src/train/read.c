@@ -43,12 +43,13 @@ check_columns(void *arg, const MlFrame *frame)
 {
 	MlTraining *training = arg;
 	MemoryContext old = MemoryContextSwitchTo(training->cxt);
-	const MlColumn *target = &frame->cols[frame->target_column];
+	const MlColumn *target = frame->target_column >= 0 ? &frame->cols[frame->target_column] : NULL;
 	int			tasks;
 
 	if (training->algorithm == NULL)
 		choose_algorithm(training, target);
-	tasks = ml_target_tasks(target, training->algorithm->tasks);
+	tasks = target == NULL ? (int) training->algorithm->tasks :
+		ml_target_tasks(target, training->algorithm->tasks);
 	ml_training_require_task(training, training->row, tasks);
 	ml_class_weight_check(training, tasks);
 	if (!training->algorithm->ignores_features)

@@ -149,6 +149,15 @@ make_model(const MlTraining *training)
 	CurrentResourceOwner = owner;
 }
 
+static const char *
+what_comes(int tasks)
+{
+	return (tasks & ML_TASK_REGRESSION) ? "predicts a number"
+		: (tasks & ML_TASK_CLUSTER) ? "makes clusters"
+		: (tasks & ML_TASK_ANOMALY) ? "scores anomalies"
+		: (tasks & ML_TASK_PROJECTION) ? "only transforms rows" : "predicts classes";
+}
+
 /* The versions of a model have one task; tasks: those that this one could be of. */
 void
 ml_training_require_task(const MlTraining *training, const MlModelRow *row, int tasks)
@@ -163,9 +172,8 @@ ml_training_require_task(const MlTraining *training, const MlModelRow *row, int 
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("model \"%s\" is for %s, but algorithm \"%s\" predicts %s here",
-					training->model, row->task, training->algorithm->name,
-					(tasks & ML_TASK_REGRESSION) ? "a number" : "classes"),
+			 errmsg("model \"%s\" is for %s, but algorithm \"%s\" %s here",
+					training->model, row->task, training->algorithm->name, what_comes(tasks)),
 			 errdetail("The versions of a model have one task, so that they can be compared."),
 			 errhint("Choose an algorithm for %s, or train a model of another name.", row->task)));
 }
@@ -179,6 +187,7 @@ require_model(const MlTraining *training)
 {
 	const MlTarget *target = &training->recipe->target;
 	MlModelRow *row = ml_registry_model_row(training->model);
+	const MlMetric *metric;
 
 	if (row == NULL && training->row != NULL)
 		ereport(ERROR,
@@ -191,15 +200,17 @@ require_model(const MlTraining *training)
 		row = ml_registry_model_row(training->model);
 	}
 	ml_privilege_require(training->model, ML_PRIVILEGE_TRAIN);
-	if (row != NULL && row->target != NULL && strcmp(row->target, training->spec.target) != 0)
+	if (row != NULL && row->target != NULL && training->spec.target != NULL &&
+		strcmp(row->target, training->spec.target) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" was given target \"%s\" while it was trained for \"%s\"",
 						training->model, row->target, training->spec.target),
 				 errhint("Train another model.")));
 	ml_training_require_task(training, row, target->task);
+	metric = ml_metric_default(target->task);
 	ml_registry_complete_model(training->model, training->spec.target, ml_task_name(target->task),
-							   ml_metric_default(target->task)->name);
+							   metric != NULL ? metric->name : NULL);
 }
 
 static void
@@ -279,6 +290,13 @@ ml_training_tell(const MlTraining *training)
 		ereport(WARNING,
 				(errmsg("model \"%s\": %d more warnings", training->model, nwarnings - WARNINGS_TOLD),
 				 errhint("See the column \"warnings\" of the view mlops.version.")));
+	if (measured->headline == NULL)
+	{
+		ereport(NOTICE,
+				(errmsg("version %d of model \"%s\": %s on " INT64_FORMAT " rows, %.2f s",
+						training->version, training->model, training->algorithm->name, training->ntrain, seconds)));
+		return;
+	}
 	ereport(NOTICE,
 			(errmsg("version %d of model \"%s\": %s on " INT64_FORMAT " rows, %s %.3f on " INT64_FORMAT " %s rows (baseline %.3f), %.2f s",
 					training->version, training->model, training->algorithm->name, training->ntrain,

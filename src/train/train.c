@@ -8,6 +8,7 @@
 #include "catalog/namespace.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "recipe/task.h"
 #include "train/learn_link.h"
 #include "train/params.h"
 #include "train/train.h"
@@ -117,12 +118,77 @@ refuse_target(const MlTraining *training, const char *known)
 					 quote_literal_cstr(training->model), quote_literal_cstr(settings.data))));
 }
 
+/* A model of one kind cannot have a version of the other: target or none. */
+static void
+refuse_target_or_none(const MlTraining *training, const char *target)
+{
+	const char *algorithm = training->algorithm->name;
+
+	if (training->spec.target == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" predicts \"%s\", but algorithm \"%s\" takes no target",
+						training->model, target, algorithm),
+				 errdetail("It learns from the features alone."),
+				 errhint("Train a model of another name.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("algorithm \"%s\" takes no target", algorithm),
+			 errdetail("It learns from the features alone; \"%s\" was given as the target.", target),
+			 errhint("Leave the target out; to keep the column from being a feature: exclude => ARRAY[%s].",
+					 quote_literal_cstr(target))));
+}
+
+/* the algorithm for another version of a model without a target */
+static const char *
+usual_algorithm(const MlModelRow *row)
+{
+	if (row == NULL || row->task == NULL)
+		return NULL;
+	switch ((int) ml_task_find(row->task))
+	{
+		case ML_TASK_CLUSTER:
+			return "kmeans";
+		case ML_TASK_ANOMALY:
+			return "isolation_forest";
+		case ML_TASK_PROJECTION:
+			return "pca";
+	}
+	return NULL;
+}
+
+static void
+check_algorithm(MlTraining *training)
+{
+	MlSpec	   *spec = &training->spec;
+	const char *name = spec->algorithm;
+
+	if (name == NULL && spec->target == NULL)
+		name = usual_algorithm(training->row);
+	if (name == NULL)
+		return;
+	training->algorithm = ml_learn_algorithm(name);
+	ml_training_take_params(training);
+}
+
+bool
+ml_training_has_target(const MlTraining *training)
+{
+	return training->algorithm == NULL || (training->algorithm->tasks & ~ML_TASKS_UNSUPERVISED) != 0;
+}
+
 static void
 check_target(MlTraining *training)
 {
 	MlSpec	   *spec = &training->spec;
 	const char *known = training->row != NULL ? training->row->target : NULL;
 
+	if (!ml_training_has_target(training))
+	{
+		if (spec->target != NULL || known != NULL)
+			refuse_target_or_none(training, spec->target != NULL ? spec->target : known);
+		return;
+	}
 	if (spec->target == NULL && known != NULL)
 		spec->target = pstrdup(known);
 	if (spec->target == NULL)
@@ -130,7 +196,7 @@ check_target(MlTraining *training)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no target was given for model \"%s\"", training->model),
 				 errdetail("The target is the column that the model learns to predict."),
-				 errhint("Name it: target => 'column'.")));
+				 errhint("Name it: target => 'column'. Some algorithms need none, such as algorithm => 'kmeans'.")));
 	if (known != NULL && strcmp(known, spec->target) != 0)
 		refuse_target(training, known);
 }
@@ -162,12 +228,8 @@ ml_training_check(MlTraining *training)
 
 	ml_registry_require_writable("train a model");
 	check_model(training);
+	check_algorithm(training);
 	check_target(training);
 	ml_spec_check(&training->spec);
-	if (training->spec.algorithm != NULL)
-	{
-		training->algorithm = ml_learn_algorithm(training->spec.algorithm);
-		ml_training_take_params(training);
-	}
 	MemoryContextSwitchTo(old);
 }

@@ -1,0 +1,79 @@
+/*
+ * kmeans.h
+ *		k-means in two parts: seeding on a sample (kmeans_seed.c), and Lloyd's
+ *		passes over all rows (kmeans.c). Both use the step of kmeans_step.c.
+ */
+#ifndef ML_KMEANS_H
+#define ML_KMEANS_H
+
+#include "learn/driver.h"
+#include "num/nearest.h"
+
+typedef struct KMeansParams
+{
+	int64		k;
+	int64		restarts;
+	int64		max_iterations;
+	double		tolerance;
+	bool		standardise;
+} KMeansParams;
+
+/* rows side by side, column by column: z[j * ld + i], ld = ml_padded(n) */
+typedef struct KMeansRows
+{
+	int			n;
+	int			ld;
+	double	   *z;
+	double	   *weight;			/* ld, 0 beyond n */
+} KMeansRows;
+
+/* k centres, and memory to assign a block of ML_BLOCK_ROWS rows to them */
+typedef struct KMeansStep
+{
+	int			k;
+	int			p;
+	double	   *centre;			/* k x p, a centre contiguous */
+	double	   *half;			/* k: half the squared length of a centre; infinity: an empty one */
+	double	   *product;		/* k x ML_BLOCK_ROWS: rows times centres, then who is where */
+	double	   *nearest;		/* ML_BLOCK_ROWS */
+	double	   *first;
+	double	   *second;
+	double	   *distance;
+} KMeansStep;
+
+/* ---- kmeans_step.c ---- */
+
+extern void ml_kmeans_step_make(const MlFit *fit, int k, int p, KMeansStep *step);
+
+/* after centres changed; empty ones attract nothing: count NULL means none is empty */
+extern void ml_kmeans_step_begin(KMeansStep *step, const double *count);
+
+/*
+ * Adds rows [first, first + n) to the counts and the sums (k x p) of the nearest
+ * centre; n <= ML_BLOCK_ROWS, first a multiple of ML_LANES.
+ */
+extern void ml_kmeans_assign(KMeansStep *step, const KMeansRows *rows, int first, int n,
+							 double *count, double *sum);
+
+/* which centre is nearest (step->nearest) and the squared distance (step->first), computed exactly */
+extern void ml_kmeans_measure(KMeansStep *step, const KMeansRows *rows, int first, int n);
+
+/*
+ * Moves the centres to the means of what was assigned; empty ones stay. Returns
+ * the sum of the squared distances that they moved.
+ */
+extern double ml_kmeans_move(KMeansStep *step, const double *count, const double *sum);
+
+/* sum of w times the squared distance, from the sum of w z^2 of all rows and what was assigned */
+extern double ml_kmeans_inertia(const KMeansStep *step, double squares, const double *count, const double *sum);
+
+/* ---- kmeans_seed.c ---- */
+
+/* leaves the best of the restarts in step->centre; returns the iterations it took */
+extern int	ml_kmeans_seed(const MlFit *fit, const KMeansRows *sample, double tolerance, KMeansStep *step);
+
+/* Rousseeuw's mean silhouette of the first rows of the sample */
+extern double ml_kmeans_silhouette(const KMeansRows *sample, int n, const KMeansStep *step, double *label,
+								   double *distance, double *sum);
+
+#endif							/* ML_KMEANS_H */
