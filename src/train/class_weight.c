@@ -34,6 +34,8 @@ ml_class_weight_check(const MlTraining *training, int tasks)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" needs a target of classes",
 						p->class_weights.n > 0 ? "class_weights" : "class_weight"),
+				 training->spec.target == NULL ?
+				 errdetail("\"%s\" learns without a target.", training->algorithm->name) :
 				 errdetail("\"%s\" learns to predict the number \"%s\".", training->algorithm->name, training->spec.target),
 				 errhint("Leave it out, or name a column of weights with the argument \"weight\".")));
 }

@@ -7,13 +7,23 @@ SET search_path = train_params_test;
 SET client_min_messages = warning;
 CREATE TABLE points AS SELECT i::float8 AS x, 2 * i + sin(i) AS y FROM generate_series(1, 100) AS i;
 
-SELECT algorithm, tasks, probability, inference FROM mlops_algorithms() ORDER BY 1;
+SELECT algorithm, tasks, probability, inference FROM mlops_algorithms()
+ WHERE algorithm IN ('baseline', 'linear_regression') ORDER BY 1;
 SELECT parameter, type, default_value, minimum, maximum, choices
   FROM mlops_params('linear_regression') ORDER BY parameter;
-SELECT count(*) = count(explanation) AND count(DISTINCT algorithm) = 3 AS all_explained FROM mlops_params();
-SELECT * FROM mlops_params('linear');
-SELECT * FROM mlops_params('baseline_of_mean_or_frequency');
-SELECT * FROM mlops_params('li');
+SELECT count(*) = count(explanation) AND count(DISTINCT algorithm) > 3 AS all_explained FROM mlops_params();
+
+-- an unknown algorithm is refused with a list of all (left out here) and the nearest
+CREATE FUNCTION refusal(statement text, OUT state text, OUT message text, OUT hint text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT, hint = PG_EXCEPTION_HINT;
+END
+$$;
+SELECT * FROM refusal($$SELECT * FROM mlops_params('linear')$$);
+SELECT * FROM refusal($$SELECT * FROM mlops_params('baseline_of_mean_or_frequency')$$);
+SELECT * FROM refusal($$SELECT * FROM mlops_params('li')$$);
 
 -- defaults are filled in, and kept with the version
 SELECT mlops_train_now('with_params', 'points', 'y', params => '{"l2": 0.5, "impute": "median", "intercept": false}');
@@ -38,8 +48,7 @@ CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', para
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"impute": "guess"}');
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '{"impute": ["mean"]}');
 CALL mlops_train('with_params', 'points', algorithm => 'linear_regression', params => '[1]');
-CALL mlops_train('with_params', 'points', algorithm => 'linear_regresion');
-\echo :LAST_ERROR_SQLSTATE
+SELECT * FROM refusal($$SELECT mlops_train_now('with_params', 'points', algorithm => 'linear_regresion')$$);
 CALL mlops_train('with_params', 'points', options => '{"refti": true}');
 CALL mlops_train('with_params', 'points', options => '{"refit": "yes"}');
 SELECT count(*) AS versions FROM mlops.version WHERE model = 'with_params';
