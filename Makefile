@@ -64,6 +64,7 @@ REGRESS = \
 	holdout \
 	longley \
 	norris \
+	elastic_net \
 	logistic \
 	class_weight \
 	reproduce \

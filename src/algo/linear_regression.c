@@ -1,8 +1,8 @@
 /*
  * linear_regression.c
- *		Least squares, with or without a ridge penalty.
+ *		Least squares, with or without penalties.
  *
- * Objective:  1/2 sum w (y - eta)^2  +  l2/2 sum (d_j b_j)^2
+ * Objective:  1/2 sum w (y - eta)^2  +  l1 sum |d_j b_j|  +  l2/2 sum (d_j b_j)^2
  *
  * with eta = b_0 + sum b_j x_j; d_j is the standard deviation (divisor: the sum
  * of weights) of a measured column and 1 for a 0/1 column; b_0 is free.
@@ -11,14 +11,15 @@
  * to date block by block by Householder reflections and never by way of X'X,
  * whose condition number is the square of X's. Everything reported follows
  * from R: Golub & Van Loan, Matrix Computations, 4th ed., sections 5.3 and 6.1.
- * Collinear columns and the statistics are those of R's lm.
+ * Collinear columns and the statistics are those of R's lm. With l1, or a path
+ * of penalties, elastic_net.c goes on from R.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "algo/linear_regression.h"
 #include "errors.h"
-#include "learn/driver.h"
 #include "num/dense.h"
 #include "num/distribution.h"
 #include "num/qr.h"
@@ -26,78 +27,45 @@
 /* singular values of more columns than these would take seconds */
 #define CONDITION_COLUMNS 512
 
-typedef struct Params
-{
-	bool		intercept;
-	double		l2;
-} Params;
-
 static const MlParam params[] = {
-	{"intercept", ML_PARAM_BOOL, offsetof(Params, intercept), 1, 0, 1, NULL,
+	{"intercept", ML_PARAM_BOOL, offsetof(MlLinearParams, intercept), 1, 0, 1, NULL,
 	"whether to fit a constant term"},
-	{"l2", ML_PARAM_FLOAT, offsetof(Params, l2), 0, 0, INFINITY, NULL,
-	"ridge penalty: l2 / 2 times the sum of squared coefficients, in standardised units, is added to half the residual sum of squares"},
+	ML_PENALTY_PARAMS(MlLinearParams, penalty, "half the residual sum of squares"),
 	{NULL}
 };
-
-/*
- * The columns of R: the constant if there is one, the design, the target, and
- * the constant after all if only the penalty needs it.
- */
-typedef struct Linear
-{
-	const MlFit *fit;
-	double		l2;
-	int			ncolumns;
-	int			first;			/* R's column of design column 0: 1 with an intercept, else 0 */
-	int			target;
-	int			ones;			/* R's column of the constant, -1: none */
-	int			n;				/* columns of R */
-
-	int			block;			/* rows that go into R at once, a multiple of 4 */
-	double	   *rows;			/* block x n */
-	double	   *work;
-
-	/* after the pass */
-	double	   *r;
-	double		sum_weight;
-	double		sum_log_weight;
-
-	/* for finish */
-	double	   *u;				/* n x n: triangle of the columns kept */
-	double	   *b;				/* n: coefficients of the columns kept */
-	int		   *kept;
-	double	   *stack;			/* with a penalty: its rows, n x n rounded up */
-} Linear;
 
 typedef struct State
 {
 	double		sum_weight;
 	double		sum_log_weight;
+	double		held_weight;	/* of the rows that a path holds out */
 	double		r[FLEXIBLE_ARRAY_MEMBER];
 } State;
 
 static bool
 penalised(const void *p)
 {
-	return ((const Params *) p)->l2 > 0;
+	return ml_is_penalised(&((const MlLinearParams *) p)->penalty);
 }
 
 static void *
 start(const MlFit *fit)
 {
-	const Params *p = fit->params;
+	const MlLinearParams *p = fit->params;
+	bool		shrunk = ml_is_penalised(&p->penalty);
 	Linear	   *l = ml_fit_alloc(fit, 1, sizeof(Linear), "linear regression");
 	Size		n;
 
+	ml_penalty_check(&p->penalty);
 	l->fit = fit;
-	l->l2 = p->l2;
+	l->params = p;
+	l->l2 = p->penalty.l2;
 	l->ncolumns = fit->rows->ncolumns;
 	l->first = p->intercept ? 1 : 0;
 	l->target = l->first + l->ncolumns;
-	l->ones = p->intercept ? 0 : p->l2 > 0 ? l->target + 1 : -1;
+	l->ones = p->intercept ? 0 : shrunk ? l->target + 1 : -1;
 	l->n = l->target + (l->ones > 0 ? 2 : 1);
-	ml_require_rows(fit, "linear_regression", p->l2 > 0 ? 1 : Max(l->target, 1));
+	ml_require_rows(fit, "linear_regression", shrunk ? 1 : Max(l->target, 1));
 
 	n = l->n;
 	l->block = ml_qr_block_rows(l->n);
@@ -109,7 +77,17 @@ start(const MlFit *fit)
 	l->kept = ml_fit_alloc(fit, n, sizeof(int), "linear regression");
 	if (l->l2 > 0)
 		l->stack = ml_fit_alloc(fit, n * (n + 4), sizeof(double), "linear regression");
+	l->path_rows = ml_path_rows(&p->penalty, fit->rows->nrows);
+	if (p->penalty.l1 > 0 || p->penalty.path != ML_PATH_NONE)
+		l->net = ml_elastic_net_alloc(l);
 	return l;
+}
+
+/* does a path hold out rows, which go into an R of their own? */
+static bool
+has_parts(const Linear *l)
+{
+	return l->path_rows < l->fit->rows->nrows;
 }
 
 static Size
@@ -117,7 +95,7 @@ state_size(void *fit)
 {
 	Linear	   *l = fit;
 
-	return offsetof(State, r) + (Size) l->n * l->n * sizeof(double);
+	return offsetof(State, r) + (Size) l->n * l->n * sizeof(double) * (has_parts(l) ? 2 : 1);
 }
 
 /* column times the square roots of the weights, and zeros up to a whole block */
@@ -136,6 +114,25 @@ put_column(double *to, int padded, const double *from, const double *root, int n
 		to[i] = 0;
 }
 
+/* rows [from, to) of n into a triangle */
+static void
+put_rows(Linear *l, double *r, int from, int to, int n, const double *x, const double *y, const double *root)
+{
+	for (; from < to; from += l->block)
+	{
+		int			m = Min(l->block, to - from);
+		int			ld = (m + 3) / 4 * 4;
+		const double *w = root ? root + from : NULL;
+
+		for (int j = 0; j < l->ncolumns; j++)
+			put_column(l->rows + (Size) (l->first + j) * ld, ld, x + (Size) j * n + from, w, m);
+		put_column(l->rows + (Size) l->target * ld, ld, y + from, w, m);
+		if (l->ones >= 0)
+			put_column(l->rows + (Size) l->ones * ld, ld, NULL, w, m);
+		ml_qr_update(l->n, r, m, l->rows, ld, l->work);
+	}
+}
+
 static void
 consume(void *fit, void *state, int n, const double *x, const double *y,
 		const double *weight, int64 first)
@@ -143,6 +140,7 @@ consume(void *fit, void *state, int n, const double *x, const double *y,
 	Linear	   *l = fit;
 	State	   *s = state;
 	double		root[ML_BLOCK_ROWS];
+	int			fitted = (int) Max(Min(l->path_rows - first, n), 0);
 
 	for (int i = 0; weight && i < n; i++)
 	{
@@ -152,19 +150,10 @@ consume(void *fit, void *state, int n, const double *x, const double *y,
 	}
 	if (weight == NULL)
 		s->sum_weight += n;
-	for (int from = 0; from < n; from += l->block)
-	{
-		int			m = Min(l->block, n - from);
-		int			ld = (m + 3) / 4 * 4;
-		const double *w = weight ? root + from : NULL;
-
-		for (int j = 0; j < l->ncolumns; j++)
-			put_column(l->rows + (Size) (l->first + j) * ld, ld, x + (Size) j * n + from, w, m);
-		put_column(l->rows + (Size) l->target * ld, ld, y + from, w, m);
-		if (l->ones >= 0)
-			put_column(l->rows + (Size) l->ones * ld, ld, NULL, w, m);
-		ml_qr_update(l->n, s->r, m, l->rows, ld, l->work);
-	}
+	put_rows(l, s->r, 0, fitted, n, x, y, weight ? root : NULL);
+	put_rows(l, s->r + (Size) l->n * l->n, fitted, n, n, x, y, weight ? root : NULL);
+	for (int i = fitted; i < n; i++)
+		s->held_weight += weight ? weight[i] : 1;
 }
 
 static void
@@ -175,8 +164,18 @@ merge(void *fit, void *state, const void *other)
 	const State *o = other;
 
 	ml_qr_merge(l->n, s->r, o->r, l->work);
+	if (has_parts(l))
+		ml_qr_merge(l->n, s->r + (Size) l->n * l->n, o->r + (Size) l->n * l->n, l->work);
+	s->held_weight += o->held_weight;
 	s->sum_weight += o->sum_weight;
 	s->sum_log_weight += o->sum_log_weight;
+}
+
+void
+ml_linear_copy_triangle(int n, double *to, const double *from)
+{
+	for (int j = 0; j < n; j++)
+		memcpy(to + (Size) j * n, from + (Size) j * n, (j + 1) * sizeof(double));
 }
 
 static bool
@@ -187,8 +186,14 @@ end_pass(void *fit, void *state)
 
 	l->sum_weight = s->sum_weight;
 	l->sum_log_weight = s->sum_log_weight;
-	for (int j = 0; j < l->n; j++)
-		memcpy(l->r + (Size) j * l->n, s->r + (Size) j * l->n, (j + 1) * sizeof(double));
+	if (has_parts(l))
+	{
+		const double *held = s->r + (Size) l->n * l->n;
+
+		ml_elastic_net_take(l, s->r, l->sum_weight - s->held_weight, held, s->held_weight);
+		ml_qr_merge(l->n, s->r, held, l->work);
+	}
+	ml_linear_copy_triangle(l->n, l->r, s->r);
 	return true;
 }
 
@@ -249,8 +254,8 @@ log_likelihood(const Linear *l, double rss)
 }
 
 /* what is the same with and without a penalty */
-static void
-add_fit(const Linear *l, double rss, double tss, MlFitted *fitted)
+void
+ml_linear_add_fit(const Linear *l, double rss, double tss, MlFitted *fitted)
 {
 	ml_fitted_fact(fitted, "r_squared", 1 - rss / tss);
 	ml_fitted_fact(fitted, "residual_sum_of_squares", rss);
@@ -309,7 +314,7 @@ solve_plain(Linear *l, MlFitted *fitted)
 		memcpy(l->u + (Size) k * rank, l->r + (Size) l->kept[k] * l->n, (k + 1) * sizeof(double));
 	memcpy(l->b, l->r + (Size) l->target * l->n, rank * sizeof(double));
 	ml_upper_solve(rank, l->u, l->b);
-	add_fit(l, rss, rss + explained, fitted);
+	ml_linear_add_fit(l, rss, rss + explained, fitted);
 	add_condition(l, rank, fitted);
 	ml_upper_inverse(rank, l->u);
 	add_inference(l, rank, rss, explained, fitted);
@@ -325,11 +330,11 @@ solve_plain(Linear *l, MlFitted *fitted)
  * if it had been standardised. Column j of R less its mean times the column of
  * ones has the length of the centred column. A constant counts in its own units.
  */
-static double
-penalty_unit(const Linear *l, int j)
+double
+ml_linear_unit(const Linear *l, const double *r, double sum_weight, int j)
 {
-	const double *x = l->r + (Size) (l->first + j) * l->n;
-	const double *one = l->r + (Size) l->ones * l->n;
+	const double *x = r + (Size) (l->first + j) * l->n;
+	const double *one = r + (Size) l->ones * l->n;
 	double		mean = 0;
 	double		centred = 0;
 	double		whole = 0;
@@ -337,7 +342,7 @@ penalty_unit(const Linear *l, int j)
 	if (!l->fit->rows->scaled[j])
 		return 1;
 	for (int i = 0; i < l->n; i++)
-		mean += x[i] * one[i] / l->sum_weight;
+		mean += x[i] * one[i] / sum_weight;
 	for (int i = 0; i < l->n; i++)
 	{
 		centred += (x[i] - mean * one[i]) * (x[i] - mean * one[i]);
@@ -345,7 +350,7 @@ penalty_unit(const Linear *l, int j)
 	}
 	if (centred <= whole * 1e-26)
 		return 1;
-	return sqrt(centred / l->sum_weight);
+	return sqrt(centred / sum_weight);
 }
 
 /*
@@ -370,7 +375,7 @@ solve_ridge(Linear *l, MlFitted *fitted)
 		memcpy(triangle + (Size) j * m, c, (j + 1) * sizeof(double));
 		memset(triangle + (Size) j * m + j + 1, 0, (m - j - 1) * sizeof(double));
 		if (j < p)
-			l->stack[j + (Size) j * ld] = sqrt(l->l2) * penalty_unit(l, j);
+			l->stack[j + (Size) j * ld] = sqrt(l->l2) * ml_linear_unit(l, l->r, l->sum_weight, j);
 	}
 	ml_qr_update(m, triangle, m, l->stack, ld, l->work);
 	memcpy(l->b, triangle + (Size) p * m, p * sizeof(double));
@@ -393,7 +398,8 @@ solve_ridge(Linear *l, MlFitted *fitted)
 			e -= l->r[l->first + i + (Size) (l->first + j) * l->n] * l->b[j];
 		rss += e * e;
 	}
-	add_fit(l, rss, squares(l, l->target, l->first, l->target + 1), fitted);
+	ml_linear_add_fit(l, rss, squares(l, l->target, l->first, l->target + 1), fitted);
+	ml_penalty_report(NULL, 0, l->l2, p, fitted);
 	for (int j = 0; j < p; j++)
 		ml_linear(fitted)->coefficient[j].estimate = l->b[j];
 	if (l->first)
@@ -415,7 +421,9 @@ finish(void *fit)
 	check_finite(l);
 	ml_linear(fitted)->has_intercept = l->first == 1;
 	fitted->passes = 1;
-	if (l->l2 > 0)
+	if (l->net != NULL)
+		ml_elastic_net_solve(l, fitted);
+	else if (l->l2 > 0)
 		solve_ridge(l, fitted);
 	else
 		solve_plain(l, fitted);
@@ -424,12 +432,12 @@ finish(void *fit)
 
 const MlAlgorithm ml_linear_regression = {
 	.name = "linear_regression",
-	.summary = "least squares by QR, with standard errors and p-values; ridge with l2",
+	.summary = "least squares by QR, with standard errors and p-values; ridge, lasso and elastic net with l2 and l1",
 	.tasks = ML_TASKS_REGRESSION,
 	.gives_inference = true,
 	.penalised = penalised,
 	.params = params,
-	.params_size = sizeof(Params),
+	.params_size = sizeof(MlLinearParams),
 	.start = start,
 	.state_size = state_size,
 	.consume = consume,
