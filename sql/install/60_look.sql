@@ -128,26 +128,25 @@ $$;
 COMMENT ON FUNCTION mlops.card_metrics(jsonb, text) IS
 'one line a metric: held out, in training, by the baseline; the model''s own metric first';
 
--- the largest features with their largest coefficients
-CREATE FUNCTION mlops.card_effects(model text) RETURNS SETOF text
+-- the largest features, with their largest coefficients where there are any; a strict function of NULL has no rows
+CREATE FUNCTION mlops.card_effects(model text, recipe jsonb) RETURNS SETOF text
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT pg_catalog.format('%s %s%%: %s', i.feature,
-                             pg_catalog.round((100 * i.share)::numeric),
-                             pg_catalog.string_agg(c.term || ' ' || mlops.card_number(c.estimate), ', '
-                                                   ORDER BY pg_catalog.abs(c.estimate) DESC, c.term COLLATE "C"))
+    SELECT pg_catalog.format('%s %s%%', i.feature, pg_catalog.round((100 * i.share)::numeric)) ||
+           COALESCE(': ' || pg_catalog.string_agg(c.term || ' ' || mlops.card_number(c.estimate), ', '
+                                                  ORDER BY pg_catalog.abs(c.estimate) DESC, c.term COLLATE "C"), '')
       FROM (SELECT r.*, pg_catalog.row_number() OVER () AS place
-              FROM mlops_importance(model) AS r) AS i
-      JOIN LATERAL (SELECT t.term, t.estimate
-                      FROM mlops_coefficients(model) AS t
+              FROM mlops_importance(CASE WHEN (recipe ->> 'has_importance')::boolean THEN model END) AS r) AS i
+      LEFT JOIN LATERAL (SELECT t.term, t.estimate
+                      FROM mlops_coefficients(CASE WHEN (recipe ->> 'has_coefficients')::boolean THEN model END) AS t
                      WHERE t.feature = i.feature AND t.estimate IS NOT NULL
                      ORDER BY pg_catalog.abs(t.estimate) DESC, t.term COLLATE "C" LIMIT 3) AS c ON true
      WHERE i.importance > 0 AND i.place <= 10
      GROUP BY i.place, i.feature, i.share
      ORDER BY i.place
 $$;
-COMMENT ON FUNCTION mlops.card_effects(text) IS
+COMMENT ON FUNCTION mlops.card_effects(text, jsonb) IS
 'the ten most important features, their share and their largest coefficients';
 
 CREATE FUNCTION mlops.card_columns(columns jsonb) RETURNS text
@@ -264,7 +263,7 @@ BEGIN
                 (6, 'columns', ARRAY[pg_catalog.format('%s features become %s columns of numbers', r ->> 'features', r ->> 'design_columns'),
                                      mlops.card_columns(v -> 'columns')]),
                 (7, 'metrics', ARRAY(SELECT mlops.card_metrics(v, metric))),
-                (8, 'effects', ARRAY(SELECT mlops.card_effects(reference))),
+                (8, 'effects', ARRAY(SELECT mlops.card_effects(reference, r))),
                 (9, 'missing', ARRAY(SELECT mlops.card_missing(r))),
                 (10, 'warnings', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(v -> 'warnings'))),
                 (11, 'trained', ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at')]),

@@ -56,5 +56,6 @@ extern const MlAlgorithm ml_baseline;
 extern const MlAlgorithm ml_kmeans;
 extern const MlAlgorithm ml_linear_regression;
 extern const MlAlgorithm ml_logistic_regression;
+extern const MlAlgorithm ml_mlp;
 
 #endif							/* ML_LEARN_DRIVER_H */

@@ -25,6 +25,7 @@ const MlAlgorithm *const ml_algorithms[] = {
 	&ml_linear_regression,
 	&ml_logistic_regression,
 	&ml_kmeans,
+	&ml_mlp,
 	NULL
 };
 

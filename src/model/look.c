@@ -208,6 +208,10 @@ recipe_card(const MlModel *model, const MlResolved *resolved)
 	put_string(&json, "positive", target->task == ML_TASK_BINARY ?
 			   target->class_label[target->positive] : NULL);
 	put_number(&json, "classes", target->nclasses);
+	put_key(&json, "has_coefficients");
+	appendStringInfoString(&json, model->routine->terms ? "true" : "false");
+	put_key(&json, "has_importance");
+	appendStringInfoString(&json, model->routine->importance ? "true" : "false");
 	put_categories(&json, "pooled", recipe, true);
 	put_categories(&json, "with_null", recipe, false);
 	appendStringInfoChar(&json, '}');

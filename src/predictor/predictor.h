@@ -197,6 +197,8 @@ typedef struct MlNetworkLayer
 	int			nunits;
 	double	   *weight;			/* nunits x ninputs */
 	double	   *bias;			/* nunits */
+
+	double	   *across;			/* made by compile: ninputs x nunits */
 } MlNetworkLayer;
 
 typedef struct MlNetwork

@@ -102,6 +102,7 @@ extern const MlPredictorRoutine *const ml_predictor_routines[ML_NPREDICTORS];
 extern const MlPredictorRoutine ml_centres_routine;
 extern const MlPredictorRoutine ml_linear_routine;
 extern const MlPredictorRoutine ml_trees_routine;
+extern const MlPredictorRoutine ml_network_routine;
 
 #define ML_ROUTINE(predictor) (ml_predictor_routines[(predictor)->kind])
 

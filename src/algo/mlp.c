@@ -1,0 +1,723 @@
+/*
+ * mlp.c
+ *		Multilayer perceptrons of one or two hidden layers, by minibatches.
+ *
+ * Objective: (sum w loss(y, eta(x)) + l2/2 * sum of squared weights) / sum w
+ *
+ * with loss 1/2 (y - eta)^2 for numbers, y in units of its standard deviation,
+ * and minus the log-likelihood for classes. Biases are free. num/network.c has
+ * eta and the gradient; steps are Adam's (Kingma & Ba, ICLR 2015).
+ *
+ * Inputs are design columns, numbers about their mean in units of their
+ * standard deviation, 0/1 columns about their share. Initial weights are
+ * uniform: He et al., Delving deep into rectifiers (ICCV 2015) for relu, Glorot
+ * & Bengio (AISTATS 2010) else.
+ *
+ * The last rows, a random part since canonical order is random, are not
+ * learned from: their loss, after every pass over the others (epoch), says
+ * which weights are kept. When it has not got better for `patience` epochs the
+ * rate is divided by RATE_STEP and the best weights are where it goes on; after
+ * RATE_DROPS of that the fit ends.
+ *
+ * Rows are held in a pool, standardised, row by row. If they do not all fit,
+ * blocks of them are drawn in random order. Every random number is a hash of
+ * the seed and of what it is for.
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "errors.h"
+#include "frame/hash.h"
+#include "learn/driver.h"
+#include "num/network.h"
+
+#include <cblas.h>
+
+#define MOST_UNITS		2048	/* of a hidden layer */
+#define DEFAULT_UNITS	32
+#define POOL_VALUES		(32 * 1024 * 1024)	/* doubles, about, in the pool */
+#define PART_WORK		(128 * 1024 * 1024) /* weights times rows between two looks for interrupts */
+#define PART_ROWS		1024
+#define LEAST_VALIDATION 10		/* rows; with fewer the training loss judges */
+#define RATE_STEP		5.0
+#define RATE_DROPS		2
+#define LEAST_GAIN		1e-4	/* relative: less is no progress */
+#define DIVERGED		10.0	/* times the loss of the best constant */
+
+/* batch_rows when not given: about a 50th of the rows */
+#define LEAST_BATCH		16
+#define MOST_BATCH		256
+#define BATCHES			50
+
+/* what random numbers are for */
+typedef enum Purpose
+{
+	FOR_WEIGHTS, FOR_BLOCKS, FOR_ROWS
+} Purpose;
+
+typedef struct Params
+{
+	MlNumbers	hidden;
+	int			activation;		/* MlActivation, and MlNetActivation */
+	double		l2;
+	double		learning_rate;
+	int64		batch_rows;		/* 0: by the number of rows */
+	int64		max_epochs;
+	double		validation_share;
+	int64		patience;
+} Params;
+
+static const char *const activation_names[] = {"relu", "tanh", "logistic", NULL};
+
+static const MlParam params[] = {
+	{"hidden", ML_PARAM_INTEGERS, offsetof(Params, hidden), NAN, 1, MOST_UNITS, NULL,
+	"units of the hidden layers: one number, or two; 32 if not given"},
+	{"activation", ML_PARAM_ENUM, offsetof(Params, activation), ML_ACTIVATION_RELU, 0, 0, activation_names,
+	"what the hidden units do to their sums"},
+	{"l2", ML_PARAM_FLOAT, offsetof(Params, l2), 1, 0, INFINITY, NULL,
+	"penalty: l2 / 2 times the sum of squared weights is added to the sum of the losses"},
+	{"learning_rate", ML_PARAM_FLOAT, offsetof(Params, learning_rate), 0.003, 1e-10, 1000, NULL,
+	"size of Adam's steps at the beginning"},
+	{"batch_rows", ML_PARAM_INT, offsetof(Params, batch_rows), 0, 0, 1048576, NULL,
+	"rows that a step looks at; 0: a 50th of the rows, from 16 to 256"},
+	{"max_epochs", ML_PARAM_INT, offsetof(Params, max_epochs), 200, 1, 100000, NULL,
+	"passes over the rows at most"},
+	{"validation_share", ML_PARAM_FLOAT, offsetof(Params, validation_share), 0.1, 0, 0.5, NULL,
+	"share of the training rows that says when to stop; not learned from. 0: the training loss does"},
+	{"patience", ML_PARAM_INT, offsetof(Params, patience), 10, 1, 100000, NULL,
+	"epochs without progress before the learning rate is lowered, and after two of that the fit ends"},
+	{NULL}
+};
+
+typedef struct Mlp
+{
+	const MlFit *fit;
+	const Params *params;
+	MlNet		net;
+	int			ninputs;
+	int64		nlearned;		/* rows [0, nlearned) are learned from, the others judge */
+	int64		nvalidation;
+
+	double	   *shift;			/* ninputs */
+	double	   *scale;
+	double		y_shift;
+	double		y_scale;
+	double		weight;			/* mean weight of a row */
+	double		constant_loss;	/* of the best constant, over all rows */
+
+	/* rows in memory */
+	int64		pool_blocks;	/* that fit */
+	int64		nblocks;		/* of the rows learned from */
+	bool		pool_whole;		/* the pool holds all of them */
+	int64		pool_rows;		/* now in it */
+	double	   *pool_x;			/* row-major, as all below */
+	double	   *pool_y;
+	double	   *pool_weight;
+	double	   *columns;		/* one block, as read */
+	int64	   *block_order;
+	int64	   *row_order;
+
+	/* a part of a batch */
+	int			part_rows;
+	double	   *part_x;
+	double	   *part_y;
+	double	   *part_weight;
+	double	   *work;
+
+	double	   *theta;
+	double	   *best;
+	double	   *gradient;
+	MlAdam		adam;
+
+	int64		epoch;			/* done */
+	int64		best_epoch;		/* from 1 */
+	double		best_loss;		/* of what judges */
+	double		progress_loss;	/* the last one that was progress */
+	int64		progress_epoch;
+	int			drops;
+	double	   *losses;			/* by epoch */
+	double	   *validation_losses;
+} Mlp;
+
+static uint64
+random_of(const Mlp *m, Purpose purpose, uint64 a, uint64 b)
+{
+	uint64		hash = ml_hash_word(ml_hash_mix((uint64) m->fit->seed), purpose);
+
+	return ml_hash_word(ml_hash_word(hash, a), b);
+}
+
+/* Fisher-Yates; round makes one shuffle different from the next */
+static void
+shuffle(const Mlp *m, Purpose purpose, uint64 round, int64 n, int64 *order)
+{
+	for (int64 i = 0; i < n; i++)
+		order[i] = i;
+	for (int64 i = n - 1; i > 0; i--)
+	{
+		int64		j = (int64) (ml_hash_unit(random_of(m, purpose, round, i)) * (i + 1));
+		int64		keep = order[i];
+
+		order[i] = order[j];
+		order[j] = keep;
+	}
+}
+
+/* ---- standardising ---- */
+
+static double
+weight_of(const MlDesignMatrix *rows, int64 row)
+{
+	return rows->weight ? rows->weight[row] : 1;
+}
+
+/* what is known of a column, or the target, after each of two passes */
+typedef struct Spread
+{
+	double		mean;
+	double		least;
+	double		most;
+	double		squares;		/* of (x - mean) / range */
+} Spread;
+
+static double
+range_of(const Spread *s)
+{
+	return Max(s->most - s->mean, s->mean - s->least);
+}
+
+/* total: weight so far, this row's included. Of any size: nothing is squared */
+static inline void
+spread_add(Spread *s, double x, double weight, double total)
+{
+	s->mean += (x - s->mean) * (weight / total);
+	s->least = Min(s->least, x);
+	s->most = Max(s->most, x);
+}
+
+static inline void
+spread_square(Spread *s, double x, double weight)
+{
+	double		difference = (x - s->mean) / range_of(s);
+
+	s->squares += weight * difference * difference;
+}
+
+static double
+deviation_of(const Spread *s, double total)
+{
+	return range_of(s) > 0 ? range_of(s) * sqrt(s->squares / total) : 0;
+}
+
+static void
+refuse_range(const char *column)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("the range of \"%s\" is larger than a double precision number can be", column),
+			 errdetail("Inputs of a network are taken about their mean in units of their standard deviation."),
+			 errhint("Train on it in larger units.")));
+}
+
+/* pass 0 finds means, pass 1 squares */
+static void
+spread_pass(Mlp *m, int pass, Spread *spread)
+{
+	const MlDesignMatrix *rows = m->fit->rows;
+	double		total = 0;
+
+	for (int64 first = 0; first < rows->nrows; first += ML_BLOCK_ROWS)
+	{
+		int			n = (int) Min(ML_BLOCK_ROWS, rows->nrows - first);
+		double		before = total;
+
+		if (m->ninputs > 0)
+			rows->read(rows->arg, first, n, m->columns);
+		for (int j = 0; j <= m->ninputs; j++)
+		{
+			const double *x = j < m->ninputs ? m->columns + (Size) j * n : rows->y + first;
+
+			total = before;
+			for (int i = 0; i < n; i++)
+			{
+				double		w = weight_of(rows, first + i);
+
+				total += w;
+				if (pass == 0)
+					spread_add(&spread[j], x[i], w, total);
+				else
+					spread_square(&spread[j], x[i], w);
+			}
+		}
+		m->fit->progress(m->fit->progress_arg, 0, rows->nrows * m->params->max_epochs, NAN);
+	}
+	m->weight = total / rows->nrows;
+}
+
+static void
+standardise(Mlp *m)
+{
+	const MlDesignMatrix *rows = m->fit->rows;
+	double		total;
+	double		deviation;
+	Spread	   *spread = ml_fit_alloc(m->fit, m->ninputs + 1, sizeof(Spread), "mlp");
+
+	for (int j = 0; j <= m->ninputs; j++)
+	{
+		spread[j].least = INFINITY;
+		spread[j].most = -INFINITY;
+	}
+	spread_pass(m, 0, spread);
+	for (int j = 0; j <= m->ninputs; j++)
+		if (!isfinite(spread[j].mean) || !isfinite(range_of(&spread[j])))
+			refuse_range(j < m->ninputs ? rows->column_name[j] : "the target");
+	spread_pass(m, 1, spread);
+	total = m->weight * rows->nrows;
+	for (int j = 0; j < m->ninputs; j++)
+	{
+		deviation = deviation_of(&spread[j], total);
+		m->shift[j] = spread[j].mean;
+		m->scale[j] = rows->scaled[j] && deviation > 0 && isfinite(1 / deviation) ? 1 / deviation : 1;
+	}
+	deviation = deviation_of(&spread[m->ninputs], total);
+	m->y_scale = 1;
+	m->constant_loss = 0.5;
+	if (rows->nclasses > 0)
+		return;
+	m->y_shift = spread[m->ninputs].mean;
+	if (deviation > 0)
+		m->y_scale = deviation;
+}
+
+/* entropy of the classes: the loss of their shares */
+static void
+constant_loss(Mlp *m)
+{
+	const MlDesignMatrix *rows = m->fit->rows;
+	int			nclasses = rows->nclasses;
+	double	   *share = ml_fit_alloc(m->fit, nclasses, sizeof(double), "mlp");
+
+	for (int64 i = 0; i < rows->nrows; i++)
+		share[(int) rows->y[i]] += weight_of(rows, i) / (m->weight * rows->nrows);
+	m->constant_loss = 0;
+	for (int c = 0; c < nclasses; c++)
+		if (share[c] > 0)
+			m->constant_loss -= share[c] * log(share[c]);
+}
+
+/* ---- the network ---- */
+
+static void
+layers(Mlp *m)
+{
+	const MlFit *fit = m->fit;
+	const MlNumbers *hidden = &m->params->hidden;
+	int			nhidden = hidden->n > 0 ? hidden->n : 1;
+
+	if (nhidden > ML_NET_LAYERS - 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"hidden\" asks for %d hidden layers", nhidden),
+				 errdetail("\"%s\" has one or two.", "mlp"),
+				 errhint("Give one or two numbers of units: params => '{\"hidden\": [64, 32]}'.")));
+	m->net.nlayers = nhidden + 1;
+	m->net.size[0] = m->ninputs;
+	for (int l = 0; l < nhidden; l++)
+		m->net.size[l + 1] = hidden->n > 0 ? (int) hidden->value[l] : DEFAULT_UNITS;
+	m->net.size[nhidden + 1] = fit->task == ML_TASKS_MULTICLASS ? fit->rows->nclasses : 1;
+	m->net.activation = m->params->activation;
+	m->net.loss = fit->task == ML_TASKS_REGRESSION ? ML_NET_SQUARED
+		: fit->task == ML_TASKS_BINARY ? ML_NET_LOGIT : ML_NET_SOFTMAX;
+	ml_net_layout(&m->net);
+}
+
+static void
+initial_weights(Mlp *m)
+{
+	const MlNet *net = &m->net;
+
+	for (int l = 0; l < net->nlayers; l++)
+	{
+		int			inputs = net->size[l];
+		int			units = net->size[l + 1];
+		bool		he = net->activation == ML_NET_RELU && l < net->nlayers - 1;
+		double		bound = he ? sqrt(6.0 / Max(inputs, 1)) : sqrt(6.0 / (inputs + units));
+		double	   *weight = m->theta + net->weight[l];
+
+		for (Size i = 0; i < (Size) inputs * units; i++)
+			weight[i] = bound * (2 * ml_hash_unit(random_of(m, FOR_WEIGHTS, l, i)) - 1);
+	}
+}
+
+static void
+make_memory(Mlp *m)
+{
+	const MlFit *fit = m->fit;
+	Size		p = Max(m->ninputs, 1);
+	Size		rows;
+
+	m->nblocks = (m->nlearned + ML_BLOCK_ROWS - 1) / ML_BLOCK_ROWS;
+	m->pool_blocks = Min(m->nblocks, Max(1, (int64) (POOL_VALUES / (p * ML_BLOCK_ROWS))));
+	m->pool_whole = m->pool_blocks == m->nblocks;
+	rows = m->pool_whole ? m->nlearned : m->pool_blocks * ML_BLOCK_ROWS;
+	m->pool_x = ml_fit_alloc(fit, rows * p, sizeof(double), "rows of the network");
+	m->pool_y = ml_fit_alloc(fit, rows, sizeof(double), "rows of the network");
+	m->pool_weight = ml_fit_alloc(fit, rows, sizeof(double), "rows of the network");
+	m->row_order = ml_fit_alloc(fit, rows, sizeof(int64), "order of the rows");
+	m->block_order = ml_fit_alloc(fit, m->nblocks, sizeof(int64), "order of the rows");
+
+	m->part_rows = (int) Max(8, Min(PART_ROWS, PART_WORK / m->net.nparameters));
+	m->part_x = ml_fit_alloc(fit, m->part_rows * p, sizeof(double), "batch of rows");
+	m->part_y = ml_fit_alloc(fit, m->part_rows, sizeof(double), "batch of rows");
+	m->part_weight = ml_fit_alloc(fit, m->part_rows, sizeof(double), "batch of rows");
+	m->work = ml_fit_alloc(fit, ml_net_work_size(&m->net, m->part_rows), sizeof(double), "batch of rows");
+
+	m->theta = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
+	m->best = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
+	m->gradient = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
+	m->adam.mean = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
+	m->adam.square = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
+	m->losses = ml_fit_alloc(fit, m->params->max_epochs, sizeof(double), "losses");
+	m->validation_losses = ml_fit_alloc(fit, m->params->max_epochs, sizeof(double), "losses");
+}
+
+/* ---- rows ---- */
+
+/* rows [first, first + n), standardised, row by row */
+static void
+read_rows(Mlp *m, int64 first, int n, double *x, double *y, double *weight)
+{
+	const MlDesignMatrix *rows = m->fit->rows;
+	int			p = m->ninputs;
+
+	if (p > 0)
+		rows->read(rows->arg, first, n, m->columns);
+	for (int j = 0; j < p; j++)
+	{
+		const double *from = m->columns + (Size) j * n;
+
+		for (int i = 0; i < n; i++)
+			x[(Size) i * p + j] = (from[i] - m->shift[j]) * m->scale[j];
+	}
+	for (int i = 0; i < n; i++)
+	{
+		y[i] = rows->nclasses > 0 ? rows->y[first + i] : (rows->y[first + i] - m->y_shift) / m->y_scale;
+		weight[i] = weight_of(rows, first + i) / m->weight;
+	}
+}
+
+static void
+report(Mlp *m, int64 rows)
+{
+	double		loss = m->epoch > 0 ? m->losses[m->epoch - 1] : NAN;
+
+	m->fit->progress(m->fit->progress_arg, m->epoch * m->nlearned + rows,
+					 m->params->max_epochs * m->nlearned, loss);
+}
+
+/* blocks [first, ...) of the order go into the pool */
+static void
+fill_pool(Mlp *m, int64 first)
+{
+	int64		end = Min(first + m->pool_blocks, m->nblocks);
+
+	m->pool_rows = 0;
+	for (int64 b = first; b < end; b++)
+	{
+		int64		row = m->block_order[b] * ML_BLOCK_ROWS;
+		int			n = (int) Min(ML_BLOCK_ROWS, m->nlearned - row);
+
+		read_rows(m, row, n, m->pool_x + m->pool_rows * m->ninputs,
+				  m->pool_y + m->pool_rows, m->pool_weight + m->pool_rows);
+		m->pool_rows += n;
+		report(m, first * ML_BLOCK_ROWS);
+	}
+}
+
+/* rows of the pool in the order that they are drawn */
+static void
+gather(Mlp *m, const int64 *order, int n)
+{
+	int			p = m->ninputs;
+
+	for (int i = 0; i < n; i++)
+	{
+		memcpy(m->part_x + (Size) i * p, m->pool_x + order[i] * p, p * sizeof(double));
+		m->part_y[i] = m->pool_y[order[i]];
+		m->part_weight[i] = m->pool_weight[order[i]];
+	}
+}
+
+/* ---- learning ---- */
+
+/* the penalty's part, in the units of a mean over rows */
+static void
+add_penalty(Mlp *m)
+{
+	double		factor = m->params->l2 / (m->weight * m->fit->rows->nrows);
+
+	for (int l = 0; l < m->net.nlayers; l++)
+		cblas_daxpy(m->net.size[l] * m->net.size[l + 1], factor, m->theta + m->net.weight[l], 1,
+					m->gradient + m->net.weight[l], 1);
+}
+
+/* one step over n rows of the pool; the sum of their losses */
+static double
+step(Mlp *m, const int64 *order, int64 n)
+{
+	double		loss = 0;
+
+	memset(m->gradient, 0, m->net.nparameters * sizeof(double));
+	for (int64 done = 0; done < n; done += m->part_rows)
+	{
+		MlNetRows	part = {(int) Min(m->part_rows, n - done), m->part_x, m->part_y, m->part_weight};
+
+		gather(m, order + done, part.n);
+		loss += ml_net_loss(&m->net, m->theta, &part, m->work, m->gradient);
+		report(m, 0);
+	}
+	cblas_dscal((int) m->net.nparameters, 1.0 / n, m->gradient, 1);
+	add_penalty(m);
+	ml_adam_step(&m->adam, m->net.nparameters, m->gradient, m->theta);
+	return loss;
+}
+
+static int64
+batch_rows(const Mlp *m)
+{
+	if (m->params->batch_rows > 0)
+		return m->params->batch_rows;
+	return Max(LEAST_BATCH, Min(MOST_BATCH, m->nlearned / BATCHES));
+}
+
+/* all rows of the pool in random order, in batches of about equal size */
+static double
+learn_pool(Mlp *m, int64 first)
+{
+	int64		batches = (m->pool_rows + batch_rows(m) - 1) / batch_rows(m);
+	double		loss = 0;
+
+	shuffle(m, FOR_ROWS, (uint64) (m->epoch * m->nblocks + first), m->pool_rows, m->row_order);
+	for (int64 b = 0; b < batches; b++)
+	{
+		int64		from = m->pool_rows * b / batches;
+		int64		to = m->pool_rows * (b + 1) / batches;
+
+		loss += step(m, m->row_order + from, to - from);
+	}
+	return loss;
+}
+
+/* mean loss of the epoch, as of when each row had its turn */
+static double
+learn_epoch(Mlp *m)
+{
+	double		loss = 0;
+
+	if (m->pool_whole && m->epoch > 0)
+		return learn_pool(m, 0) / m->nlearned;
+	shuffle(m, FOR_BLOCKS, m->epoch, m->nblocks, m->block_order);
+	for (int64 first = 0; first < m->nblocks; first += m->pool_blocks)
+	{
+		fill_pool(m, first);
+		loss += learn_pool(m, first);
+	}
+	return loss / m->nlearned;
+}
+
+static double
+validation_loss(Mlp *m)
+{
+	double		loss = 0;
+
+	for (int64 done = 0; done < m->nvalidation; done += m->part_rows)
+	{
+		MlNetRows	part = {(int) Min(m->part_rows, m->nvalidation - done), m->part_x, m->part_y, m->part_weight};
+
+		read_rows(m, m->nlearned + done, part.n, m->part_x, m->part_y, m->part_weight);
+		loss += ml_net_loss(&m->net, m->theta, &part, m->work, NULL);
+		report(m, 0);
+	}
+	return loss / m->nvalidation;
+}
+
+static void
+refuse_divergence(const Mlp *m, double loss)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_ML_NO_CONVERGENCE),
+			 errmsg("the fit of \"%s\" diverged", "mlp"),
+			 errdetail("After " INT64_FORMAT " epochs the loss is %g; the best constant has %g.",
+					   m->epoch, loss, m->constant_loss),
+			 errhint("Lower the learning rate, now %g: params => '{\"learning_rate\": 0.001}'.",
+					 m->params->learning_rate)));
+}
+
+/* goes on from the best weights with a lower rate; false if that was done often enough */
+static bool
+lower_rate(Mlp *m)
+{
+	if (m->drops == RATE_DROPS)
+		return false;
+	m->drops++;
+	m->adam.rate /= RATE_STEP;
+	m->adam.steps = 0;
+	memset(m->adam.mean, 0, m->net.nparameters * sizeof(double));
+	memset(m->adam.square, 0, m->net.nparameters * sizeof(double));
+	memcpy(m->theta, m->best, m->net.nparameters * sizeof(double));
+	m->progress_epoch = m->epoch;
+	return true;
+}
+
+/* the end of an epoch: false when there is no more to be gained */
+static bool
+judge(Mlp *m, double loss)
+{
+	if (!isfinite(loss))
+		refuse_divergence(m, loss);
+	if (loss < m->best_loss)
+	{
+		m->best_loss = loss;
+		m->best_epoch = m->epoch;
+		memcpy(m->best, m->theta, m->net.nparameters * sizeof(double));
+	}
+	if (loss < m->progress_loss * (1 - LEAST_GAIN))
+	{
+		m->progress_loss = loss;
+		m->progress_epoch = m->epoch;
+	}
+	return m->epoch - m->progress_epoch < m->params->patience || lower_rate(m);
+}
+
+static void
+learn(Mlp *m)
+{
+	bool		more = true;
+
+	m->best_loss = m->progress_loss = DBL_MAX;
+	m->adam.rate = m->params->learning_rate;
+	while (more && m->epoch < m->params->max_epochs)
+	{
+		double		loss = learn_epoch(m);
+
+		if (!isfinite(loss))
+			refuse_divergence(m, loss);
+		m->losses[m->epoch] = loss;
+		if (m->nvalidation > 0)
+			loss = m->validation_losses[m->epoch] = validation_loss(m);
+		m->epoch++;
+		more = judge(m, loss);
+	}
+	if (m->best_loss > DIVERGED * Max(m->constant_loss, 1e-3))
+		refuse_divergence(m, m->best_loss);
+}
+
+static void *
+fit_rows(const MlFit *fit)
+{
+	Mlp		   *m = ml_fit_alloc(fit, 1, sizeof(Mlp), "mlp");
+
+	m->fit = fit;
+	m->params = fit->params;
+	m->ninputs = fit->rows->ncolumns;
+	layers(m);
+	ml_require_rows(fit, "mlp", 2);
+	m->nvalidation = (int64) floor(fit->rows->nrows * m->params->validation_share);
+	if (m->nvalidation < LEAST_VALIDATION)
+		m->nvalidation = 0;
+	m->nlearned = fit->rows->nrows - m->nvalidation;
+	m->shift = ml_fit_alloc(fit, m->ninputs, sizeof(double), "mlp");
+	m->scale = ml_fit_alloc(fit, m->ninputs, sizeof(double), "mlp");
+	m->columns = ml_fit_alloc(fit, (Size) Max(m->ninputs, 1) * ML_BLOCK_ROWS, sizeof(double), "block of rows");
+	standardise(m);
+	if (fit->rows->nclasses > 0)
+		constant_loss(m);
+	make_memory(m);
+	initial_weights(m);
+	learn(m);
+	return m;
+}
+
+/* ---- the result ---- */
+
+static double *
+copy_doubles(const double *from, Size n)
+{
+	double	   *copy = palloc_extended(Max(n, 1) * sizeof(double), MCXT_ALLOC_HUGE);
+
+	memcpy(copy, from, n * sizeof(double));
+	return copy;
+}
+
+/* the last layer gives the target in its own units */
+static void
+unstandardise(const Mlp *m, MlNetworkLayer *last)
+{
+	for (int i = 0; i < last->ninputs; i++)
+		last->weight[i] *= m->y_scale;
+	last->bias[0] = last->bias[0] * m->y_scale + m->y_shift;
+}
+
+static MlPredictor *
+make_network(const Mlp *m)
+{
+	MlNetwork  *network = palloc0(sizeof(MlNetwork));
+
+	network->base.kind = ML_PREDICTOR_NETWORK;
+	network->link = m->net.loss == ML_NET_SQUARED ? ML_LINK_IDENTITY
+		: m->net.loss == ML_NET_LOGIT ? ML_LINK_LOGIT : ML_LINK_SOFTMAX;
+	network->activation = m->params->activation;
+	network->shift = copy_doubles(m->shift, m->ninputs);
+	network->scale = copy_doubles(m->scale, m->ninputs);
+	network->nlayers = m->net.nlayers;
+	network->layer = palloc0(network->nlayers * sizeof(MlNetworkLayer));
+	for (int l = 0; l < network->nlayers; l++)
+	{
+		MlNetworkLayer *layer = &network->layer[l];
+
+		layer->ninputs = m->net.size[l];
+		layer->nunits = m->net.size[l + 1];
+		layer->weight = copy_doubles(m->best + m->net.weight[l], (Size) layer->ninputs * layer->nunits);
+		layer->bias = copy_doubles(m->best + m->net.bias[l], layer->nunits);
+	}
+	if (m->net.loss == ML_NET_SQUARED)
+		unstandardise(m, &network->layer[network->nlayers - 1]);
+	return &network->base;
+}
+
+static MlFitted *
+finish(void *fit)
+{
+	Mlp		   *m = fit;
+	MlFitted   *fitted = ml_fitted_make();
+
+	fitted->predictor = make_network(m);
+	fitted->passes = (int) Min(m->epoch, PG_INT32_MAX);
+	ml_fitted_fact(fitted, "epochs", m->epoch);
+	ml_fitted_fact(fitted, "best_epoch", m->best_epoch);
+	ml_fitted_fact(fitted, "batch_rows", batch_rows(m));
+	ml_fitted_fact(fitted, "parameters", m->net.nparameters);
+	ml_fitted_fact(fitted, "loss", m->losses[m->best_epoch - 1]);
+	if (m->nvalidation > 0)
+	{
+		ml_fitted_fact(fitted, "validation_rows", m->nvalidation);
+		ml_fitted_fact(fitted, "validation_loss", m->best_loss);
+	}
+	ml_fitted_series(fitted, "loss", (int) m->epoch, m->losses);
+	if (m->nvalidation > 0)
+		ml_fitted_series(fitted, "validation_loss", (int) m->epoch, m->validation_losses);
+	return fitted;
+}
+
+const MlAlgorithm ml_mlp = {
+	.name = "mlp",
+	.summary = "neural network of one or two hidden layers, by minibatches of Adam with early stopping",
+	.tasks = ML_TASKS_REGRESSION | ML_TASKS_BINARY | ML_TASKS_MULTICLASS,
+	.gives_probability = true,
+	.params = params,
+	.params_size = sizeof(Params),
+	.fit_rows = fit_rows,
+	.finish = finish,
+};
