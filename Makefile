@@ -66,6 +66,7 @@ REGRESS = \
 	norris \
 	elastic_net \
 	logistic \
+	mlp \
 	class_weight \
 	reproduce \
 	repeatable \

@@ -16,7 +16,7 @@
  * The last rows, a random part since canonical order is random, are not
  * learned from: their loss, after every pass over the others (epoch), says
  * which weights are kept. When it has not got better for `patience` epochs the
- * rate is divided by RATE_STEP and the best weights are where it goes on; after
+ * rate is divided by RATE_STEP, which takes the noise out of the steps; after
  * RATE_DROPS of that the fit ends.
  *
  * Rows are held in a pool, standardised, row by row. If they do not all fit,
@@ -78,7 +78,7 @@ static const MlParam params[] = {
 	"what the hidden units do to their sums"},
 	{"l2", ML_PARAM_FLOAT, offsetof(Params, l2), 1, 0, INFINITY, NULL,
 	"penalty: l2 / 2 times the sum of squared weights is added to the sum of the losses"},
-	{"learning_rate", ML_PARAM_FLOAT, offsetof(Params, learning_rate), 0.003, 1e-10, 1000, NULL,
+	{"learning_rate", ML_PARAM_FLOAT, offsetof(Params, learning_rate), 0.005, 1e-10, 1000, NULL,
 	"size of Adam's steps at the beginning"},
 	{"batch_rows", ML_PARAM_INT, offsetof(Params, batch_rows), 0, 0, 1048576, NULL,
 	"rows that a step looks at; 0: a 50th of the rows, from 16 to 256"},
@@ -86,7 +86,7 @@ static const MlParam params[] = {
 	"passes over the rows at most"},
 	{"validation_share", ML_PARAM_FLOAT, offsetof(Params, validation_share), 0.1, 0, 0.5, NULL,
 	"share of the training rows that says when to stop; not learned from. 0: the training loss does"},
-	{"patience", ML_PARAM_INT, offsetof(Params, patience), 10, 1, 100000, NULL,
+	{"patience", ML_PARAM_INT, offsetof(Params, patience), 20, 1, 100000, NULL,
 	"epochs without progress before the learning rate is lowered, and after two of that the fit ends"},
 	{NULL}
 };
@@ -555,7 +555,7 @@ refuse_divergence(const Mlp *m, double loss)
 					 m->params->learning_rate)));
 }
 
-/* goes on from the best weights with a lower rate; false if that was done often enough */
+/* goes on with a lower rate; false if that was done often enough */
 static bool
 lower_rate(Mlp *m)
 {
@@ -566,7 +566,6 @@ lower_rate(Mlp *m)
 	m->adam.steps = 0;
 	memset(m->adam.mean, 0, m->net.nparameters * sizeof(double));
 	memset(m->adam.square, 0, m->net.nparameters * sizeof(double));
-	memcpy(m->theta, m->best, m->net.nparameters * sizeof(double));
 	m->progress_epoch = m->epoch;
 	return true;
 }
