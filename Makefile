@@ -66,6 +66,8 @@ REGRESS = \
 	norris \
 	elastic_net \
 	logistic \
+	glm \
+	glm_offset \
 	mlp \
 	class_weight \
 	reproduce \

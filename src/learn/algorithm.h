@@ -131,6 +131,9 @@ typedef struct MlAlgorithm
 	/* does the penalty, if any, make base levels unnecessary? */
 	bool		(*penalised) (const void *params);	/* can be NULL: never */
 
+	/* the column that is an offset, by its logarithm or as it is; NULL: none. Can be NULL */
+	const char *(*offset_column) (const void *params, bool *logarithm);
+
 	/* what may be set: data, not code */
 	const MlParam *params;
 	Size		params_size;

@@ -56,6 +56,7 @@ extern const MlAlgorithm ml_baseline;
 extern const MlAlgorithm ml_kmeans;
 extern const MlAlgorithm ml_linear_regression;
 extern const MlAlgorithm ml_logistic_regression;
+extern const MlAlgorithm ml_glm;
 extern const MlAlgorithm ml_mlp;
 
 #endif							/* ML_LEARN_DRIVER_H */

@@ -24,6 +24,7 @@ const MlAlgorithm *const ml_algorithms[] = {
 	&ml_baseline,
 	&ml_linear_regression,
 	&ml_logistic_regression,
+	&ml_glm,
 	&ml_kmeans,
 	&ml_mlp,
 	NULL

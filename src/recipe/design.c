@@ -86,7 +86,11 @@ count_columns(const MlRecipe *recipe)
 	int64		n = 0;
 
 	for (int i = 0; i < recipe->nnumbers; i++)
+	{
+		if (i == recipe->offset_number)
+			continue;
 		n += (ml_number_informative(recipe, i) ? 1 : 0) + (has_indicator(recipe, i) ? 1 : 0);
+	}
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{
 		if (recipe->features[f].kind == ML_KIND_CATEGORY)
@@ -123,6 +127,8 @@ add_numbers(MlRecipe *recipe, int f)
 		const char *name = recipe->numbers[i].name;
 		MlDesignColumn *column;
 
+		if (i == recipe->offset_number)
+			continue;
 		if (ml_number_informative(recipe, i))
 		{
 			column = add_column(recipe, ML_DESIGN_NUMBER, f);

@@ -23,6 +23,7 @@ typedef struct Learning
 {
 	const MlFrame *frame;
 	const MlTargetRequest *request;
+	const MlOffset *offset;
 	const double *weight;		/* or NULL */
 	MlRecipe   *recipe;
 	int			allocated_numbers;
@@ -284,8 +285,12 @@ warn_features(Learning *learning)
 	{
 		const MlColumn *column = &learning->frame->cols[i];
 
-		if (column->role == ML_ROLE_FEATURE)
-			warn_feature(learning, &learning->recipe->features[f++], column);
+		if (column->role != ML_ROLE_FEATURE)
+			continue;
+		if (learning->recipe->features[f].first_number != learning->recipe->offset_number ||
+			column->type.kind != ML_KIND_NUMBER)
+			warn_feature(learning, &learning->recipe->features[f], column);
+		f++;
 	}
 }
 
@@ -307,7 +312,8 @@ check_features(const Learning *learning)
 {
 	const MlRecipe *recipe = learning->recipe;
 
-	if (learning->request->features_optional || recipe->ndesign > 0)
+	if (learning->request->features_optional || recipe->ndesign > 0 ||
+		(recipe->offset_number >= 0 && recipe->nfeatures == 1))
 		return;
 	ml_recipe_require_features(learning->frame);
 	ereport(ERROR,
@@ -339,6 +345,20 @@ count_features(const MlFrame *frame)
 	return n;
 }
 
+/* ml_recipe_usable_rows() has seen that it is there and a number */
+static void
+learn_offset(Learning *learning)
+{
+	MlRecipe   *recipe = learning->recipe;
+
+	recipe->offset_log = learning->offset->logarithm;
+	for (int f = 0; f < recipe->nfeatures; f++)
+	{
+		if (strcmp(recipe->features[f].name, learning->offset->column) == 0)
+			recipe->offset_number = recipe->features[f].first_number;
+	}
+}
+
 static void
 learn_all(Learning *learning)
 {
@@ -361,6 +381,8 @@ learn_all(Learning *learning)
 		if (frame->cols[i].role == ML_ROLE_FEATURE)
 			learn_feature(learning, &frame->cols[i]);
 	}
+	if (learning->offset->column != NULL)
+		learn_offset(learning);
 	ml_recipe_finish(recipe);
 	warn_features(learning);
 	check_features(learning);
@@ -368,11 +390,11 @@ learn_all(Learning *learning)
 
 MlRecipe *
 ml_recipe_learn(const MlFrame *frame, const MlRecipeParams *params, MlCoding coding,
-				const MlTargetRequest *target)
+				const MlOffset *offset, const MlTargetRequest *target)
 {
 	MemoryContext cxt;
 	MemoryContext old;
-	Learning	learning = {.frame = frame,.request = target};
+	Learning	learning = {.frame = frame,.request = target,.offset = offset};
 
 	if (frame->ntrain == 0)
 		ereport(ERROR,

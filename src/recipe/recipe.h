@@ -291,17 +291,26 @@ extern void ml_recipe_require_features(const MlFrame *frame);
  * First half of learning, before the frame is arranged: which rows can train.
  * Fills keep[nrows] and the counts of rows skipped by reason. Raises ML002 for
  * a target that is all NULL, NaN or infinity in features or target (column,
- * count, first row), a negative or NULL weight (22023).
+ * count, first row), an exposure that is not positive, a negative or NULL
+ * weight (22023), an offset that is no number among the features (42703, 42804).
  */
 typedef struct MlSkipped
 {
 	int64		target_null;
 	int64		feature_null;	/* impute => 'drop' */
 	int64		weight_zero;
+	int64		offset_null;
 } MlSkipped;
 
+/* a feature that is an offset: in the encoded row, but not in the design */
+typedef struct MlOffset
+{
+	const char *column;			/* NULL: none */
+	bool		logarithm;		/* an exposure: > 0 */
+} MlOffset;
+
 extern void ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params,
-								  bool *keep, MlSkipped *skipped);
+								  const MlOffset *offset, bool *keep, MlSkipped *skipped);
 
 /*
  * Second half: learns the recipe from rows [0, frame->ntrain). The recipe is
@@ -311,7 +320,7 @@ extern void ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *pa
  * it, or pool it with max_categories).
  */
 extern MlRecipe *ml_recipe_learn(const MlFrame *frame, const MlRecipeParams *params,
-								 MlCoding coding, const MlTargetRequest *target);
+								 MlCoding coding, const MlOffset *offset, const MlTargetRequest *target);
 
 /*
  * Builds what is derived (level and name indexes, time zone, design) in

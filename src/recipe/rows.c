@@ -121,6 +121,53 @@ check_weight(const MlFrame *frame, const MlColumn *column)
 		refuse_weight(column, first, count);
 }
 
+static const MlColumn *
+find_offset(const MlFrame *frame, const MlOffset *offset)
+{
+	const char *what = offset->logarithm ? "exposure" : "offset";
+	int			i = ml_frame_find(frame, offset->column);
+
+	if (i < 0 || frame->cols[i].role != ML_ROLE_FEATURE)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("%s \"%s\" is not among the features", what, offset->column),
+				 i < 0 ? errdetail("The source has no such column.") :
+				 errdetail("The column is the target, the key, the weight, the time, or excluded."),
+				 errhint("Name a column of numbers of the source; it need not be listed in \"features\".")));
+	if (frame->cols[i].type.kind != ML_KIND_NUMBER || !frame->cols[i].loaded)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("%s \"%s\" is of type %s, not a number",
+						what, offset->column, ml_value_type_name(&frame->cols[i].type)),
+				 errhint("Name a column of numbers.")));
+	return &frame->cols[i];
+}
+
+/* the logarithm of an exposure must exist */
+static void
+check_exposure(const MlFrame *frame, const MlColumn *column)
+{
+	int64		first = -1;
+	int64		count = 0;
+
+	for (int64 i = 0; i < frame->nrows; i++)
+	{
+		ml_check_row(i);
+		if (!(column->number[i] <= 0.0))
+			continue;
+		if (first < 0)
+			first = i;
+		count++;
+	}
+	if (count > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("exposure \"%s\" has values that are not positive", column->name),
+				 errdetail("The first of " INT64_FORMAT " is in row " INT64_FORMAT " of the source: %.15g.",
+						   count, first + 1, column->number[first]),
+				 errhint("Leave such rows out in the source: nothing can be counted where nothing was exposed.")));
+}
+
 static void
 check_columns(const MlFrame *frame, const MlColumn *target, const MlColumn *weight)
 {
@@ -180,8 +227,8 @@ leave_out_weightless(const MlFrame *frame, const MlColumn *weight, bool *keep)
 }
 
 void
-ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params, bool *keep,
-					  MlSkipped *skipped)
+ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params, const MlOffset *offset,
+					  bool *keep, MlSkipped *skipped)
 {
 	int			t = ml_frame_find_role(frame, ML_ROLE_TARGET);
 	int			w = ml_frame_find_role(frame, ML_ROLE_WEIGHT);
@@ -201,19 +248,28 @@ ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params, bool *
 		skipped->target_null = leave_out_nulls(frame, target, keep);
 	if (weight != NULL)
 		skipped->weight_zero = leave_out_weightless(frame, weight, keep);
+	if (offset->column != NULL)
+	{
+		const MlColumn *column = find_offset(frame, offset);
+
+		if (offset->logarithm)
+			check_exposure(frame, column);
+		skipped->offset_null = leave_out_nulls(frame, column, keep);
+	}
 	for (int i = 0; params->impute == ML_IMPUTE_DROP && i < frame->ncols; i++)
 	{
 		if (frame->cols[i].role == ML_ROLE_FEATURE && frame->cols[i].loaded)
 			skipped->feature_null += leave_out_nulls(frame, &frame->cols[i], keep);
 	}
 
-	if (skipped->target_null + skipped->weight_zero + skipped->feature_null == frame->nrows)
+	if (skipped->target_null + skipped->weight_zero + skipped->feature_null + skipped->offset_null == frame->nrows)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 				 errmsg("no row of the source can be trained on"),
 				 errdetail("Of " INT64_FORMAT " rows, " INT64_FORMAT " have a NULL target, " INT64_FORMAT
 						   " a weight of zero, " INT64_FORMAT " a NULL feature.",
-						   frame->nrows, skipped->target_null, skipped->weight_zero, skipped->feature_null),
+						   frame->nrows, skipped->target_null, skipped->weight_zero,
+						   skipped->feature_null + skipped->offset_null),
 				 skipped->feature_null > 0 ?
 				 errhint("With impute => 'mean' or 'median', rows with NULL features are kept.") :
 				 errhint("Choose rows whose target is known and whose weight is positive.")));

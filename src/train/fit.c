@@ -102,16 +102,27 @@ warn_of_duplicates(MlTraining *training)
 											repeated, frame->nrows));
 }
 
+MlOffset
+ml_training_offset(const MlTraining *training)
+{
+	MlOffset	offset = {0};
+
+	if (training->algorithm->offset_column != NULL)
+		offset.column = training->algorithm->offset_column(training->params, &offset.logarithm);
+	return offset;
+}
+
 /* Usable rows, divided and in order; what the data themselves give reason to warn of. */
 void
 ml_training_arrange(MlTraining *training)
 {
 	MlFrame    *frame = training->frame;
+	MlOffset	offset = ml_training_offset(training);
 	bool	   *keep;
 
 	ml_budget_take(&training->budget, frame->nrows, "flags of the usable rows");
 	keep = MemoryContextAllocHuge(training->cxt, Max(frame->nrows, 1));
-	ml_recipe_usable_rows(frame, &training->recipe_params, keep, &training->skipped);
+	ml_recipe_usable_rows(frame, &training->recipe_params, &offset, keep, &training->skipped);
 	choose_split(training);
 	ml_frame_arrange(frame, keep, &training->split, training->spec.options.canonical_order);
 	pfree(keep);
@@ -130,6 +141,7 @@ static void
 learn_recipe(MlTraining *training)
 {
 	const MlAlgorithm *algorithm = training->algorithm;
+	MlOffset	offset = ml_training_offset(training);
 	MlTargetRequest target = {0};
 	MlCoding	coding = ML_CODING_TREATMENT;
 	int			level = ml_spec_enter_settings(&training->spec);
@@ -140,7 +152,7 @@ learn_recipe(MlTraining *training)
 	target.features_optional = algorithm->ignores_features;
 	if (algorithm->penalised != NULL && algorithm->penalised(training->params))
 		coding = ML_CODING_ONE_HOT;
-	training->recipe = ml_recipe_learn(training->frame, &training->recipe_params, coding, &target);
+	training->recipe = ml_recipe_learn(training->frame, &training->recipe_params, coding, &offset, &target);
 	ml_spec_leave_settings(level);
 }
 
@@ -193,6 +205,29 @@ name_design(const MlRecipe *recipe, MlDesignMatrix *matrix)
 	matrix->scaled = scaled;
 }
 
+/* what the offset column adds to eta in each training row; NULL without one */
+static const double *
+offset_rows(MlTraining *training)
+{
+	const MlFrame *frame = training->frame;
+	const MlRecipe *recipe = training->recipe;
+	const double *value;
+	double	   *offset;
+	Size		bytes = ml_size_mul(frame->ntrain, sizeof(double));
+
+	if (recipe->offset_number < 0)
+		return NULL;
+	value = frame->cols[ml_frame_find(frame, ml_training_offset(training).column)].number;
+	ml_budget_take(&training->budget, bytes, "the offset");
+	offset = palloc_extended(bytes, MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < frame->ntrain; i++)
+	{
+		ml_check_row(i);
+		offset[i] = ml_recipe_offset(recipe, value[i]);
+	}
+	return offset;
+}
+
 /*
  * Fits the training part of the frame. What the learner took is given back to
  * the budget, since the driver frees it when it returns.
@@ -220,6 +255,7 @@ fit_model(MlTraining *training)
 	if (training->spec.weight != NULL)
 		weight = frame->cols[ml_frame_find(frame, training->spec.weight)].number;
 	matrix.weight = ml_class_weight_rows(training, y, weight);
+	matrix.offset = offset_rows(training);
 	matrix.nclasses = recipe->target.nclasses;
 	matrix.read = read_design;
 	matrix.arg = &rows;
@@ -239,6 +275,8 @@ fit_model(MlTraining *training)
 	training->fitted = ml_learn()->fit(training->algorithm, &fit);
 
 	ml_encoder_free(rows.encoder);
+	if (matrix.offset != NULL)
+		pfree(unconstify(double *, matrix.offset));
 	if (matrix.weight != weight)
 		pfree(unconstify(double *, matrix.weight));
 	pfree(y);

@@ -57,6 +57,26 @@ check_columns(void *arg, const MlFrame *frame)
 	MemoryContextSwitchTo(old);
 }
 
+/* the offset is read too where features are listed without it */
+static void
+request_offset(const MlTraining *training, MlFrameRequest *request)
+{
+	const char *offset = training->algorithm ? ml_training_offset(training).column : NULL;
+	char	  **features;
+
+	if (offset == NULL || request->features == NULL)
+		return;
+	for (int i = 0; i < request->nfeatures; i++)
+	{
+		if (strcmp(request->features[i], offset) == 0)
+			return;
+	}
+	features = palloc(sizeof(char *) * (request->nfeatures + 1));
+	memcpy(features, request->features, sizeof(char *) * request->nfeatures);
+	features[request->nfeatures++] = pstrdup(offset);
+	request->features = features;
+}
+
 static MlFrame *
 read_frame(MlTraining *training)
 {
@@ -72,6 +92,7 @@ read_frame(MlTraining *training)
 	request.nfeatures = spec->nfeatures;
 	request.exclude = spec->exclude;
 	request.nexclude = spec->nexclude;
+	request_offset(training, &request);
 	request.described = check_columns;
 	request.described_arg = training;
 	if (spec->options.keep_rows)

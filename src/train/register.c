@@ -29,6 +29,8 @@ write_skipped(const MlSkipped *skipped)
 	ml_json_put_int(&json, "target_null", skipped->target_null);
 	ml_json_put_int(&json, "feature_null", skipped->feature_null);
 	ml_json_put_int(&json, "weight_zero", skipped->weight_zero);
+	if (skipped->offset_null > 0)
+		ml_json_put_int(&json, "offset_null", skipped->offset_null);
 	ml_json_end_object(&json);
 	return ml_json_finish(&json);
 }

@@ -121,6 +121,9 @@ extern void ml_training_warn(MlTraining *training, char *sentence);
 /* the spec's parameters, for the algorithm that is chosen now */
 extern void ml_training_take_params(MlTraining *training);
 
+/* the column that the algorithm's parameters call an offset, if any */
+extern MlOffset ml_training_offset(const MlTraining *training);
+
 /* false: the algorithm learns from the features alone */
 extern bool ml_training_has_target(const MlTraining *training);
 
