@@ -29,6 +29,7 @@ SQL_PIECES = \
 	sql/install/26_metric.sql \
 	sql/install/30_train.sql \
 	sql/install/33_search.sql \
+	sql/install/35_fold.sql \
 	sql/install/40_score.sql \
 	sql/install/42_bundle.sql \
 	sql/install/50_deploy.sql \
@@ -37,7 +38,7 @@ SQL_PIECES = \
 
 OBJS = \
 	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o src/image.o \
-	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe predictor model score metric registry deploy train search)))))
+	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe predictor model score metric registry deploy train search fold)))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 DATA_built = sql/mlops--$(EXTVERSION).sql
@@ -56,6 +57,7 @@ REGRESS = \
 	predict_places \
 	predict_prepared \
 	bundle \
+	state \
 	train \
 	train_call \
 	train_params \

@@ -77,7 +77,8 @@ start(const MlFit *fit)
 	l->kept = ml_fit_alloc(fit, n, sizeof(int), "linear regression");
 	if (l->l2 > 0)
 		l->stack = ml_fit_alloc(fit, n * (n + 4), sizeof(double), "linear regression");
-	l->path_rows = ml_path_rows(&p->penalty, fit->rows->nrows);
+	ml_penalty_check_elsewhere(&p->penalty, fit);
+	l->path_rows = fit->rows->survey ? PG_INT64_MAX : ml_path_rows(&p->penalty, fit->rows->nrows);
 	if (p->penalty.l1 > 0 || p->penalty.path != ML_PATH_NONE)
 		l->net = ml_elastic_net_alloc(l);
 	return l;
@@ -88,6 +89,13 @@ static bool
 has_parts(const Linear *l)
 {
 	return l->path_rows < l->fit->rows->nrows;
+}
+
+/* one pass over rows elsewhere, which starts from the parameters alone */
+static int
+pass_size(void *fit)
+{
+	return 0;
 }
 
 static Size
@@ -443,5 +451,6 @@ const MlAlgorithm ml_linear_regression = {
 	.consume = consume,
 	.merge = merge,
 	.end_pass = end_pass,
+	.pass_size = pass_size,
 	.finish = finish,
 };

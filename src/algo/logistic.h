@@ -74,6 +74,11 @@ typedef struct Logistic
 /* what is left of a diagonal element of the information below which a column is collinear */
 extern void ml_logistic_floors(const Logistic *l, const double *information, double *floor);
 
+/* logistic_pass.c: the fit as doubles, for passes elsewhere */
+extern int	ml_logistic_pass_size(void *fit);
+extern void ml_logistic_pass_save(void *fit, double *pass);
+extern bool ml_logistic_pass_load(void *fit, int n, const double *pass);
+
 extern MlFitted *ml_logistic_report(Logistic *l);
 /* these do not return */
 extern void ml_logistic_refuse_separation(const Logistic *l, bool complete);

@@ -64,7 +64,7 @@ static const MlParam params[] = {
 typedef struct State
 {
 	MlLogitSums sums;
-	bool		any;			/* of rows: least_margin counts */
+	int64		any;			/* of rows: least_margin counts */
 	double		least_turn;		/* of (2y - 1) times the last step's change of eta */
 	double		most_turn;
 	double		number[FLEXIBLE_ARRAY_MEMBER];	/* gradient, sums, squares: k each; information: k x k */
@@ -101,6 +101,21 @@ rough_unit(Logistic *l, int j, const double *x, int n)
 		l->unit[l->first + j] = mean != 0 ? 1 / fabs(mean) : 1;
 }
 
+/* the same from those of all rows, where a survey has them */
+static void
+unit_from_moments(Logistic *l, int j, double mean, double deviation)
+{
+	l->centre[l->first + j] = l->first ? mean : 0;
+	if (!l->first)
+		deviation = sqrt(mean * mean + deviation * deviation);
+	if (!l->fit->rows->scaled[j])
+		l->unit[l->first + j] = 1;
+	else if (deviation > fabs(mean) * 1e-12)
+		l->unit[l->first + j] = 1 / deviation;
+	else
+		l->unit[l->first + j] = mean != 0 ? 1 / fabs(mean) : 1;
+}
+
 static void
 rough_units(Logistic *l)
 {
@@ -111,6 +126,12 @@ rough_units(Logistic *l)
 
 	if (l->p == 0)
 		return;
+	if (rows->survey)
+	{
+		for (int j = 0; j < l->p; j++)
+			unit_from_moments(l, j, rows->survey->mean[j], rows->survey->deviation[j]);
+		return;
+	}
 	StaticAssertStmt(UNIT_ROWS * UNIT_PARTS <= ML_BLOCK_ROWS, "sample must fit a block");
 	for (int part = 0; part < parts; part++)
 		rows->read(rows->arg, (rows->nrows - part_rows) / Max(parts - 1, 1) * part, part_rows,
@@ -132,12 +153,17 @@ null_model(Logistic *l)
 	double		positive = 0;
 	double		share;
 
-	for (int64 i = 0; i < rows->nrows; i++)
+	for (int64 i = 0; rows->survey == NULL && i < rows->nrows; i++)
 	{
 		double		w = rows->weight ? rows->weight[i] : 1;
 
 		l->weight += w;
 		positive += w * rows->y[i];
+	}
+	if (rows->survey)
+	{
+		l->weight = rows->survey->weight;
+		positive = rows->survey->class_weight[1];
 	}
 	share = positive / l->weight;
 	if (!(share > 0 && share < 1))
@@ -199,7 +225,7 @@ start(const MlFit *fit)
 	l->relative_change = INFINITY;
 	l->sample = FIRST_SAMPLE;
 	l->stage_begins = true;
-	if (l->sample * 4 > fit->rows->nrows)
+	if (l->sample * 4 > fit->rows->nrows || fit->rows->survey)
 		l->sample = 0;
 	l->from_null = l->sample == 0;
 	return l;
@@ -591,6 +617,10 @@ const MlAlgorithm ml_logistic_regression = {
 	.merge = merge,
 	.end_pass = end_pass,
 	.pass_rows = pass_rows,
+	.needs_survey = true,
+	.pass_size = ml_logistic_pass_size,
+	.pass_save = ml_logistic_pass_save,
+	.pass_load = ml_logistic_pass_load,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective_value,

@@ -34,6 +34,17 @@ ml_penalty_check(const MlPenaltyParams *p)
 				 errhint("Leave one of them out.")));
 }
 
+void
+ml_penalty_check_elsewhere(const MlPenaltyParams *p, const MlFit *fit)
+{
+	if (fit->rows->survey != NULL && p->path == ML_PATH_HOLDOUT)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"path\" cannot be \"holdout\" for passes in SQL"),
+				 errdetail("It holds out the last of the rows, which come in no order there."),
+				 errhint("Choose by \"aic\" or \"bic\", or train in memory.")));
+}
+
 int64
 ml_path_rows(const MlPenaltyParams *p, int64 nrows)
 {

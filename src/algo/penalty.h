@@ -61,6 +61,9 @@ extern bool ml_is_penalised(const MlPenaltyParams *p);
 /* refuses l1 and l2 beside a path */
 extern void ml_penalty_check(const MlPenaltyParams *p);
 
+/* refuses to hold out rows that are elsewhere: they come in no order */
+extern void ml_penalty_check_elsewhere(const MlPenaltyParams *p, const MlFit *fit);
+
 /* rows that a path by hold-out fits on, of nrows: the first ones; else nrows */
 extern int64 ml_path_rows(const MlPenaltyParams *p, int64 nrows);
 

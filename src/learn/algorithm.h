@@ -59,7 +59,23 @@ typedef struct MlDesignMatrix
 	const struct MlRecipe *recipe;
 	const struct MlBlock *(*read_block) (void *arg, int64 first, int n);	/* n <= ML_BLOCK_ROWS */
 	const double *offset;		/* nrows: added to eta; NULL: none */
+
+	/*
+	 * Rows that are elsewhere - their passes run in SQL, or on other servers -
+	 * have this, and neither y nor weight, read nor read_block.
+	 */
+	const struct MlSurvey *survey;
 } MlDesignMatrix;
+
+/* what is known of rows that are elsewhere when a fit starts; sums are by weight */
+typedef struct MlSurvey
+{
+	double		weight;			/* sum of the weights */
+	double		mean_y;
+	double	   *class_weight;	/* nclasses */
+	double	   *mean;			/* ncolumns */
+	double	   *deviation;		/* ncolumns; divisor: weight */
+} MlSurvey;
 
 /* what a fit may use, and what it is asked */
 typedef struct MlFit
@@ -160,6 +176,19 @@ typedef struct MlAlgorithm
 
 	/* a pass may read a prefix of the blocks only (a random sample, since canonical order is random) */
 	int64		(*pass_rows) (void *fit, int pass, int64 nrows);	/* can be NULL: all */
+
+	/*
+	 * Passes elsewhere; an algorithm without pass_size has none. What start
+	 * returned for a survey becomes doubles at the end of a pass, from which
+	 * the same fit goes on in another process: load is given a fit that start
+	 * made from a survey that says nothing (weight 1, means 0, deviations 1),
+	 * and trusts neither number nor value of the doubles: false if they make no
+	 * sense. A state consists of double and int64 alone and has no pointers.
+	 */
+	bool		needs_survey;	/* else start gets one that says nothing, and nrows -1 */
+	int			(*pass_size) (void *fit);
+	void		(*pass_save) (void *fit, double *pass);
+	bool		(*pass_load) (void *fit, int n, const double *pass);
 
 	MlFitted   *(*finish) (void *fit);
 	int			(*expected_passes) (void *fit);	/* for progress */

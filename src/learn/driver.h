@@ -44,7 +44,7 @@ extern void ml_fitted_drop(MlFitted *fitted, const MlDesignMatrix *rows, int nke
 /* a list of quoted names for a message, cut after a few */
 extern char *ml_column_list(const MlDesignMatrix *rows, int n, const int *columns);
 
-/* refuses fewer rows than coefficients, ML002 */
+/* refuses fewer rows than coefficients, ML002; rows->nrows -1: not known yet */
 extern void ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoefficients);
 
 /* refuses a result that overflowed, ML003 */

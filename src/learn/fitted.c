@@ -135,7 +135,7 @@ ml_fitted_drop(MlFitted *fitted, const MlDesignMatrix *rows, int nkept, const in
 void
 ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoefficients)
 {
-	if (fit->rows->nrows >= ncoefficients)
+	if (fit->rows->nrows >= ncoefficients || fit->rows->nrows < 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),

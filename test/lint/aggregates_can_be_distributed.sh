@@ -19,5 +19,9 @@ SELECT aggfnoid::regprocedure || ': everybody must be allowed to execute ' || f:
  WHERE f <> 0 AND NOT has_function_privilege('pg_read_all_stats', f, 'EXECUTE')
 UNION ALL
 SELECT aggfnoid::regprocedure || ': an aggregate without arguments cannot be handed to workers'
-  FROM a WHERE pronargs = 0;
+  FROM a WHERE pronargs = 0
+UNION ALL
+SELECT aggfnoid::regprocedure || ': states must have a text and a binary form and a combine function'
+  FROM a JOIN pg_type t ON t.oid = aggtranstype
+ WHERE aggtranstype <> 'internal'::regtype AND (aggcombinefn = 0 OR t.typtype = 'p' OR t.typsend = 0 OR t.typreceive = 0);
 END
