@@ -86,6 +86,7 @@ REGRESS = \
 	privileges \
 	drop \
 	look \
+	trees \
 	artifact
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 

@@ -87,3 +87,35 @@ CREATE FUNCTION mlops_predict_all(model text, input float8[],
     LANGUAGE c STABLE PARALLEL SAFE COST 100 ROWS 2
     AS 'MODULE_PATHNAME', 'mlops_predict_all_array';
 COMMENT ON FUNCTION mlops_predict_all(text, float8[]) IS 'what every version that has a role makes of the numbers of all columns in order';
+
+-- what features add to a score, and where rows lie in the space that a model made
+DO $$
+DECLARE
+    i record;
+BEGIN
+    FOR i IN
+        SELECT * FROM (VALUES ('record', 'record', 'a row', 20), ('json', 'json', 'a JSON object', 200),
+                              ('jsonb', 'jsonb', 'a JSON object', 100),
+                              ('text', 'text', 'a JSON object or an array literal, as text', 200),
+                              ('float8[]', 'array', 'the numbers of all columns in order', 20))
+               AS i (type, suffix, form, cost)
+    LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION mlops_explain(model text, input %1$s, class text DEFAULT NULL, '
+            'OUT feature text, OUT value text, OUT contribution float8) RETURNS SETOF record '
+            'LANGUAGE c STABLE PARALLEL SAFE COST %2$s ROWS 20 AS %3$L, %4$L',
+            i.type, i.cost * 10, 'MODULE_PATHNAME', 'mlops_explain_' || i.suffix);
+        EXECUTE pg_catalog.format(
+            'COMMENT ON FUNCTION mlops_explain(text, %s, text) IS %L', i.type,
+            'what each feature adds to the score of ' || i.form || '; with the row "(base)" the contributions add up to the '
+            'linear predictor: the value for regression, log-odds for a logit link, before any calibration');
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION mlops_transform(model text, input %1$s) RETURNS float8[] '
+            'LANGUAGE c STABLE PARALLEL SAFE COST %2$s AS %3$L, %4$L',
+            i.type, i.cost, 'MODULE_PATHNAME', 'mlops_transform_' || i.suffix);
+        EXECUTE pg_catalog.format(
+            'COMMENT ON FUNCTION mlops_transform(text, %s) IS %L', i.type,
+            'coordinates on components, distances to centres or units of the last hidden layer, of ' || i.form);
+    END LOOP;
+END
+$$;

@@ -15,6 +15,14 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops_importance(text) IS
 'features by the size of their effect: what a difference of one standard deviation changes, and the share of the sum';
 
+CREATE FUNCTION mlops_trees(model text,
+       OUT tree int, OUT node int, OUT depth int, OUT output text, OUT feature text, OUT condition text,
+       OUT left_node int, OUT right_node int, OUT value float8, OUT cover float8, OUT gain float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED ROWS 5000;
+COMMENT ON FUNCTION mlops_trees(text) IS
+'the nodes of trees: rows that meet the condition go left; a leaf has the value that it adds to the score of its output';
+
 -- ---- the bytes ----
 
 CREATE FUNCTION mlops.artifact_check(artifact bytea) RETURNS text

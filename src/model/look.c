@@ -14,7 +14,7 @@
 #include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "registry/registry.h"
+#include "model/look.h"
 #include "result.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -25,11 +25,13 @@ PG_FUNCTION_INFO_V1(mlops_version_card);
 PG_FUNCTION_INFO_V1(mlops_artifact_check);
 PG_FUNCTION_INFO_V1(mlops_artifact_verify);
 
-static const MlModel *
-model_of(const text *argument, MlReference *reference, MlResolved *resolved)
+const MlModel *
+ml_look_model(const text *argument, MlResolved *resolved)
 {
-	ml_reference_parse(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument), reference);
-	return ml_registry_model(reference, ML_PRIVILEGE_READ, CurrentMemoryContext, resolved);
+	MlReference reference;
+
+	ml_reference_parse(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument), &reference);
+	return ml_registry_model(&reference, ML_PRIVILEGE_READ, CurrentMemoryContext, resolved);
 }
 
 static void
@@ -51,8 +53,8 @@ put_term(void *arg, const MlTerm *term)
 	ml_rows_add(arg, values, nulls);
 }
 
-static void
-refuse_look(const MlModel *model, const MlResolved *resolved, const char *what, const char *hint)
+void
+ml_look_refuse(const MlModel *model, const MlResolved *resolved, const char *what, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -65,13 +67,12 @@ refuse_look(const MlModel *model, const MlResolved *resolved, const char *what, 
 Datum
 mlops_coefficients(PG_FUNCTION_ARGS)
 {
-	MlReference reference;
 	MlResolved	resolved;
 	MlRows		result;
-	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
+	const MlModel *model = ml_look_model(PG_GETARG_TEXT_PP(0), &resolved);
 
 	if (model->routine->terms == NULL)
-		refuse_look(model, &resolved, "coefficients", "See mlops_importance(model) and mlops_describe(model).");
+		ml_look_refuse(model, &resolved, "coefficients", "See mlops_importance(model) and mlops_describe(model).");
 	ml_rows_begin(fcinfo, &result);
 	model->routine->terms(model->predictor, model->recipe, put_term, &result);
 	return (Datum) 0;
@@ -99,17 +100,16 @@ compare_ranked(const void *a, const void *b)
 Datum
 mlops_importance(PG_FUNCTION_ARGS)
 {
-	MlReference reference;
 	MlResolved	resolved;
-	MlRows	result;
-	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
+	MlRows		result;
+	const MlModel *model = ml_look_model(PG_GETARG_TEXT_PP(0), &resolved);
 	int			n = model->recipe->nfeatures;
 	double	   *importance = palloc(Max(n, 1) * sizeof(double));
 	MlRanked   *ranked = palloc(Max(n, 1) * sizeof(MlRanked));
 	double		total = 0;
 
 	if (!ml_model_importance(model, importance))
-		refuse_look(model, &resolved, "importance of features", "See mlops_coefficients(model) and mlops_describe(model).");
+		ml_look_refuse(model, &resolved, "importance of features", "See mlops_coefficients(model) and mlops_describe(model).");
 	for (int i = 0; i < n; i++)
 	{
 		ranked[i].feature = model->recipe->features[i].name;
@@ -222,9 +222,8 @@ recipe_card(const MlModel *model, const MlResolved *resolved)
 Datum
 mlops_version_card(PG_FUNCTION_ARGS)
 {
-	MlReference reference;
 	MlResolved	resolved;
-	const MlModel *model = model_of(PG_GETARG_TEXT_PP(0), &reference, &resolved);
+	const MlModel *model = ml_look_model(PG_GETARG_TEXT_PP(0), &resolved);
 	TupleDesc	tupdesc;
 	Datum		value[2];
 	bool		isnull[2] = {0};

@@ -96,6 +96,9 @@ extern int	ml_model_ntransform(const MlModel *model);
 /* false when the row is dropped */
 extern bool ml_model_transform(const MlModel *model, const MlRow *row, double *work, double *result);
 
+/* from the linear predictor, which explanations add up to, to the outputs; IDENTITY where a kind has none */
+extern MlLink ml_model_link(const MlModel *model);
+
 /* probability of every class, summing to 1, from the outputs */
 extern void ml_model_probabilities(const MlModel *model, const double *output, double *probability);
 

@@ -195,6 +195,24 @@ ml_model_judge_frame(const MlModel *model, const MlFrame *frame, int64 first, in
 
 /* ---- what outputs mean ---- */
 
+MlLink
+ml_model_link(const MlModel *model)
+{
+	switch (model->predictor->kind)
+	{
+		case ML_PREDICTOR_LINEAR:
+			return ((const MlLinear *) model->predictor)->link;
+		case ML_PREDICTOR_TREES:
+			return ((const MlTrees *) model->predictor)->link;
+		case ML_PREDICTOR_BAYES:
+			return model->noutputs > 1 ? ML_LINK_SOFTMAX : ML_LINK_LOGIT;
+		case ML_PREDICTOR_NETWORK:
+			return ((const MlNetwork *) model->predictor)->link;
+		default:
+			return ML_LINK_IDENTITY;
+	}
+}
+
 void
 ml_model_probabilities(const MlModel *model, const double *output, double *probability)
 {

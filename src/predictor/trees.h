@@ -75,6 +75,12 @@ ml_tree_feature(const MlRecipe *recipe, const MlTreeNode *node)
 	return recipe->category_design[node->split - recipe->nnumbers].feature;
 }
 
+static inline bool
+ml_tree_set_has(const MlTrees *trees, const MlTreeNode *node, int32 code)
+{
+	return (trees->set[node->set + code / 32] >> (code % 32)) & 1;
+}
+
 /* does the row go left? */
 static inline bool
 ml_tree_goes_left(const MlTrees *trees, const MlRecipe *recipe, const MlTreeNode *node, const MlRow *row)
@@ -82,11 +88,7 @@ ml_tree_goes_left(const MlTrees *trees, const MlRecipe *recipe, const MlTreeNode
 	double		value;
 
 	if (node->split >= recipe->nnumbers)
-	{
-		int32		code = row->code[node->split - recipe->nnumbers];
-
-		return (trees->set[node->set + code / 32] >> (code % 32)) & 1;
-	}
+		return ml_tree_set_has(trees, node, row->code[node->split - recipe->nnumbers]);
 	value = row->number[node->split];
 	if (isnan(value))
 		return node->missing_left;
@@ -102,6 +104,9 @@ ml_tree_end(const MlTrees *trees, int tree)
 /* trees_format.c */
 extern void ml_trees_write(MlWriter *w, const MlRecipe *recipe, const MlPredictor *predictor);
 extern MlPredictor *ml_trees_read(MlCursor *c, const MlRecipe *recipe);
+
+/* trees_text.c: "age < 37.5 or missing", "plan in (basic, pro)": what rows that go left meet */
+extern char *ml_tree_condition(const MlTrees *trees, const MlRecipe *recipe, const MlTreeNode *node);
 
 /* shap.c */
 extern void ml_trees_explain(const MlPredictor *predictor, const MlRecipe *recipe, const MlRow *row,

@@ -208,7 +208,7 @@ read_nodes(MlCursor *c, Reading *reading, int32 first, int32 end)
 
 		ml_check_row(i);
 		if (i == next)
-			ml_cursor_refuse(c, at, psprintf("%d nodes more", end - i), "none: nothing leads to them");
+			ml_cursor_refuse(c, at, "a node that no split leads to", "none");
 		read_node(c, reading, node);
 		if (node->split < 0)
 			continue;

@@ -31,6 +31,7 @@ typedef enum MlResult
 	ML_RESULT_VALUE,			/* regression value or P(positive class) */
 	ML_RESULT_LABEL,			/* class at the threshold */
 	ML_RESULT_PROBA,			/* probability of every class */
+	ML_RESULT_TRANSFORM,		/* place in the space that the model made */
 	ML_RESULT_ANY				/* value and label, where the task has them */
 } MlResult;
 

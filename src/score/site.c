@@ -113,25 +113,45 @@ ml_score_unbind(MlScorer *scorer)
 												 ALLOCSET_SMALL_SIZES);
 }
 
+ml_noreturn static void refuse_result(const MlResolved *resolved, const char *message, const char *detail, const char *hint);
+
+/* message has a place for the model's name, detail for the version's number */
+static void
+refuse_result(const MlResolved *resolved, const char *message, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("model \"%s\" %s", resolved->model, message),
+			 errdetail("Version %d %s.", resolved->version, detail),
+			 errhint("%s", hint)));
+}
+
 /* Some results do not exist for some tasks. */
 static void
-check_task(const MlResolved *resolved, MlTask task, MlResult result)
+check_task(const MlResolved *resolved, const MlModel *model, MlResult result)
 {
+	MlTask		task = model->recipe->target.task;
+	bool		class = result == ML_RESULT_LABEL || result == ML_RESULT_PROBA;
+
+	if (result == ML_RESULT_TRANSFORM && ml_model_ntransform(model) == 0)
+		refuse_result(resolved, "does not transform rows",
+					  psprintf("is of algorithm \"%s\"", model->algorithm),
+					  "Use mlops_predict, or train with an algorithm that finds a space, as \"pca\", \"kmeans\" and \"mlp\" do.");
+	if (result != ML_RESULT_TRANSFORM && task == ML_TASK_PROJECTION)
+		refuse_result(resolved, "predicts nothing: it transforms rows",
+					  psprintf("is of algorithm \"%s\", which has no target", model->algorithm),
+					  "Use mlops_transform.");
 	if (result == ML_RESULT_VALUE && task == ML_TASK_MULTICLASS)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("model \"%s\" predicts one of several classes, not a number",
-						resolved->model),
-				 errdetail("Version %d has a target of more than two classes.",
-						   resolved->version),
-				 errhint("Use mlops_predict_label for the class, or mlops_predict_proba for the probability of each.")));
-	if ((result == ML_RESULT_LABEL || result == ML_RESULT_PROBA) &&
-		task == ML_TASK_REGRESSION)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("model \"%s\" predicts a number, not a class", resolved->model),
-				 errdetail("Version %d has a numeric target.", resolved->version),
-				 errhint("Use mlops_predict.")));
+		refuse_result(resolved, "predicts one of several classes, not a number",
+					  "has a target of more than two classes",
+					  "Use mlops_predict_label for the class, or mlops_predict_proba for the probability of each.");
+	if (class && task == ML_TASK_REGRESSION)
+		refuse_result(resolved, "predicts a number, not a class", "has a numeric target", "Use mlops_predict.");
+	if (class && task == ML_TASK_ANOMALY)
+		refuse_result(resolved, "predicts how unusual a row is, not a class", "has no target", "Use mlops_predict.");
+	if (result == ML_RESULT_PROBA && task == ML_TASK_CLUSTER)
+		refuse_result(resolved, "predicts a cluster without probabilities", "has no target",
+					  "Use mlops_predict for the number of the cluster, or mlops_transform for the distance to each.");
 }
 
 /*
@@ -143,7 +163,7 @@ ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult result)
 {
 	const MlRecipe *recipe = model->recipe;
 
-	check_task(&scorer->resolved, recipe->target.task, result);
+	check_task(&scorer->resolved, model, result);
 	scorer->row.number = (double *)
 		MemoryContextAllocZero(scorer->cxt, sizeof(double) * Max(recipe->nnumbers, 1));
 	scorer->row.code = (int32 *)
