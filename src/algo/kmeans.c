@@ -10,7 +10,7 @@
  * from where kmeans_seed.c begins. Passes over the rows:
  *
  *   moments	mean and variance of each column (Chan, Golub & LeVeque 1983);
- *				then the seeds are found on a sample, the first rows
+ *				then the seeds are found on a sample of the rows
  *   step		sums of the rows of each centre, which then moves to their mean;
  *				until all centres together move less than the tolerance
  *   farthest	only when a centre has lost all rows: it moves to the row that is
@@ -25,6 +25,8 @@
 
 #include "algo/kmeans.h"
 #include "errors.h"
+#include "frame/hash.h"
+#include "miscadmin.h"
 
 #include <cblas.h>
 
@@ -89,26 +91,7 @@ typedef struct State
 
 /* ---- moments ---- */
 
-/* one column of a block */
 ML_CLONES static void
-column_moments(int n, const double *x, const double *weight, double total, double *mean, double *squares)
-{
-	double		sum = 0;
-	double		rest = 0;
-
-	for (int i = 0; i < n; i++)
-		sum += weight ? weight[i] * (x[i] - x[0]) : x[i] - x[0];
-	*mean = x[0] + sum / total;
-	for (int i = 0; i < n; i++)
-	{
-		double		d = x[i] - *mean;
-
-		rest += weight ? weight[i] * d * d : d * d;
-	}
-	*squares = rest;
-}
-
-static void
 consume_moments(const KMeans *m, State *s, int n, const double *x, const double *weight)
 {
 	double		total = 0;
@@ -117,7 +100,12 @@ consume_moments(const KMeans *m, State *s, int n, const double *x, const double 
 		total += weight ? weight[i] : 1;
 	s->number[0] = total;
 	for (int j = 0; j < m->p; j++)
-		column_moments(n, x + (Size) j * n, weight, total, &s->number[1 + j], &s->number[1 + m->p + j]);
+	{
+		const double *column = x + (Size) j * n;
+
+		s->number[1 + j] = ml_column_mean(n, column, weight, total);
+		s->number[1 + m->p + j] = ml_column_squares(n, column, weight, s->number[1 + j]);
+	}
 }
 
 static void
@@ -145,7 +133,7 @@ static void
 make_rows(const MlFit *fit, int n, int p, KMeansRows *rows)
 {
 	rows->n = n;
-	rows->ld = ml_padded(n);
+	rows->ld = ml_stride(n);
 	rows->z = ml_fit_alloc(fit, (Size) rows->ld * p, sizeof(double), "rows of k-means");
 	rows->weight = ml_fit_alloc(fit, rows->ld, sizeof(double), "rows of k-means");
 }
@@ -161,6 +149,28 @@ put_rows(const KMeans *m, int n, const double *x, const double *weight, int firs
 }
 
 static void
+put_row(const KMeans *m, const double *x, double weight, int i, KMeansRows *to)
+{
+	for (int j = 0; j < m->p; j++)
+		to->z[(Size) j * to->ld + i] = (x[j] - m->shift[j]) * m->scale[j];
+	to->weight[i] = weight;
+}
+
+/*
+ * Row i of a sample of n: one of each of n stretches of the rows, which are in
+ * random order, but equal rows together.
+ */
+static int64
+sample_row(const KMeans *m, int i, int n)
+{
+	double		share = (double) m->fit->rows->nrows / n;
+	uint64		random = ml_hash_word(ml_hash_word(UINT64CONST(0x73616d706c65), (uint64) m->fit->seed), i);
+	int64		row = (int64) ((i + ml_hash_unit(random)) * share);
+
+	return Min(row, m->fit->rows->nrows - 1);
+}
+
+static void
 read_sample(KMeans *m)
 {
 	const MlDesignMatrix *rows = m->fit->rows;
@@ -168,12 +178,21 @@ read_sample(KMeans *m)
 	double	   *x = ml_fit_alloc(m->fit, (Size) m->p * ML_BLOCK_ROWS, sizeof(double), "rows of k-means");
 
 	make_rows(m->fit, n, m->p, &m->sample);
-	for (int first = 0; first < n; first += ML_BLOCK_ROWS)
+	for (int first = 0; n == rows->nrows && first < n; first += ML_BLOCK_ROWS)
 	{
 		int			count = Min(ML_BLOCK_ROWS, n - first);
 
 		rows->read(rows->arg, first, count, x);
 		put_rows(m, count, x, rows->weight ? rows->weight + first : NULL, first, &m->sample);
+	}
+	for (int i = 0; n < rows->nrows && i < n; i++)
+	{
+		int64		row = sample_row(m, i, n);
+
+		if (i % ML_BLOCK_ROWS == 0)
+			CHECK_FOR_INTERRUPTS();
+		rows->read(rows->arg, row, 1, x);
+		put_row(m, x, rows->weight ? rows->weight[row] : 1, i, &m->sample);
 	}
 }
 

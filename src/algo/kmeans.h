@@ -18,7 +18,7 @@ typedef struct KMeansParams
 	bool		standardise;
 } KMeansParams;
 
-/* rows side by side, column by column: z[j * ld + i], ld = ml_padded(n) */
+/* rows side by side, column by column: z[j * ld + i], ld = ml_stride(n) */
 typedef struct KMeansRows
 {
 	int			n;

@@ -53,10 +53,12 @@ extern void ml_require_finite(const MlFitted *fitted, const MlDesignMatrix *rows
 /* the algorithms, NULL ends */
 extern const MlAlgorithm *const ml_algorithms[];
 extern const MlAlgorithm ml_baseline;
+extern const MlAlgorithm ml_isolation_forest;
 extern const MlAlgorithm ml_kmeans;
 extern const MlAlgorithm ml_linear_regression;
 extern const MlAlgorithm ml_logistic_regression;
 extern const MlAlgorithm ml_glm;
 extern const MlAlgorithm ml_mlp;
+extern const MlAlgorithm ml_pca;
 
 #endif							/* ML_LEARN_DRIVER_H */

@@ -27,6 +27,8 @@ const MlAlgorithm *const ml_algorithms[] = {
 	&ml_glm,
 	&ml_kmeans,
 	&ml_mlp,
+	&ml_pca,
+	&ml_isolation_forest,
 	NULL
 };
 

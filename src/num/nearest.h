@@ -1,57 +1,73 @@
 /*
  * nearest.h
- *		Squared distances from the rows of a block to points, the same bits
- *		whoever computes them: learners and predictors include this, since
- *		neither library can call the other.
+ *		From the rows of a block to points: squared distances and products, the
+ *		same bits whoever computes them.
  *
- * z is a block of standardised rows, column by column: z[j * ld + i], with ld
- * ml_padded(n). A distance is the sum over the columns in their order of
- * (z_j - c_j)^2, so that a row alone (ml_distance) has the same.
+ * The terms of a row are added in the order of the columns, one after the other,
+ * so that a row alone (ml_distance, ml_product) has the same sum.
  */
 #ifndef ML_NUM_NEAREST_H
 #define ML_NUM_NEAREST_H
 
-#include <stddef.h>
+#include "num/columns.h"
 
-#include "num/vector.h"
+#define ML_ABREAST 4			/* vectors at a time, so that additions need not wait */
 
-/* room for n rows in whole vectors */
-static inline int
-ml_padded(int n)
+ML_INLINE MlVec
+distance_term(MlVec z, double point)
 {
-	return (n + ML_LANES - 1) / ML_LANES * ML_LANES;
+	MlVec		d = z - ML_SPLAT(point);
+
+	return d * d;
 }
 
-/* n values x of a column, standardised; zeros up to ml_padded(n) */
-ML_INLINE void
-ml_standardise(int n, const double *x, double shift, double scale, double *z)
+ML_INLINE MlVec
+product_term(MlVec z, double point)
 {
-	int			i = 0;
-
-	for (; i + ML_LANES <= n; i += ML_LANES)
-		ML_STORE(z + i, (ML_LOAD(x + i) - ML_SPLAT(shift)) * ML_SPLAT(scale));
-	for (; i < n; i++)
-		z[i] = (x[i] - shift) * scale;
-	for (; i % ML_LANES != 0; i++)
-		z[i] = 0;
+	return z * ML_SPLAT(point);
 }
 
-/* squared distances of the rows of a block to one point of p columns */
+/* result[i] = sum over the p columns of term(z, point) */
+#define ML_SUM_TERMS(term, n, p, z, ld, point, result) \
+	do { \
+		int			at = 0; \
+		for (; at + ML_ABREAST * ML_LANES <= (n); at += ML_ABREAST * ML_LANES) \
+		{ \
+			MlVec		a = ML_SPLAT(0.0), b = a, c = a, d = a; \
+			const double *from = (z) + at; \
+			for (int j = 0; j < (p); j++, from += (ld)) \
+			{ \
+				a += term(ML_LOAD(from), (point)[j]); \
+				b += term(ML_LOAD(from + ML_LANES), (point)[j]); \
+				c += term(ML_LOAD(from + 2 * ML_LANES), (point)[j]); \
+				d += term(ML_LOAD(from + 3 * ML_LANES), (point)[j]); \
+			} \
+			ML_STORE((result) + at, a); \
+			ML_STORE((result) + at + ML_LANES, b); \
+			ML_STORE((result) + at + 2 * ML_LANES, c); \
+			ML_STORE((result) + at + 3 * ML_LANES, d); \
+		} \
+		for (; at < (n); at += ML_LANES) \
+		{ \
+			MlVec		a = ML_SPLAT(0.0); \
+			for (int j = 0; j < (p); j++) \
+				a += term(ML_LOAD((z) + (size_t) j * (ld) + at), (point)[j]); \
+			ML_STORE((result) + at, a); \
+		} \
+	} while (0)
+
+/* squared distances of the rows of a block to one point of p columns; up to ml_padded(n) */
 ML_INLINE void
 ml_distances(int n, int p, const double *z, int ld, const double *point, double *distance)
 {
-	for (int i = 0; i < n; i += ML_LANES)
-	{
-		MlVec		sum = ML_SPLAT(0.0);
+	ML_SUM_TERMS(distance_term, n, p, z, ld, point, distance);
+}
 
-		for (int j = 0; j < p; j++)
-		{
-			MlVec		d = ML_LOAD(z + (size_t) j * ld + i) - ML_SPLAT(point[j]);
-
-			sum += d * d;
-		}
-		ML_STORE(distance + i, sum);
-	}
+/* likewise their products with it */
+ML_INLINE void
+ml_products(int n, int p, const double *z, int ld, const double *point, double *product)
+{
+	ML_SUM_TERMS(product_term, n, p, z, ld, point, product);
 }
 
 /* the same of one row, whose columns lie side by side */
@@ -66,6 +82,16 @@ ml_distance(int p, const double *z, const double *point)
 
 		sum += d * d;
 	}
+	return sum;
+}
+
+static inline double
+ml_product(int p, const double *z, const double *point)
+{
+	double		sum = 0;
+
+	for (int j = 0; j < p; j++)
+		sum += z[j] * point[j];
 	return sum;
 }
 

@@ -92,7 +92,7 @@ predict(const MlPredictor *predictor, const MlRecipe *recipe, const MlRow *row, 
 static Size
 block_work_size(const MlPredictor *predictor, const MlRecipe *recipe, int nrows)
 {
-	return (Size) ml_padded(nrows) * (2 * (Size) recipe->ndesign + 4);
+	return (Size) ml_stride(nrows) * (2 * (Size) recipe->ndesign + 4);
 }
 
 /*
@@ -114,7 +114,7 @@ find_nearest(const MlCentres *centres, const MlRecipe *recipe, const MlBlock *bl
 {
 	int			n = block->n;
 	int			p = recipe->ndesign;
-	int			ld = ml_padded(n);
+	int			ld = ml_stride(n);
 	double	   *x = work + (Size) ld * p;
 
 	found->z = work;
@@ -154,7 +154,7 @@ judge_block(const MlPredictor *predictor, const MlRecipe *recipe, const MlBlock 
 			double *work, MlLoss *loss)
 {
 	Nearest		found;
-	int			ld = ml_padded(block->n);
+	int			ld = ml_stride(block->n);
 
 	find_nearest((const MlCentres *) predictor, recipe, block, work, &found);
 	for (int i = 0; i < block->n; i++)
