@@ -241,6 +241,77 @@ state_size(void *fit)
 	return offsetof(State, number) + k * (k + 3) * sizeof(double);
 }
 
+/* ---- for other processes: what consume reads ---- */
+
+typedef struct Share
+{
+	int			p;
+	int			first;
+	int			k;
+	bool		stage_begins;
+	bool		closing;
+	double		l2;
+	double		number[FLEXIBLE_ARRAY_MEMBER];	/* centre, unit, beta, step: k each */
+} Share;
+
+static Size
+share_size(void *fit)
+{
+	return offsetof(Share, number) + 4 * sizeof(double) * ((Logistic *) fit)->k;
+}
+
+static void
+share_out(void *fit, void *shared)
+{
+	const Logistic *l = fit;
+	Share	   *s = shared;
+	Size		bytes = sizeof(double) * l->k;
+
+	s->p = l->p;
+	s->first = l->first;
+	s->k = l->k;
+	s->stage_begins = l->stage_begins;
+	s->closing = l->closing;
+	s->l2 = l->params->l2;
+	memcpy(s->number, l->centre, bytes);
+	memcpy(s->number + l->k, l->unit, bytes);
+	memcpy(s->number + 2 * l->k, l->beta, bytes);
+	memcpy(s->number + 3 * l->k, l->step, bytes);
+}
+
+static Logistic *
+make_helper(const Share *s)
+{
+	Logistic   *l = palloc0(sizeof(Logistic));
+	MlLogisticParams *params = palloc0(sizeof(MlLogisticParams));
+
+	params->l2 = s->l2;
+	l->params = params;
+	l->p = s->p;
+	l->first = s->first;
+	l->k = s->k;
+	l->z = palloc_extended(sizeof(double) * Max(s->k, 1) * ML_BLOCK_ROWS, MCXT_ALLOC_HUGE);
+	l->eta = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	l->residual = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	l->root = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	return l;
+}
+
+static void *
+share_in(void *fit, const MlDesignMatrix *rows, const void *shared)
+{
+	const Share *s = shared;
+	Logistic   *l = fit != NULL ? fit : make_helper(s);
+
+	l->stage_begins = s->stage_begins;
+	l->closing = s->closing;
+	l->centre = unconstify(double *, &s->number[0]);
+	l->unit = l->centre + s->k;
+	l->beta = l->unit + s->k;
+	l->step = l->beta + s->k;
+	return l;
+}
+
 static int64
 pass_rows(void *fit, int pass, int64 nrows)
 {
@@ -621,6 +692,9 @@ const MlAlgorithm ml_logistic_regression = {
 	.pass_size = ml_logistic_pass_size,
 	.pass_save = ml_logistic_pass_save,
 	.pass_load = ml_logistic_pass_load,
+	.share_size = share_size,
+	.share_out = share_out,
+	.share_in = share_in,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective_value,

@@ -94,6 +94,7 @@ typedef struct MlFit
 
 	/* counts memory against the training's budget, raising 54000; called before allocating */
 	void		(*take_memory) (void *arg, Size bytes, const char *what);
+	Size		(*memory_left) (void *arg);
 	void	   *memory_arg;
 
 	int			workers;		/* background workers that it may have; see crew.h */
@@ -189,6 +190,18 @@ typedef struct MlAlgorithm
 	int			(*pass_size) (void *fit);
 	void		(*pass_save) (void *fit, double *pass);
 	bool		(*pass_load) (void *fit, int n, const double *pass);
+
+	/*
+	 * For a fold of several passes that other processes help with (consume):
+	 * all three, or none. share_out writes what consume reads of the learner,
+	 * share_size bytes without a pointer, after begin_pass. share_in makes from
+	 * it, in the current context, a learner that can only consume and merge; before
+	 * later passes it is called again with what it returned. rows has nrows,
+	 * ncolumns, nclasses, y, weight and offset, nothing else.
+	 */
+	Size		(*share_size) (void *fit);
+	void		(*share_out) (void *fit, void *shared);
+	void	   *(*share_in) (void *fit, const MlDesignMatrix *rows, const void *shared);	/* fit NULL at first */
 
 	MlFitted   *(*finish) (void *fit);
 	int			(*expected_passes) (void *fit);	/* for progress */

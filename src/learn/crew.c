@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "learn/crew.h"
+#include "learn/fold_crew.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "postmaster/bgworker.h"
@@ -82,7 +83,7 @@ struct MlCrew
 };
 
 static const MlCrewFunction tasks[] = {
-	[ML_CREW_FOLD] = NULL,
+	[ML_CREW_FOLD] = ml_fold_crew_chunk,
 };
 
 /* ---- chunks ---- */
@@ -267,27 +268,67 @@ hire_workers(const MlFit *fit, MlCrew *crew, int wanted, Size bytes)
 	return false;
 }
 
-MlCrew *
-ml_crew_hire(const MlFit *fit, int useful, Size shared_bytes)
+static void
+take_memory(const MlFit *fit, Size bytes)
+{
+	if (fit->take_memory)
+		fit->take_memory(fit->memory_arg, bytes, "memory that training processes share");
+}
+
+/* with its workers, if there are any to be had */
+static MlCrew *
+make_crew(const MlFit *fit, int useful, Size bytes)
 {
 	MlCrew	   *crew = palloc0(sizeof(MlCrew));
 	int			wanted = Min(Min(useful, fit->workers), MAX_WORKERS);
 
-	if (fit->take_memory)
-		fit->take_memory(fit->memory_arg, shared_bytes, "memory that training processes share");
 	crew->callback.func = release;
 	crew->callback.arg = crew;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, &crew->callback);
-	if (wanted <= 0 || !hire_workers(fit, crew, wanted, shared_bytes))
+	crew->me.cxt = CurrentMemoryContext;
+	crew->me.size = bytes;
+	if (wanted > 0 && hire_workers(fit, crew, wanted, bytes))
+		crew->me.shared = (char *) crew->board + BOARD_BYTES;
+	return crew;
+}
+
+MlCrew *
+ml_crew_hire(const MlFit *fit, int useful, Size shared_bytes)
+{
+	MlCrew	   *crew;
+
+	take_memory(fit, shared_bytes);
+	crew = make_crew(fit, useful, shared_bytes);
+	if (crew->nworkers == 0)
 	{
 		char	   *memory = palloc_extended(BOARD_BYTES + shared_bytes + ML_CREW_ALIGNMENT, MCXT_ALLOC_HUGE);
 
 		crew->board = (Board *) ML_CREW_ALIGN((uintptr_t) memory);
 		init_board(crew->board, shared_bytes);
+		crew->me.shared = (char *) crew->board + BOARD_BYTES;
 	}
-	crew->me.shared = (char *) crew->board + BOARD_BYTES;
-	crew->me.size = shared_bytes;
-	crew->me.cxt = CurrentMemoryContext;
+	return crew;
+}
+
+MlCrew *
+ml_crew_try(const MlFit *fit, int useful, Size shared_bytes)
+{
+	Size		left = fit->memory_left ? fit->memory_left(fit->memory_arg) : shared_bytes;
+	MlCrew	   *crew;
+
+	if (useful <= 0 || fit->workers <= 0)
+		return NULL;
+	if (left < shared_bytes)
+	{
+		say_alone(fit, psprintf("Sharing its rows takes %zu kB more; mlops.max_training_memory leaves %zu kB.",
+								shared_bytes / 1024, left / 1024),
+				  "Raise mlops.max_training_memory, or set mlops.training_workers to 0.");
+		return NULL;
+	}
+	crew = make_crew(fit, useful, shared_bytes);
+	if (crew->nworkers == 0)
+		return NULL;
+	take_memory(fit, shared_bytes);
 	return crew;
 }
 

@@ -63,7 +63,7 @@ typedef void (*MlCrewFunction) (MlCrewMember *me, const void *args, int64 chunk)
 /* what can be done: processes cannot hand each other functions, only numbers */
 typedef enum MlCrewTask
 {
-	ML_CREW_FOLD				/* driver_crew.c: blocks of a pass */
+	ML_CREW_FOLD				/* fold_crew.c: blocks of a pass */
 } MlCrewTask;
 
 /*
@@ -73,6 +73,13 @@ typedef enum MlCrewTask
  * found no worker or no memory.
  */
 extern MlCrew *ml_crew_hire(const MlFit *fit, int useful, Size shared_bytes);
+
+/*
+ * The same for who can do without: NULL, and nothing taken, where it would be a
+ * crew of one or more than the budget has left.
+ */
+extern MlCrew *ml_crew_try(const MlFit *fit, int useful, Size shared_bytes);
+
 extern void *ml_crew_shared(const MlCrew *crew);
 extern int	ml_crew_workers(const MlCrew *crew);	/* 0: a crew of one */
 

@@ -3,20 +3,16 @@
  *		Walks the rows of a fold in memory.
  *
  * Every pass cuts its rows into blocks of ML_BLOCK_ROWS. A block is consumed
- * into a zeroed state, and states of equally many blocks are merged, as ones
- * are carried in a binary counter; what is left at the end is merged from the
- * latest to the earliest. The shape of that tree depends on the number of
- * blocks alone, and at most one state of each size is alive (and one more while
- * merging), so that n blocks need log2(n) + 2 states.
+ * into a zeroed state, and a tree merges the states (merge_tree.h). Where rows
+ * are many and read several times a crew consumes most of them (fold_crew.h).
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "learn/driver.h"
+#include "learn/fold_crew.h"
 #include "utils/memutils.h"
-
-#define MAX_LEVELS 64
 
 typedef struct Driver
 {
@@ -24,14 +20,9 @@ typedef struct Driver
 	const MlFit *fit;
 	MemoryContext cxt;
 	void	   *learner;		/* what start returned */
-	Size		state_size;
 	double	   *x;				/* one block */
-
-	/* the counter: state of 2^level blocks, or NULL */
-	void	   *level[MAX_LEVELS];
-	void	   *spare[MAX_LEVELS];	/* allocated, not in use */
-	int			nspare;
-
+	MlMergeTree	tree;
+	MlFoldCrew *fold;			/* or NULL */
 	int64		rows_read;		/* over all passes */
 } Driver;
 
@@ -62,67 +53,6 @@ check_algorithm(const MlAlgorithm *algorithm, const MlFit *fit)
 	Assert((algorithm->tasks & fit->task) == (uint32) fit->task);
 	Assert(fit->rows && fit->rows->nrows >= 0 && fit->rows->ncolumns >= 0);
 	Assert(fit->rows->y && (fit->rows->ncolumns == 0 || fit->rows->read));
-}
-
-static void *
-take_state(Driver *d)
-{
-	void	   *state;
-
-	if (d->nspare > 0)
-	{
-		state = d->spare[--d->nspare];
-		memset(state, 0, d->state_size);
-		return state;
-	}
-	return ml_fit_alloc(d->fit, 1, d->state_size, "state of the learner");
-}
-
-static void
-return_state(Driver *d, void *state)
-{
-	Assert(d->nspare < MAX_LEVELS);
-	d->spare[d->nspare++] = state;
-}
-
-/* earlier becomes the state of both */
-static void *
-merge_states(Driver *d, void *earlier, void *later)
-{
-	d->algorithm->merge(d->learner, earlier, later);
-	return_state(d, later);
-	return earlier;
-}
-
-/* adds a block's state to the counter */
-static void
-carry(Driver *d, void *state)
-{
-	int			i = 0;
-
-	for (; d->level[i] != NULL; i++)
-	{
-		Assert(i < MAX_LEVELS - 1);
-		state = merge_states(d, d->level[i], state);
-		d->level[i] = NULL;
-	}
-	d->level[i] = state;
-}
-
-/* what the counter holds, as one state; the counter is empty then */
-static void *
-collect(Driver *d)
-{
-	void	   *state = NULL;
-
-	for (int i = 0; i < MAX_LEVELS; i++)
-	{
-		if (d->level[i] == NULL)
-			continue;
-		state = state ? merge_states(d, d->level[i], state) : d->level[i];
-		d->level[i] = NULL;
-	}
-	return state ? state : take_state(d);
 }
 
 static void
@@ -162,18 +92,25 @@ run_pass(Driver *d, int pass)
 	const MlAlgorithm *a = d->algorithm;
 	const MlDesignMatrix *rows = d->fit->rows;
 	int64		nrows = rows->nrows;
+	int64		first = 0;
 
 	if (a->pass_rows)
 		nrows = Min(nrows, a->pass_rows(d->learner, pass, nrows));
 	if (a->begin_pass)
 		a->begin_pass(d->learner, pass);
-	for (int64 first = 0; first < nrows; first += ML_BLOCK_ROWS)
+	while (first < nrows)
 	{
-		int			n = (int) Min(ML_BLOCK_ROWS, nrows - first);
-		void	   *state = take_state(d);
+		int64		n = d->fold ? ml_fold_crew_consume(d->fold, &d->tree, first == 0, first, nrows) : 0;
 
-		consume(d, state, first, n);
-		carry(d, state);
+		if (n == 0)
+		{
+			void	   *state = ml_merge_tree_take(&d->tree);
+
+			n = Min(ML_BLOCK_ROWS, nrows - first);
+			consume(d, state, first, (int) n);
+			ml_merge_tree_carry(&d->tree, 0, state);
+		}
+		first += n;
 		d->rows_read += n;
 		report(d);
 	}
@@ -192,17 +129,23 @@ run(Driver *d)
 		return;
 	}
 	d->learner = a->start(d->fit);
-	d->state_size = a->state_size(d->learner);
+	d->tree.algorithm = a;
+	d->tree.learner = d->learner;
+	d->tree.state_size = a->state_size(d->learner);
+	d->tree.fit = d->fit;
+	d->tree.cxt = d->cxt;
+	d->fold = ml_fold_crew_begin(&d->tree, d->fit);
 	d->x = ml_fit_alloc(d->fit, (Size) ncolumns * ML_BLOCK_ROWS, sizeof(double), "block of rows");
 	for (int pass = 0; !done; pass++)
 	{
 		void	   *state;
 
 		run_pass(d, pass);
-		state = collect(d);
+		state = ml_merge_tree_collect(&d->tree);
 		done = a->end_pass(d->learner, state);
-		return_state(d, state);
+		ml_merge_tree_return(&d->tree, state);
 	}
+	ml_fold_crew_end(d->fold);
 }
 
 MlFitted *

@@ -189,6 +189,14 @@ fit_memory(void *arg, Size bytes, const char *what)
 	ml_budget_take(&((MlTraining *) arg)->budget, bytes, what);
 }
 
+static Size
+fit_memory_left(void *arg)
+{
+	const MlBudget *budget = &((MlTraining *) arg)->budget;
+
+	return budget->limit > budget->used ? budget->limit - budget->used : 0;
+}
+
 static void
 name_design(const MlRecipe *recipe, MlDesignMatrix *matrix)
 {
@@ -269,6 +277,7 @@ fit_model(MlTraining *training)
 	fit.progress = fit_progress;
 	fit.progress_arg = training;
 	fit.take_memory = fit_memory;
+	fit.memory_left = fit_memory_left;
 	fit.memory_arg = training;
 	fit.workers = ml_training_workers >= 0 ? ml_training_workers : max_parallel_maintenance_workers;
 	fit.said_alone = &training->said_alone;

@@ -1,0 +1,160 @@
+# Background workers help a training: the version is the same to the byte
+# whatever their number; none to be had is a notice; and however a training
+# ends, its workers are gone within a second and no shared memory stays.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(usleep time);
+
+my $node = PostgreSQL::Test::Cluster->new('workers');
+
+$node->init;
+$node->append_conf('postgresql.conf', q{
+fsync = off
+dynamic_shared_memory_type = mmap
+max_worker_processes = 4
+max_parallel_workers = 4
+autovacuum = off
+log_min_messages = info
+restart_after_crash = on
+});
+$node->start;
+$node->safe_psql('postgres', q{
+	CREATE EXTENSION mlops;
+	CREATE TABLE flat AS
+	SELECT sin(i * 1.1) AS a, cos(i * 2.3) AS b, sin(i * 3.7) AS c, cos(i * 0.7) AS d, sin(0.01 * i * i) AS e, cos(0.003 * i * i) AS f,
+	       sin(i * 0.01) AS g, i % 7 AS h, CASE WHEN i % 5 > 0 THEN sqrt(i) END AS k, (ARRAY['x', 'y', 'z'])[1 + i % 3] AS kind,
+	       (i % 4 + 1)::float8 AS w, hashfloat8(i) % 10 > 4 * sin(i * 1.1) + i % 3 AS label
+	  FROM generate_series(1, 200000) i;
+	SELECT format('CREATE TABLE wide AS SELECT hashint4(i) %% 3 = 0 AS label, %s FROM generate_series(1, 140000) i',
+	              string_agg(format('sin(i * %s::float8) AS v%s', 0.1 * j, j), ', '))
+	  FROM generate_series(1, 120) j \gexec
+});
+
+# ---- the same bytes ----
+
+my $train = q{CALL mlops_train('m', 'flat', 'label', algorithm => 'logistic_regression', weight => 'w')};
+
+sub train_with
+{
+	my ($settings) = @_;
+	my ($code, $out, $err) = $node->psql('postgres', "$settings; $train");
+
+	is($code, 0, "training with $settings");
+	return $err;
+}
+
+my $alone = train_with('SET mlops.training_workers = 0');
+my @told;
+
+push @told, train_with("SET mlops.training_workers = $_") foreach (1, 2, 3);
+unlike($_, qr/one process/, 'nothing is said where workers are') foreach (@told);
+unlike($alone, qr/one process/, 'nothing is said where none are wanted');
+
+my $none = train_with('SET max_parallel_workers = 0');
+
+like($none, qr/NOTICE:  training runs in one process\n/, 'no worker to be had is a notice');
+is(() = $none =~ /one process/g, 1, 'and one only');
+
+my $small = train_with(q{SET mlops.max_training_memory = '30MB'});
+
+like($small, qr/NOTICE:  training runs in one process.*max_training_memory/s, 'memory that would not suffice is a notice too');
+is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256), count(*) FROM mlops.version}), '1|6',
+	'the same bytes with 0, 1, 2 and 3 workers, and where there are none');
+
+# no place for any background worker
+$node->append_conf('postgresql.conf', "max_worker_processes = 0\n");
+$node->restart;
+like(train_with('SET mlops.training_workers = 2'), qr/NOTICE:  training runs in one process/, 'max_worker_processes exhausted is a notice');
+$node->append_conf('postgresql.conf', "max_worker_processes = 4\n");
+$node->restart;
+is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256) FROM mlops.version}), '1', 'and the bytes are the same');
+
+# ---- however it ends ----
+
+my $postmaster;
+
+sub workers
+{
+	open(my $ps, '-|', 'ps', '--no-headers', '-o', 'args', '--ppid', $postmaster) or die "ps: $!";
+	my $n = grep { /mlops training worker for PID/ } <$ps>;
+
+	close($ps);
+	return $n;
+}
+
+sub segments
+{
+	my @files = glob($node->data_dir . '/pg_dynshmem/mmap.*');
+
+	return scalar @files;
+}
+
+sub wait_until
+{
+	my ($condition, $seconds) = @_;
+	my $end = time() + $seconds;
+
+	until ($condition->())
+	{
+		return 0 if time() > $end;
+		usleep(20_000);
+	}
+	return 1;
+}
+
+# starts a long training, does something when its workers are there, and looks what is left
+sub ends_clean
+{
+	my ($how, $end, $expected) = @_;
+
+	$postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
+	my $before = segments();
+	my ($in, $out, $err) = ('', '', '');
+	my $session = IPC::Run::start(
+		[ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'SET mlops.training_workers = 2', '-c',
+			q{CALL mlops_train('long', 'wide', 'label', algorithm => 'logistic_regression', holdout => 0)} ],
+		'<', \$in, '>', \$out, '2>', \$err);
+
+	ok(wait_until(sub { workers() == 2 }, 60), "$how: the workers are there");
+	cmp_ok(segments(), '>', $before, "$how: and shared memory");
+	$end->();
+	ok(wait_until(sub { workers() == 0 }, $expected eq 'finished' ? 60 : 1), "$how: the workers are gone");
+	$session->finish;
+	like($err, qr/$expected/, "$how: the session ended as it should") unless $expected eq 'finished';
+	ok(wait_until(sub { segments() <= $before }, 5), "$how: no shared memory stays")
+	  or diag(segments() . " segments, $before before");
+}
+
+my $pid = q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL%' AND pid <> pg_backend_pid()};
+
+$node->safe_psql('postgres', 'SELECT 1');
+ends_clean('finished', sub { }, 'finished');
+ends_clean('cancel', sub { $node->safe_psql('postgres', "SELECT pg_cancel_backend(($pid))") }, 'canceling statement due to user request');
+ends_clean('terminate', sub { $node->safe_psql('postgres', "SELECT pg_terminate_backend(($pid))") }, 'terminating connection');
+
+my ($code, $out, $err) = $node->psql('postgres', q{
+	SET mlops.training_workers = 2;
+	SET statement_timeout = '1500ms';
+	CALL mlops_train('long', 'wide', 'label', algorithm => 'logistic_regression', holdout => 0)});
+
+like($err, qr/statement timeout/, 'statement_timeout holds');
+ok(wait_until(sub { workers() == 0 }, 1), 'statement_timeout: the workers are gone');
+
+my $log = slurp_file($node->logfile);
+
+unlike($log, qr/mlops training worker/, 'workers come and go without a word in the log');
+
+# a leader that is killed takes the server through its recovery, as any backend does
+ends_clean('kill -9', sub { kill 'KILL', $node->safe_psql('postgres', $pid) }, 'closed the connection|lost');
+ok(wait_until(sub { ($node->psql('postgres', 'SELECT 1'))[0] == 0 }, 30), 'the server comes back');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM mlops.run WHERE model = 'long' AND status = 'lost'}), '2',
+	'runs that were terminated or killed are shown as lost');
+train_with('SET mlops.training_workers = 2');
+is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256) FROM mlops.version WHERE model = 'm'}), '1', 'and training goes on');
+
+$node->stop;
+done_testing();
