@@ -71,6 +71,7 @@ REGRESS = \
 	glm \
 	glm_offset \
 	mlp \
+	calibration \
 	class_weight \
 	reproduce \
 	repeatable \

@@ -23,7 +23,7 @@
 #include "lib/stringinfo.h"
 
 #define ML_LEARN_RENDEZVOUS "mlops_learn"
-#define ML_LEARN_ABI		3
+#define ML_LEARN_ABI		4
 #define ML_BLOCK_ROWS		1024
 
 /* bits of MlAlgorithm.tasks; the values of MlTask (recipe.h) */
@@ -208,6 +208,17 @@ typedef struct MlAlgorithm
 	double		(*objective) (void *fit);	/* as of the last pass, for progress; can be NULL */
 } MlAlgorithm;
 
+/* what a calibration is fitted from */
+typedef struct MlCalibrationRows
+{
+	int64		n;
+	const double *x;			/* PLATT: log-odds; ISOTONIC: probabilities, ascending */
+	const double *label;		/* 0 or 1 */
+	const double *weight;		/* NULL: all 1 */
+	void		(*tick) (void *arg);	/* called every few thousand rows */
+	void	   *tick_arg;
+} MlCalibrationRows;
+
 typedef struct MlLearnApi
 {
 	int			abi;			/* ML_LEARN_ABI */
@@ -225,6 +236,9 @@ typedef struct MlLearnApi
 
 	/* what a background worker does; handle is that of the memory it shares */
 	void		(*work) (uint32 handle);
+
+	/* the map of a calibration, in the current context; takes 32 bytes a row. ML003 */
+	void		(*calibrate) (MlCalibrationKind kind, const MlCalibrationRows *rows, MlCalibrationMap *map);
 } MlLearnApi;
 
 #endif							/* ML_ALGORITHM_H */

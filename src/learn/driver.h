@@ -50,6 +50,9 @@ extern void ml_require_rows(const MlFit *fit, const char *algorithm, int64 ncoef
 /* refuses a result that overflowed, ML003 */
 extern void ml_require_finite(const MlFitted *fitted, const MlDesignMatrix *rows, const MlAlgorithm *algorithm);
 
+/* calibrate.c: see MlLearnApi */
+extern void ml_calibrate_map(MlCalibrationKind kind, const MlCalibrationRows *rows, MlCalibrationMap *map);
+
 /* the algorithms, NULL ends */
 extern const MlAlgorithm *const ml_algorithms[];
 extern const MlAlgorithm ml_baseline;

@@ -57,6 +57,7 @@ static const MlLearnApi api = {
 	.blas_threads = blas_threads,
 	.fit = ml_driver_fit,
 	.work = ml_crew_work,
+	.calibrate = ml_calibrate_map,
 };
 
 void

@@ -9,11 +9,15 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+
 #include "predictor/linear.h"
 
-static double
-log_odds(double p)
+/* the nearest numbers to 0 and 1 stand for these, so that a score is finite and never certain */
+double
+ml_calibration_log_odds(double p)
 {
+	p = Min(Max(p, DBL_MIN), 1 - DBL_EPSILON / 2);
 	return log(p) - log1p(-p);
 }
 
@@ -46,9 +50,7 @@ calibrated(const MlCalibration *calibration, int i, double p)
 
 	if (calibration->kind == ML_CALIBRATION_ISOTONIC)
 		return isotonic(map, p);
-	if (p <= 0 || p >= 1)
-		return map->slope == 0 ? ml_logistic(map->shift) : (map->slope > 0) == (p >= 1) ? 1.0 : 0.0;
-	return ml_logistic(map->slope * log_odds(p) + map->shift);
+	return ml_logistic(map->slope * ml_calibration_log_odds(p) + map->shift);
 }
 
 void

@@ -214,7 +214,8 @@ typedef struct MlNetwork
 
 /*
  * What is done to a classifier's probability at last. PLATT: of the log-odds f
- * of P, 1 / (1 + exp(-(slope * f + shift))). ISOTONIC: linear between points,
+ * of P, 1 / (1 + exp(-(slope * f + shift))); P of 0 or 1 counts as the nearest
+ * number to it. ISOTONIC: linear between points,
  * constant outside. With several classes each class has its own, and the
  * results are scaled to sum 1.
  */

@@ -111,6 +111,7 @@ extern const MlPredictorRoutine ml_network_routine;
 extern void ml_link_apply(MlLink link, double *eta, int n);
 
 /* calibration.c: probabilities in place; noutputs as the predictor has them */
+extern double ml_calibration_log_odds(double probability);
 extern void ml_calibration_apply(const MlCalibration *calibration, double *probability, int noutputs);
 
 /*

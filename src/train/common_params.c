@@ -10,11 +10,17 @@
 
 static const char *const class_weight_names[] = {"none", "balanced", NULL};
 
+static const char *const calibration_names[] = {"none", "platt", "isotonic", NULL};
+
 static const MlParam classifier_params[] = {
 	{"class_weight", ML_PARAM_ENUM, offsetof(MlCommonParams, class_weight), ML_CLASS_WEIGHT_NONE, 0, 1, class_weight_names,
 	"balanced: rows count in the fit so that all classes weigh the same; metrics count rows as they are"},
 	{"class_weights", ML_PARAM_NAMED, offsetof(MlCommonParams, class_weights), NAN, 1e-6, 1e6, NULL,
 	"how much a row of each class counts in the fit, as in {\"yes\": 3}; classes that are not named count 1"},
+	{"calibration", ML_PARAM_ENUM, offsetof(MlCommonParams, calibration), ML_CALIBRATION_NONE, 0, 2, calibration_names,
+	"how probabilities are corrected, by what models of parts of the training rows give the others: a sigmoid, or any ascending function"},
+	{"calibration_folds", ML_PARAM_INT, offsetof(MlCommonParams, calibration_folds), 5, 2, 50, NULL,
+	"parts of the training rows for calibration; as many models are fitted besides the one"},
 	{NULL}
 };
 

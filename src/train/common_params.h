@@ -25,6 +25,8 @@ typedef struct MlCommonParams
 	/* classifiers */
 	int			class_weight;	/* MlClassWeight */
 	MlNamed		class_weights;	/* by label; others 1 */
+	int			calibration;	/* MlCalibrationKind */
+	int64		calibration_folds;
 } MlCommonParams;
 
 #define ML_MAX_COMMON_SETS 3

@@ -15,6 +15,7 @@
 #include "interrupts.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "train/calibrate.h"
 #include "train/class_weight.h"
 #include "train/learn_link.h"
 #include "train/train.h"
@@ -282,6 +283,7 @@ fit_model(MlTraining *training)
 	fit.workers = ml_training_workers >= 0 ? ml_training_workers : max_parallel_maintenance_workers;
 	fit.said_alone = &training->said_alone;
 	training->fitted = ml_learn()->fit(training->algorithm, &fit);
+	ml_calibrate(training, &fit, weight);
 
 	ml_encoder_free(rows.encoder);
 	if (matrix.offset != NULL)

@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "interrupts.h"
 #include "miscadmin.h"
+#include "train/calibrate.h"
 #include "train/class_weight.h"
 #include "train/json.h"
 #include "train/learn_link.h"
@@ -52,6 +53,7 @@ check_columns(void *arg, const MlFrame *frame)
 		ml_target_tasks(target, training->algorithm->tasks);
 	ml_training_require_task(training, training->row, tasks);
 	ml_class_weight_check(training, tasks);
+	ml_calibration_check(training, tasks);
 	if (!training->algorithm->ignores_features)
 		ml_recipe_require_features(frame);
 	MemoryContextSwitchTo(old);
