@@ -73,6 +73,7 @@ REGRESS = \
 	mlp \
 	calibration \
 	class_weight \
+	decision_tree \
 	reproduce \
 	repeatable \
 	lineage \

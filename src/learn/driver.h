@@ -56,6 +56,9 @@ extern void ml_calibrate_map(MlCalibrationKind kind, const MlCalibrationRows *ro
 /* the algorithms, NULL ends */
 extern const MlAlgorithm *const ml_algorithms[];
 extern const MlAlgorithm ml_baseline;
+extern const MlAlgorithm ml_decision_tree;
+extern const MlAlgorithm ml_gradient_boosting;
+extern const MlAlgorithm ml_random_forest;
 extern const MlAlgorithm ml_isolation_forest;
 extern const MlAlgorithm ml_kmeans;
 extern const MlAlgorithm ml_linear_regression;

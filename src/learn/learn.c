@@ -29,6 +29,9 @@ const MlAlgorithm *const ml_algorithms[] = {
 	&ml_mlp,
 	&ml_pca,
 	&ml_isolation_forest,
+	&ml_decision_tree,
+	&ml_random_forest,
+	&ml_gradient_boosting,
 	NULL
 };
 
