@@ -30,6 +30,7 @@ SQL_PIECES = \
 	sql/install/30_train.sql \
 	sql/install/33_search.sql \
 	sql/install/35_fold.sql \
+	sql/install/38_citus.sql \
 	sql/install/40_score.sql \
 	sql/install/42_bundle.sql \
 	sql/install/50_deploy.sql \
