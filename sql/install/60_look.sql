@@ -193,6 +193,10 @@ AS $$
     SELECT line
       FROM (VALUES
         (1, CASE WHEN recipe ->> 'impute' = 'drop' THEN 'a row with a missing value scores NULL'
+                 WHEN recipe ->> 'kind' = 'trees' AND (recipe ->> 'number_features')::int > 0
+                 THEN 'a number goes the way that each split learned for missing ones'
+                 WHEN recipe ->> 'kind' = 'bayes' AND (recipe ->> 'number_features')::int > 0
+                 THEN 'a number is left out: it tells nothing'
                  WHEN (recipe ->> 'number_features')::int > 0
                  THEN pg_catalog.format('a number counts as its %s in training%s', recipe ->> 'impute',
                       CASE WHEN (recipe ->> 'missing_indicator')::boolean
@@ -203,7 +207,8 @@ AS $$
         (3, CASE WHEN pg_catalog.jsonb_array_length(recipe -> 'pooled') > 0
                  THEN 'an unseen value counts as a rare one in ' ||
                       (SELECT pg_catalog.string_agg(c, ', ') FROM pg_catalog.jsonb_array_elements_text(recipe -> 'pooled') AS c) END),
-        (4, CASE WHEN (recipe ->> 'category_features')::int > 0
+        (4, CASE WHEN recipe ->> 'kind' IN ('trees', 'bayes') THEN NULL
+                 WHEN (recipe ->> 'category_features')::int > 0
                  THEN 'a category that training never saw counts as the average of the training rows' ||
                       CASE WHEN pg_catalog.jsonb_array_length(recipe -> 'pooled') > 0 THEN ' elsewhere' ELSE '' END END)
       ) AS l (n, line)
@@ -268,23 +273,26 @@ BEGIN
                          THEN 'row-level security left rows of the source out' END,
                     'time: ' || (v ->> 'time_from') || ' to ' || (v ->> 'time_to'),
                     'fingerprint: ' || pg_catalog.substr(v ->> 'data_fingerprint', 3)]),
-                (6, 'columns', ARRAY[pg_catalog.format('%s features become %s columns of numbers', r ->> 'features', r ->> 'design_columns'),
+                (6, 'columns', ARRAY[CASE WHEN r ->> 'kind' IN ('trees', 'bayes') THEN pg_catalog.format('%s features', r ->> 'features')
+                                          ELSE pg_catalog.format('%s features become %s columns of numbers', r ->> 'features', r ->> 'design_columns') END,
                                      mlops.card_columns(v -> 'columns')]),
                 (7, 'metrics', ARRAY(SELECT mlops.card_metrics(v, metric))),
-                (8, 'effects', ARRAY(SELECT mlops.card_effects(reference, r))),
-                (9, 'missing', ARRAY(SELECT mlops.card_missing(r))),
-                (10, 'warnings', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(v -> 'warnings'))),
-                (11, 'trained', ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at')]),
-                (12, 'note', ARRAY[v ->> 'note']),
-                (13, 'builds', ARRAY[mlops.card_pairs(v -> 'builds')]),
-                (14, 'artifact', ARRAY[pg_catalog.format('format %s, %s bytes, SHA-256 %s', v ->> 'artifact_format',
+                (8, 'model', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r -> 'model'))),
+                (9, 'tree', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r -> 'tree'))),
+                (10, 'effects', ARRAY(SELECT mlops.card_effects(reference, r))),
+                (11, 'missing', ARRAY(SELECT mlops.card_missing(r))),
+                (12, 'warnings', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(v -> 'warnings'))),
+                (13, 'trained', ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at')]),
+                (14, 'note', ARRAY[v ->> 'note']),
+                (15, 'builds', ARRAY[mlops.card_pairs(v -> 'builds')]),
+                (16, 'artifact', ARRAY[pg_catalog.format('format %s, %s bytes, SHA-256 %s', v ->> 'artifact_format',
                                                          v ->> 'artifact_size', pg_catalog.substr(v ->> 'sha256', 3))])
               ) AS p (place, label, texts)
               CROSS JOIN LATERAL (
                 SELECT COALESCE(w.text, u.text), u.n, w.part
                   FROM pg_catalog.unnest(p.texts) WITH ORDINALITY AS u (text, n)
-                  -- a query keeps the lines that its author gave it
-                  LEFT JOIN LATERAL mlops.card_lines(u.text) WITH ORDINALITY AS w (text, part) ON p.label <> 'source'
+                  -- a query keeps the lines that its author gave it, a tree its indentation
+                  LEFT JOIN LATERAL mlops.card_lines(u.text) WITH ORDINALITY AS w (text, part) ON p.label NOT IN ('source', 'tree')
                  WHERE u.text IS NOT NULL) AS t (text, n, part)
           ) AS l);
 END

@@ -212,6 +212,11 @@ recipe_card(const MlModel *model, const MlResolved *resolved)
 	appendStringInfoString(&json, model->routine->terms ? "true" : "false");
 	put_key(&json, "has_importance");
 	appendStringInfoString(&json, model->routine->importance ? "true" : "false");
+	put_string(&json, "kind", model->routine->name);
+	put_key(&json, "model");
+	ml_card_model(&json, model);
+	put_key(&json, "tree");
+	ml_card_tree(&json, model);
 	put_categories(&json, "pooled", recipe, true);
 	put_categories(&json, "with_null", recipe, false);
 	appendStringInfoChar(&json, '}');

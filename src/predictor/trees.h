@@ -101,6 +101,13 @@ ml_tree_end(const MlTrees *trees, int tree)
 	return tree + 1 < trees->ntrees ? trees->root[tree + 1] : trees->nnodes;
 }
 
+/* steps to the deepest leaf */
+static inline int
+ml_tree_depth(const MlTrees *trees)
+{
+	return ((const MlCompiledTrees *) trees->compiled)->depth_limit;
+}
+
 /* trees_format.c */
 extern void ml_trees_write(MlWriter *w, const MlRecipe *recipe, const MlPredictor *predictor);
 extern MlPredictor *ml_trees_read(MlCursor *c, const MlRecipe *recipe);

@@ -66,6 +66,10 @@ UNION ALL SELECT condition FROM mlops_trees('trees_single/1') WHERE node = 1;
 SELECT feature, importance, round(share::numeric, 3) AS share FROM mlops_importance('trees_value/1');
 SELECT * FROM mlops_coefficients('trees_value/1');
 
+-- A model card says how large trees are, and shows a single one in full.
+SELECT line FROM regexp_split_to_table(mlops_describe('trees_value/1'), E'\n') AS line WHERE line ~ '^(model|effects|predicts|missing|columns)';
+SELECT line FROM regexp_split_to_table(mlops_describe('trees_binary/1'), E'\n') WITH ORDINALITY AS l (line, n) WHERE line ~ '^(model|tree  |    .*(yes|no): )' ORDER BY n;
+
 -- ---- explained ----
 
 -- Shapley values by their definition: the mean, over the orders in which
