@@ -71,6 +71,7 @@ REGRESS = \
 	logistic \
 	glm \
 	glm_offset \
+	naive_bayes \
 	mlp \
 	calibration \
 	class_weight \

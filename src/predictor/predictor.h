@@ -100,10 +100,15 @@ typedef struct MlBayes
 {
 	MlPredictor base;
 	int			nclasses;
+	int			noutputs;		/* 1 for BINARY, else nclasses */
 	double	   *log_prior;		/* nclasses */
 	double	   *mean;			/* nnumbers x nclasses */
 	double	   *variance;		/* nnumbers x nclasses, > 0 or NaN */
 	double	  **log_share;		/* ncategories, each ML_NCODES x nclasses */
+
+	/* made by compile: log density = peak - steepness (x - mean)^2 */
+	double	   *peak;			/* nnumbers x nclasses; NaN: the number is left out */
+	double	   *steepness;		/* nnumbers x nclasses */
 } MlBayes;
 
 /*
