@@ -25,13 +25,10 @@
 
 #include "algo/kmeans.h"
 #include "errors.h"
-#include "frame/hash.h"
 #include "miscadmin.h"
 
 #include <cblas.h>
 
-#define SAMPLE_ROWS		8192	/* or SAMPLE_PER_CLUSTER for each, if that is more */
-#define SAMPLE_PER_CLUSTER 64
 #define SILHOUETTE_ROWS 1000
 
 #define OFFSET(member) offsetof(KMeansParams, member)
@@ -52,7 +49,7 @@ static const MlParam params[] = {
 
 typedef enum Phase
 {
-	MOMENTS, STEP, FARTHEST, COUNT
+	MOMENTS, SAMPLE, STEP, FARTHEST, COUNT
 } Phase;
 
 typedef struct KMeans
@@ -67,12 +64,14 @@ typedef struct KMeans
 	double		variance;		/* mean over the columns, standardised */
 	double		squares;		/* sum of w |z|^2 */
 	KMeansStep	step;
-	KMeansRows	sample;
+	KMeansSampler sampler;
+	KMeansRows	sample;			/* none where another process seeded */
 	KMeansRows	block;
 	double	   *count;			/* k: of the last step; then the weights of the clusters */
 	double	   *inertia;		/* k */
 	double	   *history;		/* inertia by iteration */
 	int			iterations;
+	int			sample_rows;
 	int			sample_iterations;
 	int			passes;
 	bool		converged;
@@ -81,8 +80,8 @@ typedef struct KMeans
 /*
  * What a block adds up to: number[0] is its weight. MOMENTS: means and centred
  * squares of the columns. STEP: counts of the centres and sums of their rows.
- * FARTHEST: 1 + the largest squared distance, and that row. COUNT: weights and
- * inertias.
+ * SAMPLE: kmeans_sample.c. FARTHEST: 1 + the largest squared distance, and that
+ * row. COUNT: weights and inertias.
  */
 typedef struct State
 {
@@ -148,55 +147,64 @@ put_rows(const KMeans *m, int n, const double *x, const double *weight, int firs
 		to->weight[first + i] = i >= n ? 0 : weight ? weight[i] : 1;
 }
 
+/* the sample of a state, standardised */
 static void
-put_row(const KMeans *m, const double *x, double weight, int i, KMeansRows *to)
+take_sample(KMeans *m, double *s)
 {
-	for (int j = 0; j < m->p; j++)
-		to->z[(Size) j * to->ld + i] = (x[j] - m->shift[j]) * m->scale[j];
-	to->weight[i] = weight;
+	int			n = ml_kmeans_sample_rows(&m->sampler, s);
+
+	if (n < m->k)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("there are fewer different rows than clusters"),
+				 errdetail("Of the training rows %d differ; %d clusters were asked for.", n, m->k),
+				 errhint("Ask for fewer: params => '{\"k\": %d}'.", Max(n, 1))));
+	make_rows(m->fit, n, m->p, &m->sample);
+	for (int i = 0; i < n; i++)
+	{
+		const double *x = ml_kmeans_sample_row(&m->sampler, s, i, &m->sample.weight[i]);
+
+		for (int j = 0; j < m->p; j++)
+			m->sample.z[(Size) j * m->sample.ld + i] = (x[j] - m->shift[j]) * m->scale[j];
+	}
+	m->sample_rows = n;
+	m->sample_iterations = ml_kmeans_seed(m->fit, &m->sample, m->params->tolerance * m->variance, &m->step);
+	m->phase = STEP;
 }
 
-/*
- * Row i of a sample of n: one of each of n stretches of the rows, which are in
- * random order, but equal rows together.
- */
-static int64
-sample_row(const KMeans *m, int i, int n)
-{
-	double		share = (double) m->fit->rows->nrows / n;
-	uint64		random = ml_hash_word(ml_hash_word(UINT64CONST(0x73616d706c65), (uint64) m->fit->seed), i);
-	int64		row = (int64) ((i + ml_hash_unit(random)) * share);
-
-	return Min(row, m->fit->rows->nrows - 1);
-}
-
+/* in memory a state for every block would cost more than to read the rows again */
 static void
 read_sample(KMeans *m)
 {
 	const MlDesignMatrix *rows = m->fit->rows;
-	int			n = (int) Min(rows->nrows, Max(SAMPLE_ROWS, SAMPLE_PER_CLUSTER * (int64) m->k));
-	double	   *x = ml_fit_alloc(m->fit, (Size) m->p * ML_BLOCK_ROWS, sizeof(double), "rows of k-means");
+	double	   *s = ml_fit_alloc(m->fit, ml_kmeans_sample_words(&m->sampler), sizeof(double), "sample of rows");
+	double	   *x = ml_fit_alloc(m->fit, (Size) m->p * ML_BLOCK_ROWS, sizeof(double), "sample of rows");
 
-	make_rows(m->fit, n, m->p, &m->sample);
-	for (int first = 0; n == rows->nrows && first < n; first += ML_BLOCK_ROWS)
+	for (int64 first = 0; first < rows->nrows; first += ML_BLOCK_ROWS)
 	{
-		int			count = Min(ML_BLOCK_ROWS, n - first);
+		int			n = (int) Min(ML_BLOCK_ROWS, rows->nrows - first);
 
-		rows->read(rows->arg, first, count, x);
-		put_rows(m, count, x, rows->weight ? rows->weight + first : NULL, first, &m->sample);
+		CHECK_FOR_INTERRUPTS();
+		rows->read(rows->arg, first, n, x);
+		ml_kmeans_sample_add(&m->sampler, s, n, x, rows->weight ? rows->weight + first : NULL);
 	}
-	for (int i = 0; n < rows->nrows && i < n; i++)
-	{
-		int64		row = sample_row(m, i, n);
-
-		if (i % ML_BLOCK_ROWS == 0)
-			CHECK_FOR_INTERRUPTS();
-		rows->read(rows->arg, row, 1, x);
-		put_row(m, x, rows->weight ? rows->weight[row] : 1, i, &m->sample);
-	}
+	take_sample(m, s);
 }
 
 /* ---- the fold ---- */
+
+static void
+require_rows(const KMeans *m)
+{
+	int64		n = m->fit->rows->nrows;
+
+	if (n < m->k)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("there are fewer rows than clusters"),
+				 errdetail("There are " INT64_FORMAT " training rows for %d clusters.", n, m->k),
+				 errhint("Train on more rows, or ask for fewer: params => '{\"k\": " INT64_FORMAT "}'.", Max(n, 1))));
+}
 
 static void *
 start(const MlFit *fit)
@@ -207,19 +215,15 @@ start(const MlFit *fit)
 	m->params = fit->params;
 	m->k = (int) m->params->k;
 	m->p = fit->rows->ncolumns;
-	if (fit->rows->nrows < m->k)
-		ereport(ERROR,
-				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-				 errmsg("there are fewer rows than clusters"),
-				 errdetail("There are " INT64_FORMAT " training rows for %d clusters.", fit->rows->nrows, m->k),
-				 errhint("Train on more rows, or ask for fewer: params => '{\"k\": " INT64_FORMAT "}'.",
-						 Max(fit->rows->nrows, 1))));
+	if (fit->rows->survey == NULL)
+		require_rows(m);
 	m->shift = ml_fit_alloc(fit, m->p, sizeof(double), "k-means");
 	m->scale = ml_fit_alloc(fit, m->p, sizeof(double), "k-means");
 	m->count = ml_fit_alloc(fit, m->k, sizeof(double), "k-means");
 	m->inertia = ml_fit_alloc(fit, m->k, sizeof(double), "k-means");
 	m->history = ml_fit_alloc(fit, m->params->max_iterations, sizeof(double), "k-means");
 	ml_kmeans_step_make(fit, m->k, m->p, &m->step);
+	ml_kmeans_sampler_make(fit, m->k, m->p, &m->sampler);
 	make_rows(fit, ML_BLOCK_ROWS, m->p, &m->block);
 	return m;
 }
@@ -230,7 +234,17 @@ state_size(void *fit)
 	KMeans	   *m = fit;
 	Size		n = Max(2 * (Size) m->p, (Size) m->k * (m->p + 1));
 
-	return sizeof(double) * (1 + Max(n, 2 * (Size) m->k));
+	n = 1 + Max(n, 2 * (Size) m->k);
+	if (m->fit->rows->survey)
+		n = Max(n, ml_kmeans_sample_words(&m->sampler));
+	return sizeof(double) * n;
+}
+
+static void
+begin_step(KMeans *m)
+{
+	if (m->phase >= STEP)
+		ml_kmeans_step_begin(&m->step, m->phase == FARTHEST ? m->count : NULL);
 }
 
 static void
@@ -239,8 +253,7 @@ begin_pass(void *fit, int pass)
 	KMeans	   *m = fit;
 
 	m->passes = pass + 1;
-	if (m->phase != MOMENTS)
-		ml_kmeans_step_begin(&m->step, m->phase == FARTHEST ? m->count : NULL);
+	begin_step(m);
 }
 
 static void
@@ -281,6 +294,11 @@ consume(void *fit, void *state, int n, const double *x, const double *y, const d
 		consume_moments(m, s, n, x, weight);
 		return;
 	}
+	if (m->phase == SAMPLE)
+	{
+		ml_kmeans_sample_add(&m->sampler, s->number, n, x, weight);
+		return;
+	}
 	put_rows(m, n, x, weight, 0, &m->block);
 	if (m->phase == STEP)
 		ml_kmeans_assign(&m->step, &m->block, 0, n, s->number + 1, s->number + 1 + m->k);
@@ -300,6 +318,11 @@ merge(void *fit, void *state, const void *other)
 
 	if (m->phase == MOMENTS)
 		merge_moments(m, s, o);
+	else if (m->phase == SAMPLE)
+	{
+		if (ml_kmeans_sample_valid(&m->sampler, s->number) && ml_kmeans_sample_valid(&m->sampler, o->number))
+			ml_kmeans_sample_merge(&m->sampler, s->number, o->number);
+	}
 	else if (m->phase == FARTHEST)
 	{
 		if (o->number[0] > s->number[0])
@@ -314,6 +337,7 @@ take_moments(KMeans *m, const State *s)
 {
 	double		weight = s->number[0];
 
+	require_rows(m);
 	for (int j = 0; j < m->p; j++)
 	{
 		double		variance = s->number[1 + m->p + j] / weight;
@@ -328,9 +352,10 @@ take_moments(KMeans *m, const State *s)
 					 errhint("Train on the column in other units.")));
 	}
 	m->variance = m->squares / weight / Max(m->p, 1);
-	read_sample(m);
-	m->sample_iterations = ml_kmeans_seed(m->fit, &m->sample, m->params->tolerance * m->variance, &m->step);
-	m->phase = STEP;
+	if (m->fit->rows->survey)
+		m->phase = SAMPLE;
+	else
+		read_sample(m);
 }
 
 static void
@@ -382,6 +407,10 @@ end_pass(void *fit, void *state)
 	{
 		case MOMENTS:
 			take_moments(m, s);
+			return false;
+		case SAMPLE:
+			if (ml_kmeans_sample_valid(&m->sampler, s->number))
+				take_sample(m, s->number);
 			return false;
 		case STEP:
 			take_step(m, s);
@@ -470,14 +499,73 @@ finish(void *fit)
 	ml_fitted_fact(fitted, "explained_variance", m->squares > 0 ? 1 - inertia / m->squares : NAN);
 	ml_fitted_fact(fitted, "iterations", m->iterations);
 	ml_fitted_fact(fitted, "sample_iterations", m->sample_iterations);
-	ml_fitted_fact(fitted, "sample_rows", m->sample.n);
-	if (m->k > 1)
+	ml_fitted_fact(fitted, "sample_rows", m->sample_rows);
+	if (m->k > 1 && m->sample.n > 0)
 		ml_fitted_fact(fitted, "silhouette", silhouette(m));
 	ml_fitted_series(fitted, "inertia_by_iteration", m->iterations, m->history);
 	if (!m->converged)
 		ml_fitted_note(fitted, "the centres still moved after %d iterations: train with more max_iterations, or a larger tolerance",
 					   m->iterations);
 	return fitted;
+}
+
+/* ---- passes elsewhere ---- */
+
+#define NSCALARS 7
+
+static int
+pass_size(void *fit)
+{
+	KMeans	   *m = fit;
+
+	return NSCALARS + 2 * m->p + m->k * (m->p + 1) + m->iterations;
+}
+
+static void
+pass_save(void *fit, double *pass)
+{
+	KMeans	   *m = fit;
+	const double scalar[NSCALARS] = {
+		m->phase, m->passes, m->iterations, m->sample_rows, m->sample_iterations, m->squares, m->variance
+	};
+
+	memcpy(pass, scalar, sizeof(scalar));
+	pass += NSCALARS;
+	memcpy(pass, m->shift, m->p * sizeof(double));
+	memcpy(pass += m->p, m->scale, m->p * sizeof(double));
+	memcpy(pass += m->p, m->count, m->k * sizeof(double));
+	memcpy(pass += m->k, m->step.centre, (Size) m->k * m->p * sizeof(double));
+	memcpy(pass += (Size) m->k * m->p, m->history, m->iterations * sizeof(double));
+}
+
+static bool
+pass_load(void *fit, int n, const double *pass)
+{
+	KMeans	   *m = fit;
+
+	for (int i = 0; i < n; i++)
+		if (!isfinite(pass[i]) || (i < NSCALARS - 2 && !(pass[i] >= 0 && pass[i] <= 1e6 && pass[i] == rint(pass[i]))))
+			return false;
+	if (n < NSCALARS || pass[0] > COUNT || pass[2] > m->params->max_iterations)
+		return false;
+	m->iterations = (int) pass[2];
+	if (n != pass_size(fit))
+		return false;
+	m->phase = (Phase) pass[0];
+	m->passes = (int) pass[1] + 1;
+	m->sample_rows = (int) pass[3];
+	m->sample_iterations = (int) pass[4];
+	m->squares = pass[5];
+	m->variance = pass[6];
+	pass += NSCALARS;
+	memcpy(m->shift, pass, m->p * sizeof(double));
+	memcpy(m->scale, pass += m->p, m->p * sizeof(double));
+	memcpy(m->count, pass += m->p, m->k * sizeof(double));
+	memcpy(m->step.centre, pass += m->k, (Size) m->k * m->p * sizeof(double));
+	memcpy(m->history, pass += (Size) m->k * m->p, m->iterations * sizeof(double));
+	m->converged = m->phase == COUNT && m->iterations < m->params->max_iterations;
+	begin_step(m);
+	return true;
 }
 
 static bool
@@ -515,6 +603,9 @@ const MlAlgorithm ml_kmeans = {
 	.consume = consume,
 	.merge = merge,
 	.end_pass = end_pass,
+	.pass_size = pass_size,
+	.pass_save = pass_save,
+	.pass_load = pass_load,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective,

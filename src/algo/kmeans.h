@@ -41,6 +41,30 @@ typedef struct KMeansStep
 	double	   *distance;
 } KMeansStep;
 
+/* how samples are taken; kmeans_sample.c */
+typedef struct KMeansSampler
+{
+	int			p;
+	int			room;			/* rows of the sample */
+	int			capacity;		/* of a state of it */
+	uint64		hash;			/* that a row's begins with */
+	uint64	   *key;			/* ML_BLOCK_ROWS */
+	struct KMeansEntry *entry;	/* capacity: scratch, then the sample in order */
+	bool	   *keep;
+} KMeansSampler;
+
+/* ---- kmeans_sample.c: s is a state of ml_kmeans_sample_words() doubles, zeroed at first ---- */
+
+extern void ml_kmeans_sampler_make(const MlFit *fit, int k, int p, KMeansSampler *sampler);
+extern Size ml_kmeans_sample_words(const KMeansSampler *sampler);
+extern void ml_kmeans_sample_add(KMeansSampler *sampler, double *s, int n, const double *x, const double *weight);
+extern void ml_kmeans_sample_merge(KMeansSampler *sampler, double *s, const double *other);
+extern bool ml_kmeans_sample_valid(const KMeansSampler *sampler, const double *s);
+
+/* how many rows the sample has, which ml_kmeans_sample_row() then gives by ascending hash */
+extern int	ml_kmeans_sample_rows(KMeansSampler *sampler, double *s);
+extern const double *ml_kmeans_sample_row(const KMeansSampler *sampler, const double *s, int i, double *weight);
+
 /* ---- kmeans_step.c ---- */
 
 extern void ml_kmeans_step_make(const MlFit *fit, int k, int p, KMeansStep *step);

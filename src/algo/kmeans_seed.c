@@ -101,8 +101,8 @@ refuse_few(const Seeding *s, int found)
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 			 errmsg("there are fewer different rows than clusters"),
-			 errdetail("%d clusters were asked for; a sample of %d rows has %d that differ.",
-					   s->step->k, s->sample->n, found),
+			 errdetail("Of a sample of %d rows %d differ once standardised; %d clusters were asked for.",
+					   s->sample->n, found, s->step->k),
 			 errhint("Ask for fewer: params => '{\"k\": %d}'.", Max(found, 1))));
 }
 

@@ -86,13 +86,7 @@ check(const MlFit *fit)
 				 errmsg("\"components\" cannot be %g", p->components),
 				 errdetail("It is a number of components, or a share of the variance below 1."),
 				 errhint("For example params => '{\"components\": 2}', or 0.95.")));
-	if (fit->rows->nrows < 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-				 errmsg("\"pca\" needs at least two rows"),
-				 errdetail("There is " INT64_FORMAT " training row.", fit->rows->nrows),
-				 errhint("Train on more rows.")));
-	if (Min(fit->rows->nrows, fit->rows->ncolumns) > MOST_COLUMNS)
+	if (fit->rows->ncolumns > MOST_COLUMNS && (fit->rows->survey || fit->rows->nrows > MOST_COLUMNS))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("\"pca\" takes at most %d columns", MOST_COLUMNS),
@@ -111,7 +105,7 @@ start(const MlFit *fit)
 	a->fit = fit;
 	a->params = fit->params;
 	a->p = (int) p;
-	a->wide = fit->rows->nrows < p;
+	a->wide = fit->rows->survey == NULL && fit->rows->nrows < p;
 	order = a->wide ? fit->rows->nrows : p;
 	a->z = ml_fit_alloc(fit, p * (a->wide ? order : ML_BLOCK_ROWS), sizeof(double), "rows to project");
 	a->mean = ml_fit_alloc(fit, p, sizeof(double), "components");
@@ -119,6 +113,13 @@ start(const MlFit *fit)
 	a->matrix = ml_fit_alloc(fit, order * order, sizeof(double), "cross products");
 	a->value = ml_fit_alloc(fit, order, sizeof(double), "components");
 	return a;
+}
+
+/* one pass over rows elsewhere, which starts from the parameters alone */
+static int
+pass_size(void *fit)
+{
+	return 0;
 }
 
 static Size
@@ -177,7 +178,7 @@ merge(void *fit, void *state, const void *other)
 	double	   *delta = a->value;	/* free until the end of the pass */
 	double		share;
 
-	if (a->wide || o->number[0] == 0)
+	if (a->wide || !(o->number[0] > 0))
 		return;
 	share = o->number[0] / total;
 	for (Size j = 0; j < p; j++)
@@ -318,6 +319,12 @@ end_pass(void *fit, void *state)
 {
 	Pca		   *a = fit;
 
+	if (a->fit->rows->nrows < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("\"pca\" needs at least two rows"),
+				 errdetail("There is " INT64_FORMAT " training row.", a->fit->rows->nrows),
+				 errhint("Train on more rows.")));
 	if (a->wide)
 		take_rows(a);
 	else
@@ -435,5 +442,6 @@ const MlAlgorithm ml_pca = {
 	.merge = merge,
 	.end_pass = end_pass,
 	.pass_rows = pass_rows,
+	.pass_size = pass_size,
 	.finish = finish,
 };
