@@ -76,6 +76,8 @@ REGRESS = \
 	calibration \
 	class_weight \
 	decision_tree \
+	random_forest \
+	gradient_boosting \
 	reproduce \
 	repeatable \
 	lineage \

@@ -312,11 +312,11 @@ finish(void *fit)
 	ml_fitted_fact(fitted, "leaves", (double) ml_ensemble_leaves(b->ensemble));
 	ml_fitted_fact(fitted, "best_round", b->best_round);
 	ml_fitted_fact(fitted, "training_loss", b->training_loss[b->best_round - 1]);
-	ml_fitted_series(fitted, "training_loss", b->rounds, b->training_loss);
+	ml_fitted_series(fitted, "training_loss_by_round", b->rounds, b->training_loss);
 	if (validated)
 	{
 		ml_fitted_fact(fitted, "validation_loss", b->validation_loss[b->best_round - 1]);
-		ml_fitted_series(fitted, "validation_loss", b->rounds, b->validation_loss);
+		ml_fitted_series(fitted, "validation_loss_by_round", b->rounds, b->validation_loss);
 	}
 	if (b->ensemble->nnodes == b->ensemble->ntrees)
 		ml_fitted_note(fitted, "no split was worth it: every tree is a single leaf");

@@ -213,28 +213,40 @@ make_features(const MlFit *fit, MlBins *bins, int max_bins)
 
 /*
  * The bin of each value is the number of cuts that are not above it: a binary
- * search without branches, of LANES values at a time so that they overlap.
+ * search without branches, of LANES values side by side.
  */
+static inline void
+search_lanes(const double *cut, int half, const double *value, uint8 *bin)
+{
+	int			at[LANES] = {0};
+
+	for (; half > 0; half /= 2)
+		for (int l = 0; l < LANES; l++)
+			at[l] += half & -(int) (cut[at[l] + half - 1] <= value[l]);
+	for (int l = 0; l < LANES; l++)
+		bin[l] = at[l];
+}
+
 static void
 find_bins(const MlBinFeature *f, const double *value, int n, uint8 *bin)
 {
-	int			top = 1;
+	double		last[LANES] = {0};
+	uint8		last_bin[LANES];
+	int			half = 1;
+	int			i;
 
-	while (top < f->nvalues)
-		top *= 2;
-	for (int i = 0; i < n; i += LANES)
+	while (half * 2 < f->nvalues)
+		half *= 2;
+	for (i = 0; i + LANES <= n; i += LANES)
+		search_lanes(f->cut, half, value + i, bin + i);
+	if (i < n)
 	{
-		int			m = Min(LANES, n - i);
-		int			at[LANES] = {0};
-
-		for (int half = top / 2; half > 0; half /= 2)
-			for (int l = 0; l < m; l++)
-				at[l] += f->cut[at[l] + half - 1] <= value[i + l] ? half : 0;
-		for (int l = 0; l < m; l++)
-			bin[i + l] = at[l];
+		memcpy(last, value + i, (n - i) * sizeof(double));
+		search_lanes(f->cut, half, last, last_bin);
+		memcpy(bin + i, last_bin, n - i);
 	}
 	if (f->missing >= 0)
-		for (int i = 0; i < n; i++)
+		for (i = 0; i < n; i++)
 			if (isnan(value[i]))
 				bin[i] = f->missing;
 }
