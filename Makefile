@@ -93,6 +93,8 @@ REGRESS = \
 	drop \
 	look \
 	trees \
+	explain \
+	permutation \
 	artifact
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 

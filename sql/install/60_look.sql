@@ -15,6 +15,14 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops_importance(text) IS
 'features by the size of their effect: what a difference of one standard deviation changes, and the share of the sum';
 
+CREATE FUNCTION mlops_permutation_importance(model text, source text, target text DEFAULT NULL, metric text DEFAULT NULL,
+       repeats int DEFAULT 5, seed bigint DEFAULT 42,
+       OUT feature text, OUT importance float8, OUT deviation float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_permutation_importance(text, text, text, text, int, bigint) IS
+'how much worse a metric becomes on a table or query when the values of a feature are dealt to other rows; reads it as the caller';
+
 CREATE FUNCTION mlops_trees(model text,
        OUT tree int, OUT node int, OUT depth int, OUT output text, OUT feature text, OUT condition text,
        OUT left_node int, OUT right_node int, OUT value float8, OUT cover float8, OUT gain float8)

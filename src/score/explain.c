@@ -239,7 +239,7 @@ explain(FunctionCallInfo fcinfo, MlInput input)
 				 errmsg("scores of model \"%s\" cannot be explained", scorer->resolved.model),
 				 errdetail("Version %d is of algorithm \"%s\", whose scores are no sum of what features add.",
 						   scorer->resolved.version, scorer->model->algorithm),
-				 errhint("mlops_permutation_importance(model, source) says which features matter.")));
+				 errhint("See mlops_importance(model), or mlops_permutation_importance(model, source), for the features that matter.")));
 	ml_rows_begin(fcinfo, &rows);
 	if (!ml_score_input(fcinfo, scorer, input))
 		return (Datum) 0;
