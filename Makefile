@@ -69,6 +69,10 @@ REGRESS = \
 	norris \
 	elastic_net \
 	logistic \
+	unsupervised \
+	kmeans \
+	pca \
+	isolation_forest \
 	glm \
 	glm_offset \
 	naive_bayes \

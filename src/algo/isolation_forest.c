@@ -12,7 +12,8 @@
  * A split takes a column at random of those that differ in the node's rows: a
  * number is cut at a point uniform between its extremes, missing values going
  * to a side drawn by lot; the codes of a category are dealt to the sides by lot.
- * Rows of larger weight are drawn with larger probability.
+ * Weights are counts: rows are drawn in proportion to them, and can then come more
+ * than once.
  */
 #include "postgres.h"
 
@@ -25,7 +26,6 @@
 
 #define EULER			0.57721566490153286
 #define SCORED_ROWS		4096	/* for the facts about scores */
-#define DRAWS_PER_ROW	20		/* before a weighted sample stays smaller */
 
 typedef struct ForestParams
 {
@@ -135,13 +135,13 @@ draw_evenly(Forest *f)
 	}
 }
 
-/* one row after the other, each in proportion to its weight among those left */
+/* a row of weight 2 counts as two, so it can come more than once */
 static void
 draw_by_weight(Forest *f)
 {
 	int64		nrows = f->fit->rows->nrows;
 
-	for (int64 i = 0; f->n < f->sample && i < (int64) DRAWS_PER_ROW * f->sample; i++)
+	while (f->n < f->sample)
 	{
 		double		at = lot(f) * f->cumulated[nrows - 1];
 		int64		low = 0;
@@ -156,8 +156,7 @@ draw_by_weight(Forest *f)
 			else
 				high = middle;
 		}
-		if (remember(f, low))
-			f->drawn[f->n++] = low;
+		f->drawn[f->n++] = low;
 	}
 }
 

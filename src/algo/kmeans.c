@@ -504,7 +504,7 @@ finish(void *fit)
 		ml_fitted_fact(fitted, "silhouette", silhouette(m));
 	ml_fitted_series(fitted, "inertia_by_iteration", m->iterations, m->history);
 	if (!m->converged)
-		ml_fitted_note(fitted, "the centres still moved after %d iterations: train with more max_iterations, or a larger tolerance",
+		ml_fitted_note(fitted, "the centres still moved at the last of %d iterations: train with more max_iterations, or a larger tolerance",
 					   m->iterations);
 	return fitted;
 }

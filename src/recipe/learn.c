@@ -321,6 +321,8 @@ check_features(const Learning *learning)
 			 errmsg("all features are constant"),
 			 errdetail("None of %d columns varies in " INT64_FORMAT " training rows.",
 					   recipe->nfeatures, learning->frame->ntrain),
+			 (learning->request->task & ML_TASKS_UNSUPERVISED) ?
+			 errhint("Add columns that tell rows apart.") :
 			 errhint("Add columns that tell rows apart, or use algorithm => 'baseline'.")));
 }
 
