@@ -75,6 +75,7 @@ REGRESS = \
 	isolation_forest \
 	glm \
 	glm_offset \
+	linear_svm \
 	naive_bayes \
 	mlp \
 	calibration \

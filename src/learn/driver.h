@@ -64,6 +64,7 @@ extern const MlAlgorithm ml_kmeans;
 extern const MlAlgorithm ml_linear_regression;
 extern const MlAlgorithm ml_logistic_regression;
 extern const MlAlgorithm ml_glm;
+extern const MlAlgorithm ml_linear_svm;
 extern const MlAlgorithm ml_naive_bayes;
 extern const MlAlgorithm ml_mlp;
 extern const MlAlgorithm ml_pca;

@@ -25,6 +25,7 @@ const MlAlgorithm *const ml_algorithms[] = {
 	&ml_linear_regression,
 	&ml_logistic_regression,
 	&ml_glm,
+	&ml_linear_svm,
 	&ml_naive_bayes,
 	&ml_kmeans,
 	&ml_mlp,

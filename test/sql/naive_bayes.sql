@@ -31,19 +31,20 @@ SELECT abs(mlops_predict('tennis/2', '{"outlook": "hail", "temperature": null, "
 
 -- numbers and categories with NULLs and weights, three classes
 CREATE TABLE mixed AS
-SELECT i AS id, CASE WHEN i % 11 > 0 THEN i % 3 * 2 + sin(i) END AS a, (i * 7919 % 101) / 10.0 + i % 3 AS b,
+SELECT i AS id, CASE WHEN i % 11 > 0 THEN i % 3 * 2 + sin(i) END AS a, (i * 7919 % 101) / 10.0::float8 + i % 3 AS b,
        CASE WHEN i % 13 > 0 THEN 'c' || (i * i + i % 3) % 4 END AS g, 5 AS same, 1 + i % 2 AS w, 'class ' || i % 3 AS y
   FROM generate_series(1, 300) AS i;
 CALL mlops_train('mixed', 'mixed', 'y', algorithm => 'naive_bayes', exclude => '{id}', weight => 'w', holdout => 0);
-WITH class AS (
+ANALYZE mixed;
+WITH class AS MATERIALIZED (
     SELECT y, sum(w) AS n, sum(w * a) / sum(w) FILTER (WHERE a IS NOT NULL) AS mean_a, sum(w * b) / sum(w) AS mean_b FROM mixed GROUP BY y
-), spread AS (
+), spread AS MATERIALIZED (
     SELECT y, n, mean_a, mean_b, sum(w * (a - mean_a) ^ 2) / sum(w) FILTER (WHERE a IS NOT NULL) AS var_a, sum(w * (b - mean_b) ^ 2) / sum(w) AS var_b
       FROM mixed JOIN class USING (y) GROUP BY 1, 2, 3, 4
-), whole AS (
+), whole AS MATERIALIZED (
     SELECT 1e-9 * greatest((SELECT sum(w * (a - m) ^ 2) / sum(w) FROM mixed, (SELECT sum(w * a) / sum(w) AS m FROM mixed WHERE a IS NOT NULL) AS s WHERE a IS NOT NULL),
                            (SELECT sum(w * (b - m) ^ 2) / sum(w) FROM mixed, (SELECT sum(w * b) / sum(w) AS m FROM mixed) AS s)) AS added
-), shares AS (
+), shares AS MATERIALIZED (
     SELECT class.y, codes.g, (coalesce(sum(m.w), 0) + 1) / (class.n + 5.0) AS share
       FROM class CROSS JOIN (SELECT DISTINCT g FROM mixed) AS codes
       LEFT JOIN mixed AS m ON m.y = class.y AND m.g IS NOT DISTINCT FROM codes.g GROUP BY class.y, codes.g, class.n
@@ -51,7 +52,7 @@ WITH class AS (
     SELECT m.id, s.y, n * share * exp(-((b - mean_b) ^ 2) / (2 * (var_b + added))) / sqrt(var_b + added)
                       * coalesce(exp(-((a - mean_a) ^ 2) / (2 * (var_a + added))) / sqrt(var_a + added), 1) AS l
       FROM mixed AS m CROSS JOIN spread AS s CROSS JOIN whole JOIN shares ON shares.y = s.y AND shares.g IS NOT DISTINCT FROM m.g
-), posterior AS (
+), posterior AS MATERIALIZED (
     SELECT id, y, l / sum(l) OVER (PARTITION BY id) AS p FROM likelihood
 )
 SELECT count(*) AS probabilities, max(abs(p - (mlops_predict_proba('mixed/1', m) ->> posterior.y)::float8)) < 1e-9 AS as_defined

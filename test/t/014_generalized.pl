@@ -1,6 +1,7 @@
 # Generalized linear models give the figures of R's glm on real data: all the
 # cases of the reference that are no least squares, and MADlib's published
-# Poisson example (P08a, warpbreaks).
+# Poisson example (P08a, warpbreaks). Beside them the support vector machine and
+# naive Bayes on the Wisconsin breast cancer data, against scikit-learn 1.2.1.
 use strict;
 use warnings;
 
@@ -95,6 +96,24 @@ for my $i (0 .. $#terms)
 	is_relative($estimate / $error, $case->{recomputed}{z_stats}[$i], 1e-6, "P08a: z of $terms[$i] as recomputed");
 }
 is_relative(facts($node, 'p08a', 1)->{log_likelihood}, $case->{recomputed}{log_likelihood}, 1e-9, 'P08a: log-likelihood');
+
+# LinearSVC(C = 1 / l2, dual = False, tol = 1e-12, intercept_scaling = 1e4) over
+# standardised columns: its objective divided by C
+my %objective = (1 => 31.0322691912948, 100 => 74.3606543523273);
+for my $l2 (sort keys %objective)
+{
+	my $version = train($node, 'machine', 'SELECT * FROM ds.breast_cancer_wdbc', 'target',
+		algorithm => "'linear_svm'", params => qq{'{"l2": $l2}'}, holdout => 0);
+
+	is_relative(facts($node, 'machine', $version)->{objective}, $objective{$l2}, 1e-12, "objective of linear_svm with l2 = $l2");
+}
+
+# GaussianNB().fit(X, y): log_loss and roc_auc_score of predict_proba on the same rows
+train($node, 'bayes', 'SELECT * FROM ds.breast_cancer_wdbc', 'target', algorithm => "'naive_bayes'", holdout => 0);
+my ($loss, $auc) = split /\|/, $node->safe_psql('postgres',
+	q{SELECT training_metrics ->> 'log_loss', training_metrics ->> 'roc_auc' FROM mlops.version WHERE model = 'bayes'});
+is_relative($loss, 0.520408121, 1e-6, 'log loss of naive_bayes');
+is_relative($auc, 0.9890333491887321, 1e-12, 'AUC of naive_bayes');
 
 $node->stop;
 done_testing();
