@@ -29,6 +29,30 @@ CREATE TABLE golden AS SELECT decode(translate('
 
 SELECT mlops.artifact_check(bytes) FROM golden;
 
+-- One of format 2, likewise: two boosted trees on such columns, calibrated.
+CREATE TABLE golden_2 AS SELECT decode(translate('
+    894d4c4f0d0a1a0a0200000009000000f003000000000000484541441d00000000000000110000006772616469656e745f626f6f7374696e
+    6704000000555446385243504527000000000000000000006400000000000000050000000000000003000000474d542201000000000000ff
+    ffffff00464541547800000000000000020000000600000074656e75726510000000646f75626c6520707265636973696f6e010400000070
+    6c616e04000000746578740200000000000000000000000000000000030000000b5a7da9a0d5d73f05000000626173696341ab2f15b4fad2
+    3f0300000070726fb4fa5241ab2fd53f040000007465616d4e554d423e00000000000000010000000600000074656e757265aef00aaff00a
+    3e40aef00aaff00a3e401836521cce483140000000000000f03f0000000000804d40d2798b219db7c83f5441524739000000000000000700
+    0000636875726e65640400000074657874020100000002000000c4018f3f1cf0d83f020000006e6f1e7f38e0f187e33f0300000079657344
+    53474e1b00000000000000030000000000000000020100000001000000020100000002000000505245446c01000000000000020101000000
+    0000476eeee383b8dc3f020000000e0000000000000007000000010000000400000000000000002072402700d2a0dbcc5340000000000000
+    000000000010400000000000005840909e2fff2c68074000000000000000000000c0424000000000004068405317cb472e575340ffffffff
+    137a433be43188bf0000000000001440ffffffff362d09e1900ee93f0000000000c05640ffffffff3ebbbf9402c3eebf0000000000005a40
+    ffffffff686633134418d43f00000000008056400000000007000000010000001e0000000000000000207240740f1360db88424000000000
+    0100000000008039400000000000c06640a276c35bbf7d2c40000000000100000000004047400000000000005b40afa7f2382aa33e40ffff
+    ffffc5bb34d92c46b53f0000000000805b40ffffffffef68e857a5e8e63f0000000000005240ffffffffd4d7c07af747e7bf0000000000c0
+    5440ffffffffdbf018175351e13f000000000000394043414c49110000000000000001137a8c27f9a4f33f20631fe86844aabf46414354a1
+    000000000000000700000005000000747265657300000000000000400500000064657074680000000000000040060000006c656176657300
+    000000000020400a000000626573745f726f756e6400000000000000400d000000747261696e696e675f6c6f73730037ece2204bd63f1100
+    000063616c6962726174696f6e5f736c6f7065137a8c27f9a4f33f1100000063616c6962726174696f6e5f736869667420631fe86844aabf
+', E' \n', ''), 'hex') AS bytes;
+
+SELECT mlops.artifact_check(bytes) FROM golden_2;
+
 -- writes bytes over the golden artifact, counted from the tag of a section
 CREATE FUNCTION patched(tag bytea, at int, patch bytea) RETURNS bytea LANGUAGE sql AS $$
     SELECT overlay(bytes PLACING patch FROM position(tag IN bytes) + at) FROM golden
@@ -72,9 +96,13 @@ SELECT mlops.artifact_check(patched('DSGN', 21, '\x00'));
 \set ECHO all
 
 -- every single bit of it
-SELECT DISTINCT outcome FROM golden, generate_series(0, length(bytes)::bigint * 8 - 1) AS i,
+SELECT outcome FROM golden, generate_series(0, length(bytes)::bigint * 8 - 1) AS i,
        fuzz_read(set_bit(bytes, i, 1 - get_bit(bytes, i))) AS outcome
- ORDER BY outcome COLLATE "C";
+ GROUP BY outcome ORDER BY outcome COLLATE "C";
+
+SELECT outcome FROM golden_2, generate_series(0, length(bytes)::bigint * 8 - 1) AS i,
+       fuzz_read(set_bit(bytes, i, 1 - get_bit(bytes, i))) AS outcome
+ GROUP BY outcome ORDER BY outcome COLLATE "C";
 
 -- artifacts of several kinds, changed in nine ways
 CREATE TABLE facts AS
@@ -89,6 +117,7 @@ SELECT mlops_train_now('artifact_bought', 'facts', 'bought', exclude => '{id}',
 SELECT mlops_train_now('artifact_amount', 'facts', 'amount', exclude => '{id}', params => '{"impute": "drop"}') AS version;
 SELECT mlops_train_now('artifact_region', 'facts', 'region', algorithm => 'baseline', exclude => '{id}') AS version;
 SELECT mlops_train_now('artifact_region', 'facts', 'region', algorithm => 'baseline', features => '{visits}', holdout => 0) AS version;
+SELECT mlops_train_now('artifact_forest', 'facts', 'region', algorithm => 'random_forest', exclude => '{id}', params => '{"trees": 3, "max_depth": 3}') AS version;
 RESET client_min_messages;
 
 SELECT outcome, n > 500 AS often
@@ -136,6 +165,23 @@ SELECT input, abs(mlops_predict('artifact_golden/1', input) - 1 / (1 + exp(-eta)
                ('{"tenure": 0, "plan": "free"}', 0.20953530664208853 + 0.5 * 0.0038868919965479864)) AS v (input, eta);
 ROLLBACK;
 
+-- and so does that of format 2
+BEGIN;
+INSERT INTO mlops_catalog.model (name, owner) SELECT 'artifact_golden', owner FROM mlops_catalog.model WHERE name = 'artifact_bought';
+INSERT INTO mlops_catalog.version
+SELECT (jsonb_populate_record(v, jsonb_build_object('model', 'artifact_golden', 'version', 2, 'artifact_format', 2, 'sha256', sha256(bytes)))).*
+  FROM golden_2, mlops_catalog.version AS v WHERE v.model = 'artifact_bought';
+INSERT INTO mlops_catalog.artifact SELECT 'artifact_golden', 2, 0, bytes FROM golden_2;
+SELECT tree, node, condition, left_node, right_node, round(value::numeric, 12) AS value, cover FROM mlops_trees('artifact_golden/2');
+SELECT input, abs(mlops_predict('artifact_golden/2', input) - 1 / (1 + exp(-(1.227776674735314 * (0.44876191386149283 + leaf_1 + leaf_2) + -0.05130317529228123)))) < 1e-12 AS as_always
+  FROM (VALUES ('{"tenure": 3, "plan": "team"}'::jsonb, -0.011813910540181138, 0.0831020384109556),
+               ('{"tenure": 25.5, "plan": "team"}', 0.7830280680877084, 0.7158991543722361),
+               ('{"tenure": 50, "plan": "basic"}', 0.3139810740955, 0.5411773158189378),
+               -- what is missing goes its own way in each tree, and so does a plan that training never saw
+               ('{"tenure": null, "plan": "pro"}', 0.3139810740955, 0.0831020384109556),
+               ('{"tenure": 1, "plan": "free"}', -0.9613049416783281, 0.0831020384109556)) AS v (input, leaf_1, leaf_2);
+ROLLBACK;
+
 -- ---- who may ----
 
 -- anybody may verify what they may read; reading any bytes is not for everybody
@@ -153,6 +199,6 @@ SELECT * FROM mlops_verify() WHERE model = 'artifact_amount';
 ROLLBACK;
 
 DROP ROLE regress_ml_artifact;
-SELECT mlops_drop_model('artifact_bought'), mlops_drop_model('artifact_amount'), mlops_drop_model('artifact_region');
+SELECT mlops_drop_model('artifact_bought'), mlops_drop_model('artifact_amount'), mlops_drop_model('artifact_region'), mlops_drop_model('artifact_forest');
 SET client_min_messages = warning;
 DROP SCHEMA artifact_test CASCADE;
