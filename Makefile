@@ -89,6 +89,7 @@ REGRESS = \
 	train_errors \
 	train_privileges \
 	search \
+	group_by \
 	train_author \
 	promote \
 	rollback \

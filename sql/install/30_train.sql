@@ -20,19 +20,19 @@ CREATE PROCEDURE mlops_train(model text, source text, target text DEFAULT NULL, 
                              params jsonb DEFAULT '{}', features text[] DEFAULT NULL, exclude text[] DEFAULT NULL,
                              key text DEFAULT NULL, time_column text DEFAULT NULL, weight text DEFAULT NULL,
                              holdout float8 DEFAULT 0.2, seed bigint DEFAULT 42, options jsonb DEFAULT '{}',
-                             note text DEFAULT NULL, INOUT version integer DEFAULT NULL)
+                             note text DEFAULT NULL, group_by text DEFAULT NULL, INOUT version integer DEFAULT NULL)
     AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON PROCEDURE mlops_train(text, text, text, text, jsonb, text[], text[], text, text, text, float8, bigint, jsonb, text, integer)
+COMMENT ON PROCEDURE mlops_train(text, text, text, text, jsonb, text[], text[], text, text, text, float8, bigint, jsonb, text, text, integer)
     IS 'trains a new version of a model from a table or query; holds no snapshot and no lock while it fits';
 
 CREATE FUNCTION mlops_train_now(model text, source text, target text DEFAULT NULL, algorithm text DEFAULT NULL,
                                 params jsonb DEFAULT '{}', features text[] DEFAULT NULL, exclude text[] DEFAULT NULL,
                                 key text DEFAULT NULL, time_column text DEFAULT NULL, weight text DEFAULT NULL,
                                 holdout float8 DEFAULT 0.2, seed bigint DEFAULT 42, options jsonb DEFAULT '{}',
-                                note text DEFAULT NULL)
+                                note text DEFAULT NULL, group_by text DEFAULT NULL)
     RETURNS integer
     AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
-COMMENT ON FUNCTION mlops_train_now(text, text, text, text, jsonb, text[], text[], text, text, text, float8, bigint, jsonb, text)
+COMMENT ON FUNCTION mlops_train_now(text, text, text, text, jsonb, text[], text[], text, text, text, float8, bigint, jsonb, text, text)
     IS 'trains a new version within the transaction of the caller; returns its number';
 
 CREATE PROCEDURE mlops_train_spec(model text, spec jsonb, note text DEFAULT NULL, INOUT version integer DEFAULT NULL)

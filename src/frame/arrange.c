@@ -245,6 +245,12 @@ move_rows(MlFrame *frame, const int64 *from, int64 n)
 	frame->nrows = n;
 }
 
+void
+ml_frame_reorder(MlFrame *frame, const int64 *from)
+{
+	move_rows(frame, from, frame->nrows);
+}
+
 /* the kept rows of one part, with the upper halves of their fingerprints as keys */
 static int64
 list_part(const MlFrame *frame, const bool *keep, const bool *held, bool which, MlKeyed *item)

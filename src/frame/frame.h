@@ -138,6 +138,9 @@ typedef struct MlFrameRequest
  */
 extern MlFrame *ml_frame_read(const MlFrameRequest *request, MlBudget *budget);
 
+/* the rows in the order that from lists, all of them */
+extern void ml_frame_reorder(MlFrame *frame, const int64 *from);
+
 /* index of the column of that name, or -1 */
 extern int	ml_frame_find(const MlFrame *frame, const char *name);
 

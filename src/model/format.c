@@ -49,6 +49,8 @@ write_recipe(MlWriter *w, const MlRecipe *recipe)
 	ml_put_int64(w, recipe->ntrain);
 	ml_put_int32(w, recipe->offset_number);
 	ml_put_byte(w, recipe->offset_log);
+	if (recipe->group != NULL)
+		ml_put_int32(w, (int32) (recipe->group - recipe->features));
 	ml_writer_end_section(w);
 }
 

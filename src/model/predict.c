@@ -195,22 +195,30 @@ ml_model_judge_frame(const MlModel *model, const MlFrame *frame, int64 first, in
 
 /* ---- what outputs mean ---- */
 
-MlLink
-ml_model_link(const MlModel *model)
+static MlLink
+link_of(const MlModel *model, const MlPredictor *predictor)
 {
-	switch (model->predictor->kind)
+	switch (predictor->kind)
 	{
 		case ML_PREDICTOR_LINEAR:
-			return ((const MlLinear *) model->predictor)->link;
+			return ((const MlLinear *) predictor)->link;
 		case ML_PREDICTOR_TREES:
-			return ((const MlTrees *) model->predictor)->link;
+			return ((const MlTrees *) predictor)->link;
 		case ML_PREDICTOR_BAYES:
 			return model->noutputs > 1 ? ML_LINK_SOFTMAX : ML_LINK_LOGIT;
 		case ML_PREDICTOR_NETWORK:
-			return ((const MlNetwork *) model->predictor)->link;
+			return ((const MlNetwork *) predictor)->link;
+		case ML_PREDICTOR_GROUPED:
+			return link_of(model, ((const MlGrouped *) predictor)->pooled);
 		default:
 			return ML_LINK_IDENTITY;
 	}
+}
+
+MlLink
+ml_model_link(const MlModel *model)
+{
+	return link_of(model, model->predictor);
 }
 
 void

@@ -98,9 +98,12 @@ read_head(MlCursor *c, MlModel *model)
 	ml_cursor_end_section(c);
 }
 
-static void
+/* returns the number of the group feature; -1: none */
+static int
 read_recipe(MlCursor *c, MlRecipe *recipe)
 {
+	int			group = -1;
+
 	ml_cursor_begin_section(c, ML_SECTION_RECIPE);
 	recipe->params.impute = ml_cursor_range(c, 1, 0, ML_IMPUTE_DROP, "impute");
 	recipe->params.missing_indicator = ml_cursor_flag(c, "missing_indicator");
@@ -114,8 +117,11 @@ read_recipe(MlCursor *c, MlRecipe *recipe)
 	{
 		recipe->offset_number = ml_cursor_range(c, 4, -1, PG_INT32_MAX, "number of the offset");
 		recipe->offset_log = ml_cursor_flag(c, "flag of the exposure");
+		if (ml_cursor_left(c) > 0)
+			group = ml_cursor_range(c, 4, 0, PG_INT32_MAX, "number of the group feature");
 	}
 	ml_cursor_end_section(c);
+	return group;
 }
 
 static void
@@ -192,8 +198,22 @@ read_feature(MlCursor *c, MlFeature *feature)
 	}
 }
 
+/* rows are grouped by a number or a category */
 static void
-read_features(MlCursor *c, MlRecipe *recipe)
+take_group(MlCursor *c, Size at, int group, MlRecipe *recipe)
+{
+	if (group < 0)
+		return;
+	if (group >= recipe->nfeatures ||
+		(recipe->features[group].kind != ML_KIND_NUMBER && recipe->features[group].kind != ML_KIND_CATEGORY) ||
+		(recipe->features[group].kind == ML_KIND_NUMBER &&
+		 recipe->features[group].first_number == recipe->offset_number))
+		ml_cursor_refuse(c, at, psprintf("a group that is feature %d", group), "a number or category among the features");
+	recipe->group = &recipe->features[group];
+}
+
+static void
+read_features(MlCursor *c, MlRecipe *recipe, int group)
 {
 	Size		at = c->at;
 	int64		nnumbers = 0;
@@ -219,6 +239,7 @@ read_features(MlCursor *c, MlRecipe *recipe)
 	if (recipe->offset_number >= recipe->nnumbers)
 		ml_cursor_refuse(c, at, psprintf("an offset that is number %d", recipe->offset_number),
 						 psprintf("less than %d", recipe->nnumbers));
+	take_group(c, at, group, recipe);
 	if (recipe->nfeatures > 0)
 		ml_cursor_require_distinct(c, at, (const char *) &recipe->features[0].name,
 								   recipe->nfeatures, sizeof(MlFeature));
@@ -416,13 +437,14 @@ static void
 read_model(MlCursor *c, MlModel *model)
 {
 	MlRecipe   *recipe = palloc0(sizeof(MlRecipe));
+	int			group;
 
 	model->recipe = recipe;
 	recipe->cxt = model->cxt;
 	read_header(c);
 	read_head(c, model);
-	read_recipe(c, recipe);
-	read_features(c, recipe);
+	group = read_recipe(c, recipe);
+	read_features(c, recipe, group);
 	read_numbers(c, recipe);
 	read_target(c, &recipe->target);
 	ml_recipe_finish(recipe);

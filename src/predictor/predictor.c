@@ -13,4 +13,5 @@ const MlPredictorRoutine *const ml_predictor_routines[ML_NPREDICTORS] = {
 	[ML_PREDICTOR_CENTRES] = &ml_centres_routine,
 	[ML_PREDICTOR_NETWORK] = &ml_network_routine,
 	[ML_PREDICTOR_PROJECTION] = &ml_projection_routine,
+	[ML_PREDICTOR_GROUPED] = &ml_grouped_routine,
 };

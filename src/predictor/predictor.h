@@ -46,10 +46,11 @@ typedef enum MlPredictorKind
 	ML_PREDICTOR_TREES,
 	ML_PREDICTOR_CENTRES,
 	ML_PREDICTOR_PROJECTION,
-	ML_PREDICTOR_NETWORK
+	ML_PREDICTOR_NETWORK,
+	ML_PREDICTOR_GROUPED
 } MlPredictorKind;
 
-#define ML_NPREDICTORS (ML_PREDICTOR_NETWORK + 1)
+#define ML_NPREDICTORS (ML_PREDICTOR_GROUPED + 1)
 
 /* what every kind begins with */
 typedef struct MlPredictor
@@ -244,5 +245,28 @@ typedef struct MlCalibration
 	int			nmaps;			/* 1 for BINARY, else one per class */
 	MlCalibrationMap *map;
 } MlCalibration;
+
+/*
+ * A predictor for each group of rows (MlRecipe.group) that is large enough, all
+ * of one kind's outputs, and the pooled one of all rows for the others: other
+ * values, NULL. They see the group feature masked (ml_recipe_within_group).
+ */
+typedef struct MlGroup
+{
+	double		key;			/* the number, or the code of the level */
+	MlPredictor *predictor;		/* of any kind but this */
+} MlGroup;
+
+typedef struct MlGrouped
+{
+	MlPredictor base;
+	MlPredictor *pooled;
+	int			ngroups;
+	MlGroup    *group;			/* ascending by key */
+
+	/* made by compile */
+	struct MlRecipe *within;
+	int32	   *of_code;		/* of a category: index in group[] of each level, -1: none */
+} MlGrouped;
 
 #endif							/* ML_PREDICTOR_H */

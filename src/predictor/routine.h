@@ -101,6 +101,7 @@ extern const MlPredictorRoutine *const ml_predictor_routines[ML_NPREDICTORS];
 /* the kinds */
 extern const MlPredictorRoutine ml_bayes_routine;
 extern const MlPredictorRoutine ml_centres_routine;
+extern const MlPredictorRoutine ml_grouped_routine;
 extern const MlPredictorRoutine ml_linear_routine;
 extern const MlPredictorRoutine ml_projection_routine;
 extern const MlPredictorRoutine ml_trees_routine;

@@ -75,7 +75,7 @@ count_category_columns(const MlRecipe *recipe, const MlFeature *feature)
 {
 	int			n = count_occurring(feature);
 
-	if (n <= 1)
+	if (n <= 1 || feature == recipe->group)
 		return 0;
 	return recipe->coding == ML_CODING_TREATMENT ? n - 1 : n;
 }
@@ -87,7 +87,7 @@ count_columns(const MlRecipe *recipe)
 
 	for (int i = 0; i < recipe->nnumbers; i++)
 	{
-		if (i == recipe->offset_number)
+		if (i == recipe->offset_number || &recipe->features[recipe->numbers[i].feature] == recipe->group)
 			continue;
 		n += (ml_number_informative(recipe, i) ? 1 : 0) + (has_indicator(recipe, i) ? 1 : 0);
 	}
@@ -127,7 +127,7 @@ add_numbers(MlRecipe *recipe, int f)
 		const char *name = recipe->numbers[i].name;
 		MlDesignColumn *column;
 
-		if (i == recipe->offset_number)
+		if (i == recipe->offset_number || feature == recipe->group)
 			continue;
 		if (ml_number_informative(recipe, i))
 		{
@@ -172,8 +172,8 @@ add_category(MlRecipe *recipe, int f)
 	{
 		MlDesignColumn *column;
 
-		design->column[code] = ML_COLUMN_SHARES;
-		if (!occurs(feature, code))
+		design->column[code] = feature == recipe->group ? ML_COLUMN_BASE : ML_COLUMN_SHARES;
+		if (!occurs(feature, code) || feature == recipe->group)
 			continue;
 		if (base_pending)
 		{
@@ -246,6 +246,32 @@ ml_recipe_finish(MlRecipe *recipe)
 	find_zone(recipe);
 	build_design(recipe);
 	MemoryContextSwitchTo(old);
+}
+
+MlRecipe *
+ml_recipe_within_group(const MlRecipe *recipe)
+{
+	MlRecipe   *within = palloc(sizeof(MlRecipe));
+	int			f = (int) (recipe->group - recipe->features);
+	MlFeature  *feature;
+	MlCategoryDesign *design;
+
+	*within = *recipe;
+	within->features = palloc(sizeof(MlFeature) * recipe->nfeatures);
+	memcpy(within->features, recipe->features, sizeof(MlFeature) * recipe->nfeatures);
+	within->group = feature = &within->features[f];
+	if (feature->kind != ML_KIND_CATEGORY)
+		return within;
+	feature->nlevels = 0;
+	feature->pool_share = 1;
+	feature->null_share = 0;
+	within->category_design = palloc(sizeof(MlCategoryDesign) * recipe->ncategories);
+	memcpy(within->category_design, recipe->category_design, sizeof(MlCategoryDesign) * recipe->ncategories);
+	design = &within->category_design[feature->category];
+	design->column = palloc(sizeof(int32) * ML_NCODES(feature));
+	for (int code = 0; code < ML_NCODES(feature); code++)
+		design->column[code] = ML_COLUMN_BASE;
+	return within;
 }
 
 static void

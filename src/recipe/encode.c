@@ -46,14 +46,15 @@ ml_recipe_row_dropped(const MlRecipe *recipe, const MlRow *row)
 		return false;
 	for (int i = 0; i < recipe->nnumbers; i++)
 	{
-		if (isnan(row->number[i]))
+		if (isnan(row->number[i]) && &recipe->features[recipe->numbers[i].feature] != recipe->group)
 			return true;
 	}
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{
 		const MlFeature *feature = &recipe->features[f];
 
-		if (feature->category >= 0 && row->code[feature->category] == ML_CODE_MISSING(feature))
+		if (feature->category >= 0 && row->code[feature->category] == ML_CODE_MISSING(feature) &&
+			feature != recipe->group)
 			return true;
 	}
 	return false;

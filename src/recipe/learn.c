@@ -157,10 +157,17 @@ static void
 learn_category(Learning *learning, int f, const MlColumn *column)
 {
 	MlRecipe   *recipe = learning->recipe;
+	MlRecipeParams params = recipe->params;
 
-	check_nearly_unique(learning, column);
+	if (&recipe->features[f] == recipe->group)
+	{
+		params.max_categories = ML_MAX_GROUPS;
+		params.min_category_rows = learning->request->min_group_rows;
+	}
+	else
+		check_nearly_unique(learning, column);
 	recipe->features[f].category = recipe->ncategories++;
-	ml_levels_learn(learning->frame, column, &recipe->params, learning->weight, &recipe->features[f]);
+	ml_levels_learn(learning->frame, column, &params, learning->weight, &recipe->features[f]);
 }
 
 static void
@@ -175,6 +182,8 @@ learn_feature(Learning *learning, const MlColumn *column)
 	feature->type_name = ml_value_type_name(&column->type);
 	feature->first_number = recipe->nnumbers;
 	feature->category = -1;
+	if (learning->request->group != NULL && strcmp(column->name, learning->request->group) == 0)
+		recipe->group = feature;
 
 	switch (feature->kind)
 	{
@@ -287,8 +296,9 @@ warn_features(Learning *learning)
 
 		if (column->role != ML_ROLE_FEATURE)
 			continue;
-		if (learning->recipe->features[f].first_number != learning->recipe->offset_number ||
-			column->type.kind != ML_KIND_NUMBER)
+		if (&learning->recipe->features[f] != learning->recipe->group &&
+			(learning->recipe->features[f].first_number != learning->recipe->offset_number ||
+			 column->type.kind != ML_KIND_NUMBER))
 			warn_feature(learning, &learning->recipe->features[f], column);
 		f++;
 	}

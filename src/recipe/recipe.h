@@ -202,6 +202,13 @@ typedef struct MlRecipe
 	/* a number that is added to eta as it is (glm's offset), not in the design; -1: none */
 	int			offset_number;
 	bool		offset_log;		/* its logarithm is (exposure) */
+
+	/*
+	 * The feature that rows are grouped by: a number or a category, whose levels
+	 * are the groups large enough to be fitted alone. In the encoded row, but
+	 * not in the design. NULL: none.
+	 */
+	const MlFeature *group;
 	struct MlLevelIndex *feature_index; /* of the features' names; private to recipe */
 
 	/* sentences about columns, of a recipe just learned; not part of the artifact */
@@ -264,6 +271,8 @@ typedef struct MlTargetRequest
 	const char *model;
 	const char *positive;		/* NULL: the last class in order */
 	int			task;			/* MlTask asked for by the algorithm's tasks (bit set); 0: by the type */
+	const char *group;			/* column that rows are grouped by, or NULL */
+	int64		min_group_rows; /* of a group that is fitted alone */
 	bool		features_optional;	/* the algorithm ignores features: constant or unusable ones are no error */
 } MlTargetRequest;
 
@@ -310,7 +319,8 @@ typedef struct MlOffset
 } MlOffset;
 
 extern void ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params,
-								  const MlOffset *offset, bool *keep, MlSkipped *skipped);
+								  const MlOffset *offset, const char *group,
+								  bool *keep, MlSkipped *skipped);
 
 /*
  * Second half: learns the recipe from rows [0, frame->ntrain). The recipe is
@@ -328,6 +338,19 @@ extern MlRecipe *ml_recipe_learn(const MlFrame *frame, const MlRecipeParams *par
  * and flags. ML004 for a time zone that this server does not know.
  */
 extern void ml_recipe_finish(MlRecipe *recipe);
+
+/* ---- groups ---- */
+
+#define ML_MAX_GROUPS	100000
+
+/*
+ * The recipe as it is within a group: the same encoded row and design, but the
+ * group feature has no levels. In the current context; the recipe must outlive
+ * it. Rows are masked for it: a number is NaN, a code the only one.
+ */
+extern MlRecipe *ml_recipe_within_group(const MlRecipe *recipe);
+
+#define ML_GROUP_MASKED_CODE	0
 
 /* ---- blocks of a frame ---- */
 

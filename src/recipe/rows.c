@@ -228,7 +228,7 @@ leave_out_weightless(const MlFrame *frame, const MlColumn *weight, bool *keep)
 
 void
 ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params, const MlOffset *offset,
-					  bool *keep, MlSkipped *skipped)
+					  const char *group, bool *keep, MlSkipped *skipped)
 {
 	int			t = ml_frame_find_role(frame, ML_ROLE_TARGET);
 	int			w = ml_frame_find_role(frame, ML_ROLE_WEIGHT);
@@ -258,7 +258,8 @@ ml_recipe_usable_rows(const MlFrame *frame, const MlRecipeParams *params, const 
 	}
 	for (int i = 0; params->impute == ML_IMPUTE_DROP && i < frame->ncols; i++)
 	{
-		if (frame->cols[i].role == ML_ROLE_FEATURE && frame->cols[i].loaded)
+		if (frame->cols[i].role == ML_ROLE_FEATURE && frame->cols[i].loaded &&
+			(group == NULL || strcmp(frame->cols[i].name, group) != 0))
 			skipped->feature_null += leave_out_nulls(frame, &frame->cols[i], keep);
 	}
 

@@ -19,7 +19,7 @@ PG_FUNCTION_INFO_V1(mlops_train_now);
 enum
 {
 	ARG_MODEL, ARG_SOURCE, ARG_TARGET, ARG_ALGORITHM, ARG_PARAMS, ARG_FEATURES, ARG_EXCLUDE,
-	ARG_KEY, ARG_TIME_COLUMN, ARG_WEIGHT, ARG_HOLDOUT, ARG_SEED, ARG_OPTIONS, ARG_NOTE
+	ARG_KEY, ARG_TIME_COLUMN, ARG_WEIGHT, ARG_HOLDOUT, ARG_SEED, ARG_OPTIONS, ARG_NOTE, ARG_GROUP_BY
 };
 
 char *
@@ -117,6 +117,7 @@ take_arguments(FunctionCallInfo fcinfo, MlTraining *training)
 		spec->seed = PG_GETARG_INT64(ARG_SEED);
 	ml_spec_take_options(spec, ml_call_jsonb(fcinfo, ARG_OPTIONS));
 	training->note = ml_call_text(fcinfo, ARG_NOTE);
+	spec->group_by = ml_call_text(fcinfo, ARG_GROUP_BY);
 	MemoryContextSwitchTo(old);
 }
 

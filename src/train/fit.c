@@ -17,6 +17,7 @@
 #include "settings.h"
 #include "train/calibrate.h"
 #include "train/class_weight.h"
+#include "train/groups.h"
 #include "train/learn_link.h"
 #include "train/train.h"
 #include "utils/builtins.h"
@@ -123,7 +124,8 @@ ml_training_arrange(MlTraining *training)
 
 	ml_budget_take(&training->budget, frame->nrows, "flags of the usable rows");
 	keep = MemoryContextAllocHuge(training->cxt, Max(frame->nrows, 1));
-	ml_recipe_usable_rows(frame, &training->recipe_params, &offset, keep, &training->skipped);
+	ml_recipe_usable_rows(frame, &training->recipe_params, &offset, training->spec.group_by,
+						  keep, &training->skipped);
 	choose_split(training);
 	ml_frame_arrange(frame, keep, &training->split, training->spec.options.canonical_order);
 	pfree(keep);
@@ -151,6 +153,8 @@ learn_recipe(MlTraining *training)
 	target.positive = training->row != NULL ? training->row->positive : NULL;
 	target.task = algorithm->tasks;
 	target.features_optional = algorithm->ignores_features;
+	target.group = training->spec.group_by;
+	target.min_group_rows = training->spec.options.min_group_rows;
 	if (algorithm->penalised != NULL && algorithm->penalised(training->params))
 		coding = ML_CODING_ONE_HOT;
 	training->recipe = ml_recipe_learn(training->frame, &training->recipe_params, coding, &offset, &target);
@@ -162,6 +166,7 @@ typedef struct DesignRows
 {
 	const MlRecipe *recipe;
 	MlEncoder  *encoder;
+	MlGroupMask *mask;			/* or NULL */
 } DesignRows;
 
 static void
@@ -175,7 +180,10 @@ read_design(void *arg, int64 first, int n, double *x)
 static const MlBlock *
 read_block(void *arg, int64 first, int n)
 {
-	return ml_encoder_block(((const DesignRows *) arg)->encoder, first, n);
+	const DesignRows *rows = arg;
+	const MlBlock *block = ml_encoder_block(rows->encoder, first, n);
+
+	return rows->mask != NULL ? ml_group_mask(rows->mask, block) : block;
 }
 
 static void
@@ -268,7 +276,8 @@ fit_model(MlTraining *training)
 	matrix.nclasses = recipe->target.nclasses;
 	matrix.read = read_design;
 	matrix.arg = &rows;
-	matrix.recipe = recipe;
+	rows.mask = ml_group_mask_make(recipe);
+	matrix.recipe = rows.mask != NULL ? ml_group_mask_recipe(rows.mask) : recipe;
 	matrix.read_block = read_block;
 
 	fit.rows = &matrix;
@@ -284,6 +293,8 @@ fit_model(MlTraining *training)
 	fit.said_alone = &training->said_alone;
 	training->fitted = ml_learn()->fit(training->algorithm, &fit);
 	ml_calibrate(training, &fit, weight);
+	if (rows.mask != NULL)
+		ml_fit_groups(training, &fit, rows.mask);
 
 	ml_encoder_free(rows.encoder);
 	if (matrix.offset != NULL)

@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "train/calibrate.h"
 #include "train/class_weight.h"
+#include "train/groups.h"
 #include "train/json.h"
 #include "train/learn_link.h"
 #include "train/train.h"
@@ -54,6 +55,7 @@ check_columns(void *arg, const MlFrame *frame)
 	ml_training_require_task(training, training->row, tasks);
 	ml_class_weight_check(training, tasks);
 	ml_calibration_check(training, tasks);
+	ml_groups_check(training, frame);
 	if (!training->algorithm->ignores_features)
 		ml_recipe_require_features(frame);
 	MemoryContextSwitchTo(old);
@@ -95,6 +97,7 @@ read_frame(MlTraining *training)
 	request.exclude = spec->exclude;
 	request.nexclude = spec->nexclude;
 	request_offset(training, &request);
+	ml_groups_request(training, &request);
 	request.described = check_columns;
 	request.described_arg = training;
 	if (spec->options.keep_rows)

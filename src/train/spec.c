@@ -32,12 +32,14 @@ static const MlParam option_table[] = {
 	"A try: the oldest such versions are dropped by themselves."},
 	{"canonical_order", ML_PARAM_BOOL, offsetof(MlTrainOptions, canonical_order), 1, 0, 1, NULL,
 	"Sort the rows first, so that the same rows give the same bytes in whatever order they come."},
+	{"min_group_rows", ML_PARAM_INT, offsetof(MlTrainOptions, min_group_rows), ML_DEFAULT_GROUP_ROWS, 1, 1e15, NULL,
+	"Training rows that a group of group_by needs to be fitted alone."},
 	{NULL}
 };
 
 static const char *const spec_keys[] = {
 	"source", "target", "algorithm", "params", "features", "exclude", "key", "time_column",
-	"weight", "holdout", "seed", "options", "settings", "author", NULL
+	"weight", "group_by", "holdout", "seed", "options", "settings", "author", NULL
 };
 
 void
@@ -47,6 +49,7 @@ ml_spec_begin(MlSpec *spec)
 	spec->holdout = ML_DEFAULT_HOLDOUT;
 	spec->seed = ML_DEFAULT_SEED;
 	spec->options.canonical_order = true;
+	spec->options.min_group_rows = ML_DEFAULT_GROUP_ROWS;
 	ml_spec_take_settings(spec);
 }
 
@@ -121,6 +124,7 @@ ml_spec_check(const MlSpec *spec)
 	check_column_name("key", spec->key);
 	check_column_name("time_column", spec->time_column);
 	check_column_name("weight", spec->weight);
+	check_column_name("group_by", spec->group_by);
 	check_not_listed(spec, "target", spec->target);
 	check_not_listed(spec, "weight", spec->weight);
 	check_not_listed(spec, "key", spec->key);
@@ -129,6 +133,10 @@ ml_spec_check(const MlSpec *spec)
 	check_distinct("target", spec->target, "time column", spec->time_column);
 	check_distinct("weight", spec->weight, "key", spec->key);
 	check_distinct("weight", spec->weight, "time column", spec->time_column);
+	check_distinct("target", spec->target, "group", spec->group_by);
+	check_distinct("weight", spec->weight, "group", spec->group_by);
+	check_distinct("key", spec->key, "group", spec->group_by);
+	check_distinct("time column", spec->time_column, "group", spec->group_by);
 	(void) ml_source_query(spec->source);
 }
 
@@ -272,6 +280,8 @@ take_key(void *arg, char *key, JsonbValue *value)
 		spec->time_column = take_string(key, value);
 	else if (strcmp(key, "weight") == 0)
 		spec->weight = take_string(key, value);
+	else if (strcmp(key, "group_by") == 0)
+		spec->group_by = take_string(key, value);
 	else if (strcmp(key, "author") == 0)
 		spec->author = take_string(key, value);
 	else if (strcmp(key, "seed") == 0)
@@ -318,8 +328,14 @@ write_options(const MlSpec *spec)
 
 	ml_json_begin_object(&json);
 	for (const MlParam *option = option_table; option->name != NULL; option++)
-		ml_json_put_bool(&json, option->name,
-						 *(const bool *) ((const char *) &spec->options + option->offset));
+	{
+		const char *place = (const char *) &spec->options + option->offset;
+
+		if (option->type == ML_PARAM_BOOL)
+			ml_json_put_bool(&json, option->name, *(const bool *) place);
+		else if (spec->group_by != NULL)
+			ml_json_put_int(&json, option->name, *(const int64 *) place);
+	}
 	ml_json_end_object(&json);
 	return ml_json_finish(&json);
 }
@@ -340,6 +356,8 @@ ml_spec_write(const MlSpec *spec)
 	ml_json_put_text(&json, "key", spec->key);
 	ml_json_put_text(&json, "time_column", spec->time_column);
 	ml_json_put_text(&json, "weight", spec->weight);
+	if (spec->group_by != NULL)
+		ml_json_put_text(&json, "group_by", spec->group_by);
 	ml_json_put_float(&json, "holdout", spec->holdout);
 	ml_json_put_int(&json, "seed", spec->seed);
 	ml_json_key(&json, "options");

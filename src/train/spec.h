@@ -12,6 +12,7 @@
 
 #define ML_DEFAULT_HOLDOUT	0.2
 #define ML_DEFAULT_SEED		42
+#define ML_DEFAULT_GROUP_ROWS 50
 
 /* the settings that the text of a source is read under, and its values printed */
 #define ML_NSETTINGS		5
@@ -23,6 +24,7 @@ typedef struct MlTrainOptions
 	bool		keep_rows;
 	bool		scratch;
 	bool		canonical_order;
+	int64		min_group_rows; /* of a group that is fitted alone */
 } MlTrainOptions;
 
 typedef struct MlSpec
@@ -38,6 +40,7 @@ typedef struct MlSpec
 	char	   *key;			/* these may be NULL */
 	char	   *time_column;
 	char	   *weight;
+	char	   *group_by;
 	double		holdout;
 	int64		seed;
 	MlTrainOptions options;
