@@ -130,6 +130,36 @@ say_bayes(Lines *lines, const MlBayes *bayes, const MlTarget *target)
 		add_line(lines, "%s: %.4g of the rows", target->class_label[c], exp(bayes->log_prior[c]));
 }
 
+static void
+say_predictor(Lines *lines, const MlModel *model, const MlPredictor *predictor)
+{
+	switch (predictor->kind)
+	{
+		case ML_PREDICTOR_LINEAR:
+			break;
+		case ML_PREDICTOR_BAYES:
+			say_bayes(lines, (const MlBayes *) predictor, &model->recipe->target);
+			break;
+		case ML_PREDICTOR_TREES:
+			say_trees(lines, (const MlTrees *) predictor);
+			break;
+		case ML_PREDICTOR_CENTRES:
+			say_centres(lines, (const MlCentres *) predictor);
+			break;
+		case ML_PREDICTOR_PROJECTION:
+			say_components(lines, (const MlProjection *) predictor);
+			break;
+		case ML_PREDICTOR_NETWORK:
+			say_layers(lines, (const MlNetwork *) predictor);
+			break;
+		case ML_PREDICTOR_GROUPED:
+			add_line(lines, "%s of \"%s\" with a predictor of their own; for all others:",
+					 count(((const MlGrouped *) predictor)->ngroups, "group", "groups"), model->recipe->group->name);
+			say_predictor(lines, model, ((const MlGrouped *) predictor)->pooled);
+			break;
+	}
+}
+
 /* ---- what look.c asks for ---- */
 
 void
@@ -138,26 +168,7 @@ ml_card_model(StringInfo json, const MlModel *model)
 	Lines		lines = {json, 0};
 
 	appendStringInfoChar(json, '[');
-	switch (model->predictor->kind)
-	{
-		case ML_PREDICTOR_LINEAR:
-			break;
-		case ML_PREDICTOR_BAYES:
-			say_bayes(&lines, (const MlBayes *) model->predictor, &model->recipe->target);
-			break;
-		case ML_PREDICTOR_TREES:
-			say_trees(&lines, (const MlTrees *) model->predictor);
-			break;
-		case ML_PREDICTOR_CENTRES:
-			say_centres(&lines, (const MlCentres *) model->predictor);
-			break;
-		case ML_PREDICTOR_PROJECTION:
-			say_components(&lines, (const MlProjection *) model->predictor);
-			break;
-		case ML_PREDICTOR_NETWORK:
-			say_layers(&lines, (const MlNetwork *) model->predictor);
-			break;
-	}
+	say_predictor(&lines, model, model->predictor);
 	appendStringInfoChar(json, ']');
 }
 

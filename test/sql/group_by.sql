@@ -43,6 +43,9 @@ SELECT facts -> 'groups' AS groups, facts -> 'groups_fitted' AS fitted, facts ->
 SELECT c.term, round((c.estimate / p.estimate)::numeric, 9) AS ratio FROM mlops_coefficients('stores/1') c JOIN mlops_coefficients('pooled/1') p USING (term) ORDER BY term COLLATE "C";
 SELECT feature, importance > 0 AS counts FROM mlops_importance('stores/1') ORDER BY feature COLLATE "C";
 
+-- the card counts the groups
+SELECT line FROM regexp_split_to_table(mlops_describe('stores/1'), E'\n') AS line WHERE line ~ 'of their own';
+
 -- an explanation is of the predictor that scored, and adds up
 SELECT feature, value, round(contribution::numeric, 6) AS contribution FROM mlops_explain('stores/1', '{"store": "s2", "price": 5}') ORDER BY feature COLLATE "C";
 SELECT round(mlops_predict('stores/1', '{"store": "s2", "price": 5}')::numeric, 6) AS score;
