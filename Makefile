@@ -35,11 +35,27 @@ SQL_PIECES = \
 	sql/install/42_bundle.sql \
 	sql/install/50_deploy.sql \
 	sql/install/60_look.sql \
+	sql/install/65_exchange.sql \
 	sql/install/90_grants.sql
+
+# rooms of mlops.so; num, learn and algo make mlops_learn.so
+ROOMS = \
+	frame \
+	recipe \
+	predictor \
+	model \
+	score \
+	metric \
+	registry \
+	deploy \
+	train \
+	fold \
+	search \
+	exchange
 
 OBJS = \
 	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o src/image.o \
-	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,frame recipe predictor model score metric registry deploy train search fold)))))
+	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
 DATA_built = sql/mlops--$(EXTVERSION).sql
