@@ -378,7 +378,11 @@ one_output(const Writer *w)
 									number_text(calibration->map[0].slope), eta));
 }
 
-/* probabilities of several classes: an object, from a sub-select that has every eta once */
+/*
+ * Probabilities of several classes: an object, from a sub-select that computes
+ * every eta once. OFFSET 0 keeps the planner from copying them about. Forests
+ * average probabilities, whose sum is 1 already.
+ */
 static char *
 several_outputs(const Writer *w)
 {
@@ -400,31 +404,20 @@ several_outputs(const Writer *w)
 	for (int c = 0; c < target->nclasses; c++)
 	{
 		const char *comma = c > 0 ? ", " : "";
+		const char *eta = shares ?
+			psprintf("ln(%s::float8)", number_text(((const MlLinear *) model->predictor)->class_share[c])) :
+			eta_of(w, c);
+		const char *part = link_of(model) == ML_LINK_SOFTMAX ?
+			psprintf("exp(GREATEST(-700, e.e%d - m.m))", c + 1) : psprintf("e.e%d", c + 1);
 
-		if (shares)
-			appendStringInfo(&etas, "%sln(%s::float8)", comma,
-							 number_text(((const MlLinear *) model->predictor)->class_share[c]));
-		else
-			appendStringInfo(&etas, "%s%s", comma, eta_of(w, c));
+		appendStringInfo(&etas, "%s%s AS e%d", comma, eta, c + 1);
 		appendStringInfo(&largest, "%se.e%d", comma, c + 1);
-		if (link_of(model) == ML_LINK_SOFTMAX)
-		{
-			appendStringInfo(&sum, "%sexp(GREATEST(-700, e.e%d - m.m))", c > 0 ? " + " : "", c + 1);
-			appendStringInfo(&object, "%s%s, exp(GREATEST(-700, e.e%d - m.m)) / s.s", comma,
-							 quote_literal_cstr(target->class_label[c]), c + 1);
-		}
-		else
-		{
-			appendStringInfo(&sum, "%s0", c > 0 ? " + " : "");
-			appendStringInfo(&object, "%s%s, e.e%d", comma, quote_literal_cstr(target->class_label[c]), c + 1);
-		}
+		appendStringInfo(&sum, "%s%s", c > 0 ? " + " : "", part);
+		appendStringInfo(&object, "%s%s, %s / s.s", comma, quote_literal_cstr(target->class_label[c]), part);
 	}
-	resetStringInfo(&largest);
-	for (int c = 0; c < target->nclasses; c++)
-		appendStringInfo(&largest, "%se%d", c > 0 ? ", " : "", c + 1);
-	return psprintf("(SELECT jsonb_build_object(%s)\n FROM (VALUES (%s)) AS e (%s),\n"
-					" LATERAL (SELECT GREATEST(%s) AS m) AS m, LATERAL (SELECT %s AS s) AS s)",
-					object.data, etas.data, largest.data, largest.data, sum.data);
+	return psprintf("(SELECT jsonb_build_object(%s)\n FROM (SELECT %s OFFSET 0) AS e,\n"
+					" LATERAL (SELECT GREATEST(%s) AS m OFFSET 0) AS m, LATERAL (SELECT %s AS s OFFSET 0) AS s)",
+					object.data, etas.data, largest.data, sum.data);
 }
 
 /* impute => 'drop': a row that lacks something scores NULL */

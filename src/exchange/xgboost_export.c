@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "common/shortest_dec.h"
@@ -55,9 +56,11 @@ add_integer(StringInfo column, int value)
 static void
 add_float(StringInfo column, float value)
 {
-	char		digits[FLOAT_SHORTEST_DECIMAL_LEN];
+	char		digits[FLOAT_SHORTEST_DECIMAL_LEN + 2];
 
 	float_to_shortest_decimal_buf(value, digits);
+	if (strpbrk(digits, ".e") == NULL)
+		strcat(digits, "e0");	/* XGBoost takes no integer for a number */
 	add(column, digits);
 }
 
@@ -65,8 +68,10 @@ add_float(StringInfo column, float value)
 static float
 single_threshold(double threshold)
 {
-	float		rounded = (float) threshold;
+	float		rounded = (float) Max(threshold, -FLT_MAX);
 
+	if (threshold >= FLT_MAX)
+		return FLT_MAX;
 	return (double) rounded < threshold ? nextafterf(rounded, INFINITY) : rounded;
 }
 
@@ -88,6 +93,11 @@ add_set(StringInfoData *column, const MlRecipe *recipe, const MlTrees *trees, co
 			add_integer(&column[CATEGORIES], c);
 			n++;
 		}
+	if (n == 0)					/* the list must not be empty: a code that nothing has */
+	{
+		add_integer(&column[CATEGORIES], ML_CODE_MISSING(feature));
+		n++;
+	}
 	add_integer(&column[CATEGORY_NODES], number);
 	add_integer(&column[CATEGORY_SEGMENTS], before);
 	add_integer(&column[CATEGORY_SIZES], n);
@@ -143,11 +153,11 @@ put_constant(StringInfo out, StringInfoData *column, int id, int nfeatures, doub
 	add(&column[DEFAULT_LEFT], "0");
 	add(&column[LEFT], "-1");
 	add(&column[RIGHT], "-1");
-	add(&column[LOSS_CHANGES], "0");
+	add_float(&column[LOSS_CHANGES], 0);
 	add_integer(&column[PARENTS], NO_PARENT);
 	add(&column[INDICES], "0");
 	add(&column[TYPE], "0");
-	add(&column[HESSIAN], "1");
+	add_float(&column[HESSIAN], 1);
 	put_tree(out, column, id, nfeatures, 1);
 }
 

@@ -346,7 +346,7 @@ take_node(Reading *r, const Table *table, int at, MlTreeNode *node)
 	if (table->left[at] < 0)
 	{
 		node->split = -1;
-		node->value = table->condition[at];
+		node->value = (float) table->condition[at];
 		return;
 	}
 	if (column < 0 || column >= r->nfeatures)
@@ -359,7 +359,7 @@ take_node(Reading *r, const Table *table, int at, MlTreeNode *node)
 		take_set(r, table, at, column, node);
 	else
 	{
-		node->threshold = table->condition[at];
+		node->threshold = (float) table->condition[at];	/* the shortest text of a float4 */
 		node->missing_left = table->default_left[at];
 	}
 }
