@@ -117,7 +117,8 @@ REGRESS = \
 	trees \
 	explain \
 	permutation \
-	artifact
+	artifact \
+	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs

@@ -115,8 +115,8 @@ format_of(Jsonb *document, const char *given)
 	JsonbValue	value;
 
 	if (given == NULL)
-		return JB_ROOT_IS_OBJECT(document) && ml_json_find(document, "learner", &value) ? "xgboost"
-			: JB_ROOT_IS_OBJECT(document) && ml_json_find(document, "format", &value) ? "json" : "coefficients";
+		return ml_json_find(document, "learner", &value) ? "xgboost"
+			: ml_json_find(document, "format", &value) ? "json" : "coefficients";
 	for (int i = 0; i < (int) lengthof(format_names); i++)
 		if (strcmp(format_names[i], given) == 0)
 			return format_names[i];
@@ -262,8 +262,15 @@ import_document(MlImport *import, Jsonb *document, const char *given, const char
 	MlModel		model = {0};
 	MlFitted	fitted = {0};
 	bytea	   *artifact;
-	const char *format = format_of(document, given);
+	const char *format;
 
+	if (!JB_ROOT_IS_OBJECT(document))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a document to import must be a JSON object"),
+				 errdetail("Found %s.", ml_json_show_jsonb(document)),
+				 errhint("For example '{\"(intercept)\": -1.2, \"tenure\": -0.02}'.")));
+	format = format_of(document, given);
 	ml_registry_require_writable("import a model");
 	settle_model(import, &row);
 	if (strcmp(format, "json") == 0)

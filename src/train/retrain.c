@@ -218,6 +218,20 @@ settle_author(MlSpec *spec, const MlVersionFacts *facts, Jsonb *changes)
 	spec->author = pstrdup(author);
 }
 
+static void
+refuse_imported(const MlVersionFacts *facts)
+{
+	JsonbValue	format;
+
+	if (ml_json_find(facts->spec, "imported", &format))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("version %d was imported, not trained", facts->version),
+				 errdetail("It came from a document of format %s, and has no source to train again from.",
+						   ml_json_show(&format)),
+				 errhint("Train a version with CALL mlops_train(...), or name one that was trained.")));
+}
+
 void
 ml_retrain_prepare(MlTraining *training, const char *reference, Jsonb *changes, MlVersionFacts *facts)
 {
@@ -228,6 +242,7 @@ ml_retrain_prepare(MlTraining *training, const char *reference, Jsonb *changes, 
 	ml_registry_resolve(&parsed, ML_PRIVILEGE_READ, &resolved);
 	training->model = pstrdup(resolved.model);
 	ml_registry_version_facts(resolved.model, resolved.version, facts);
+	refuse_imported(facts);
 	if (changes == NULL)
 		changes = ml_json_empty_object();
 	refuse_changes(changes);
