@@ -272,6 +272,7 @@ fit_rows(const MlFit *fit)
 			fit->progress(fit->progress_arg, b->rounds, b->params->trees,
 						  b->training_loss[b->rounds - 1]);
 	}
+	ml_grower_end(b->grower);
 	return b;
 }
 

@@ -29,6 +29,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/spin.h"
+#include "trees/grow.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
@@ -84,6 +85,7 @@ struct MlCrew
 
 static const MlCrewFunction tasks[] = {
 	[ML_CREW_FOLD] = ml_fold_crew_chunk,
+	[ML_CREW_HISTOGRAM] = ml_histogram_crew_chunk,
 };
 
 /* ---- chunks ---- */

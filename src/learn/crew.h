@@ -63,7 +63,8 @@ typedef void (*MlCrewFunction) (MlCrewMember *me, const void *args, int64 chunk)
 /* what can be done: processes cannot hand each other functions, only numbers */
 typedef enum MlCrewTask
 {
-	ML_CREW_FOLD				/* fold_crew.c: blocks of a pass */
+	ML_CREW_FOLD,				/* fold_crew.c: blocks of a pass */
+	ML_CREW_HISTOGRAM			/* trees/histogram_crew.c: features of a node */
 } MlCrewTask;
 
 /*

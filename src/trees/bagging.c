@@ -338,6 +338,7 @@ ml_bagging_fit(MlBagging *b)
 		if (b->fit->progress)
 			b->fit->progress(b->fit->progress_arg, tree + 1, b->ntrees, NAN);
 	}
+	ml_grower_end(b->grower);
 }
 
 /* ---- the out-of-bag score ---- */

@@ -277,13 +277,21 @@ fill_block(MlBins *bins, const MlRecipe *recipe, const MlBlock *block, int64 fir
 MlBins *
 ml_bins_make(const MlFit *fit, int max_bins)
 {
-	const MlDesignMatrix *rows = fit->rows;
 	MlBins	   *bins = ml_fit_alloc(fit, 1, sizeof(MlBins), "bins of the rows");
 
-	bins->nrows = rows->nrows;
+	bins->nrows = fit->rows->nrows;
 	make_features(fit, bins, max_bins);
 	bins->stride = TYPEALIGN(ROW_ALIGN, Max(bins->nfeatures, 1));
-	bins->row = ml_fit_alloc(fit, rows->nrows, bins->stride, "bins of the rows");
+	return bins;
+}
+
+void
+ml_bins_fill(MlBins *bins, const MlFit *fit)
+{
+	const MlDesignMatrix *rows = fit->rows;
+
+	if (bins->row == NULL)
+		bins->row = ml_fit_alloc(fit, rows->nrows, bins->stride, "bins of the rows");
 	bins->column = ml_fit_alloc(fit, rows->nrows, Max(bins->nfeatures, 1), "bins of the rows");
 	for (int64 first = 0; first < rows->nrows; first += ML_BLOCK_ROWS)
 	{
@@ -292,5 +300,4 @@ ml_bins_make(const MlFit *fit, int max_bins)
 		CHECK_FOR_INTERRUPTS();
 		fill_block(bins, rows->recipe, rows->read_block(rows->arg, first, n), first);
 	}
-	return bins;
 }

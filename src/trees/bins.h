@@ -41,8 +41,11 @@ typedef struct MlBins
 	uint8	   *column;			/* nfeatures x nrows */
 } MlBins;
 
-/* all rows of a fit, in at most max_bins bins a feature */
+/* at most max_bins bins a feature, from a sample of a fit's rows; no rows yet */
 extern MlBins *ml_bins_make(const MlFit *fit, int max_bins);
+
+/* the bytes of all rows; bins->row may have been given memory for nrows x stride of them */
+extern void ml_bins_fill(MlBins *bins, const MlFit *fit);
 
 /*
  * The values of a sample, where weight[i] stands beside value[i] (NULL: 1), to

@@ -78,8 +78,24 @@ make_room(MlGrower *g, int capacity)
 	g->node_capacity = capacity;
 }
 
+/* what a crew would share, for one process */
+static void
+take_rows(MlGrower *g)
+{
+	int64		n = g->bins->nrows;
+
+	g->row = ml_fit_alloc(g->fit, n, sizeof(uint32), "rows of a tree");
+	if (g->nclasses > 0)
+	{
+		g->label = ml_fit_alloc(g->fit, n, sizeof(uint8), "classes of the rows");
+		g->weight = ml_fit_alloc(g->fit, n, sizeof(int64), "weights of the rows");
+	}
+	else
+		g->pair = ml_fit_alloc(g->fit, n, sizeof(MlPair), "gradients of the rows");
+}
+
 MlGrower *
-ml_grower_make(const MlFit *fit, const MlBins *bins, const MlGrowth *growth, int nclasses)
+ml_grower_make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses)
 {
 	MlGrower   *g = ml_fit_alloc(fit, 1, sizeof(MlGrower), "state of the trees");
 
@@ -90,22 +106,26 @@ ml_grower_make(const MlFit *fit, const MlBins *bins, const MlGrowth *growth, int
 	g->width = nclasses > 0 ? nclasses : 2;
 	if (growth->min_leaf_rows > 1)
 		frexp((double) bins->nrows, &g->count_bits);
-	g->row = ml_fit_alloc(fit, bins->nrows, sizeof(uint32), "rows of a tree");
-	g->spare_row = ml_fit_alloc(fit, bins->nrows, sizeof(uint32), "rows of a tree");
-	if (nclasses > 0)
-	{
-		g->label = ml_fit_alloc(fit, bins->nrows, sizeof(uint8), "classes of the rows");
-		g->weight = ml_fit_alloc(fit, bins->nrows, sizeof(int64), "weights of the rows");
-	}
-	else
-		g->pair = ml_fit_alloc(fit, bins->nrows, sizeof(MlPair), "gradients of the rows");
-	g->tree_column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
-	g->column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
 	g->direct = growth->columns_per_level * growth->columns_per_split < DIRECT_SHARE;
 	g->held_limit = (int) Min(HELD_MOST, Max(HELD_LEAST, HELD_BYTES / Max(histogram_size(g), 1)));
+	ml_histogram_hire(g);
+	if (g->crew == NULL)
+		take_rows(g);
+	ml_bins_fill(bins, fit);
+	g->spare_row = ml_fit_alloc(fit, bins->nrows, sizeof(uint32), "rows of a tree");
+	g->tree_column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
+	g->column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
 	g->spare_histogram = ml_fit_alloc(fit, g->held_limit + 4, sizeof(int64 *), "sums by bin");
 	make_room(g, FIRST_NODES);
 	return g;
+}
+
+void
+ml_grower_end(MlGrower *g)
+{
+	if (g->crew)
+		ml_crew_dismiss(g->crew);
+	g->crew = NULL;
 }
 
 /* ---- histograms ---- */
@@ -116,6 +136,8 @@ take_histogram(MlGrower *g)
 	g->nheld++;
 	if (g->nspare > 0)
 		return g->spare_histogram[--g->nspare];
+	if (g->crew)
+		return ml_histogram_take(g);
 	return ml_fit_alloc(g->fit, histogram_size(g), 1, "sums by bin");
 }
 
@@ -136,7 +158,7 @@ build(MlGrower *g, int node, const int *column, int ncolumns, int64 *histogram)
 		.feature = column, .nfeatures = ncolumns, .histogram = histogram
 	};
 
-	ml_histogram_build(&task);
+	ml_histogram_build_together(&task);
 }
 
 /* ---- columns ---- */

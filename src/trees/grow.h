@@ -17,6 +17,7 @@
 #ifndef ML_TREES_GROW_H
 #define ML_TREES_GROW_H
 
+#include "learn/crew.h"
 #include "trees/bins.h"
 
 #define ML_SET_WORDS 8			/* 256 bits: one for each bin of a feature */
@@ -60,8 +61,9 @@ typedef struct MlGrownNode
 typedef struct MlGrower
 {
 	const MlFit *fit;
-	const MlBins *bins;
+	MlBins	   *bins;
 	const MlGrowth *growth;
+	MlCrew	   *crew;			/* adds up histograms; NULL: one process */
 	int			nclasses;		/* 0: pairs, else weights by class */
 	int			width;			/* of a bin in int64s: 2, or nclasses */
 	int			count_bits;		/* low bits of h, or of a class weight, that count rows; 0: nobody asks */
@@ -98,8 +100,11 @@ typedef struct MlGrower
 	int			held_limit;
 } MlGrower;
 
-/* nclasses 0: pairs */
-extern MlGrower *ml_grower_make(const MlFit *fit, const MlBins *bins, const MlGrowth *growth, int nclasses);
+/* fills the bins with rows; nclasses 0: pairs */
+extern MlGrower *ml_grower_make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses);
+
+/* lets the workers go, if there are any */
+extern void ml_grower_end(MlGrower *grower);
 
 /*
  * The unit for numbers of at most largest in size, of which up to nrows are
@@ -161,6 +166,25 @@ typedef struct MlHistogramTask
 } MlHistogramTask;
 
 extern void ml_histogram_build(const MlHistogramTask *task);
+
+/* ---- histogram_crew.c ---- */
+
+/*
+ * Hires a crew if the rows are worth it: then what histograms are made of and
+ * made in lies in its memory. Else grower->crew stays NULL.
+ */
+extern void ml_histogram_hire(MlGrower *grower);
+
+/* memory for a histogram from the crew; NULL: no more */
+extern int64 *ml_histogram_take(MlGrower *grower);
+
+/* the same as ml_histogram_build, by the crew if it has one and the node is worth it */
+extern void ml_histogram_build_together(const MlHistogramTask *task);
+
+/* the task of a crew */
+extern void ml_histogram_crew_chunk(MlCrewMember *me, const void *args, int64 chunk);
+
+/* ---- histogram.c ---- */
 
 /* from -= what, all bins */
 extern void ml_histogram_subtract(const MlGrower *grower, int64 *from, const int64 *what);

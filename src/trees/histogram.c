@@ -14,7 +14,7 @@
 #define AT_ONCE		64			/* features whose places are kept at hand */
 #define CHUNK		65536		/* rows between checks for interrupts */
 
-/* all features in order */
+/* neighbouring features */
 static void
 add_pairs(const MlHistogramTask *task, int64 first, int64 n)
 {
@@ -22,30 +22,36 @@ add_pairs(const MlHistogramTask *task, int64 first, int64 n)
 	const MlBins *bins = g->bins;
 	const uint32 *row = g->row + first;
 	const MlPair *pair = g->pair;
-	MlPair	   *histogram = (MlPair *) task->histogram;
 	Size		stride = bins->stride;
-	int			nfeatures = task->nfeatures;
-	uint32		place[AT_ONCE];
+	MlPair	   *sums[AT_ONCE];
 
-	for (int k0 = 0; k0 < nfeatures; k0 += AT_ONCE)
+	for (int k0 = 0; k0 < task->nfeatures; k0 += AT_ONCE)
 	{
-		int			m = Min(nfeatures - k0, AT_ONCE);
+		int			m = Min(task->nfeatures - k0, AT_ONCE);
 		const uint8 *bytes = bins->row + task->feature[k0];
 
 		for (int k = 0; k < m; k++)
-			place[k] = bins->feature[task->feature[k0 + k]].first;
+			sums[k] = (MlPair *) task->histogram + bins->feature[task->feature[k0 + k]].first;
 		for (int64 i = 0; i < n; i++)
 		{
 			const uint8 *x = bytes + row[i] * stride;
 			MlPair		v = pair[row[i]];
+			int			k = 0;
 
 			if (i + AHEAD < n)
 			{
 				__builtin_prefetch(bytes + row[i + AHEAD] * stride);
 				__builtin_prefetch(pair + row[i + AHEAD]);
 			}
-			for (int k = 0; k < m; k++)
-				histogram[place[k] + x[k]] += v;
+			for (; k + 4 <= m; k += 4)
+			{
+				sums[k][x[k]] += v;
+				sums[k + 1][x[k + 1]] += v;
+				sums[k + 2][x[k + 2]] += v;
+				sums[k + 3][x[k + 3]] += v;
+			}
+			for (; k < m; k++)
+				sums[k][x[k]] += v;
 		}
 	}
 }
