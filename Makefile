@@ -85,6 +85,7 @@ REGRESS = \
 	norris \
 	elastic_net \
 	logistic \
+	multinomial \
 	unsupervised \
 	kmeans \
 	pca \

@@ -8,12 +8,12 @@
 #ifndef ML_ALGO_LOGISTIC_H
 #define ML_ALGO_LOGISTIC_H
 
-#include "learn/driver.h"
+#include "algo/penalty.h"
 
 typedef struct MlLogisticParams
 {
 	bool		intercept;
-	double		l2;
+	MlPenaltyParams penalty;
 	int64		max_iterations;
 	double		tolerance;
 } MlLogisticParams;
@@ -71,8 +71,15 @@ typedef struct Logistic
 	double		previous_change;
 } Logistic;
 
-/* what is left of a diagonal element of the information below which a column is collinear */
-extern void ml_logistic_floors(const Logistic *l, const double *information, double *floor);
+/*
+ * What is left of a diagonal element of an information matrix of k columns, the
+ * first of them the constant if there is one, below which a column is collinear.
+ */
+extern void ml_logistic_floors(int k, bool constant, const double *centre, const double *unit,
+							   const double *information, double *floor);
+
+/* several classes, and penalties that leave columns out */
+extern const MlAlgorithm ml_multinomial;
 
 /* logistic_pass.c: the fit as doubles, for passes elsewhere */
 extern int	ml_logistic_pass_size(void *fit);

@@ -26,6 +26,7 @@
 #include <math.h>
 
 #include "algo/logistic.h"
+#include "algo/units.h"
 #include "errors.h"
 #include "num/dense.h"
 #include "num/logit.h"
@@ -36,8 +37,6 @@
 #define SAMPLE_GROWTH	8
 #define SAMPLE_PASSES	12
 #define MAX_HALVINGS	40
-#define UNIT_ROWS		128		/* rows of each of UNIT_PARTS places looked at for centres */
-#define UNIT_PARTS		8
 
 /*
  * Standard errors come from the information before the last step, and far in
@@ -52,8 +51,7 @@
 static const MlParam params[] = {
 	{"intercept", ML_PARAM_BOOL, offsetof(MlLogisticParams, intercept), 1, 0, 1, NULL,
 	"whether to fit a constant term"},
-	{"l2", ML_PARAM_FLOAT, offsetof(MlLogisticParams, l2), 0, 0, INFINITY, NULL,
-	"ridge penalty: l2 / 2 times the sum of squared coefficients, in standardised units, is added to the negative log-likelihood (1 / C elsewhere)"},
+	ML_PENALTY_PARAMS(MlLogisticParams, penalty, "the negative log-likelihood"),
 	{"max_iterations", ML_PARAM_INT, offsetof(MlLogisticParams, max_iterations), 50, 1, 10000, NULL,
 	"Newton steps over all rows before the fit is given up"},
 	{"tolerance", ML_PARAM_FLOAT, offsetof(MlLogisticParams, tolerance), 1e-8, 1e-15, 0.1, NULL,
@@ -73,77 +71,10 @@ typedef struct State
 static bool
 penalised(const void *p)
 {
-	return ((const MlLogisticParams *) p)->l2 > 0;
+	return ml_is_penalised(&((const MlLogisticParams *) p)->penalty);
 }
 
 /* ---- start ---- */
-
-/* mean and deviation of a few values, whatever their size; about 0 without an intercept */
-static void
-rough_unit(Logistic *l, int j, const double *x, int n)
-{
-	double		mean = 0;
-	double		largest = 0;
-	double		sum = 0;
-
-	for (int i = 0; l->first && i < n; i++)
-		mean += x[i] / n;
-	for (int i = 0; i < n; i++)
-		largest = Max(largest, fabs(x[i] - mean));
-	for (int i = 0; i < n && largest > 0; i++)
-		sum += ((x[i] - mean) / largest) * ((x[i] - mean) / largest);
-	l->centre[l->first + j] = mean;
-	if (!l->fit->rows->scaled[j])
-		l->unit[l->first + j] = 1;
-	else if (largest > fabs(mean) * 1e-12)
-		l->unit[l->first + j] = 1 / (largest * sqrt(sum / n));
-	else
-		l->unit[l->first + j] = mean != 0 ? 1 / fabs(mean) : 1;
-}
-
-/* the same from those of all rows, where a survey has them */
-static void
-unit_from_moments(Logistic *l, int j, double mean, double deviation)
-{
-	l->centre[l->first + j] = l->first ? mean : 0;
-	if (!l->first)
-		deviation = sqrt(mean * mean + deviation * deviation);
-	if (!l->fit->rows->scaled[j])
-		l->unit[l->first + j] = 1;
-	else if (deviation > fabs(mean) * 1e-12)
-		l->unit[l->first + j] = 1 / deviation;
-	else
-		l->unit[l->first + j] = mean != 0 ? 1 / fabs(mean) : 1;
-}
-
-static void
-rough_units(Logistic *l)
-{
-	const MlDesignMatrix *rows = l->fit->rows;
-	int			parts = rows->nrows > UNIT_ROWS * UNIT_PARTS ? UNIT_PARTS : 1;
-	int			part_rows = parts > 1 ? UNIT_ROWS : (int) rows->nrows;
-	double	   *gathered = l->eta;	/* one column of the places looked at */
-
-	if (l->p == 0)
-		return;
-	if (rows->survey)
-	{
-		for (int j = 0; j < l->p; j++)
-			unit_from_moments(l, j, rows->survey->mean[j], rows->survey->deviation[j]);
-		return;
-	}
-	StaticAssertStmt(UNIT_ROWS * UNIT_PARTS <= ML_BLOCK_ROWS, "sample must fit a block");
-	for (int part = 0; part < parts; part++)
-		rows->read(rows->arg, (rows->nrows - part_rows) / Max(parts - 1, 1) * part, part_rows,
-				   l->z + (Size) part * part_rows * l->p);
-	for (int j = 0; j < l->p; j++)
-	{
-		for (int part = 0; part < parts; part++)
-			memcpy(gathered + part * part_rows,
-				   l->z + ((Size) part * l->p + j) * part_rows, part_rows * sizeof(double));
-		rough_unit(l, j, gathered, parts * part_rows);
-	}
-}
 
 /* the best constant: where the fit starts, and what it is measured against */
 static void
@@ -186,6 +117,30 @@ start_from_null(Logistic *l)
 	l->from_null = true;
 }
 
+/* this file's fold is for two classes, with a ridge penalty at most: NULL */
+static const MlAlgorithm *
+variant(const MlFit *fit)
+{
+	const MlPenaltyParams *penalty = &((const MlLogisticParams *) fit->params)->penalty;
+
+	ml_penalty_check(penalty);
+	if (fit->task == ML_TASKS_MULTICLASS || penalty->l1 > 0 || penalty->path != ML_PATH_NONE)
+		return &ml_multinomial;
+	return NULL;
+}
+
+/* passes elsewhere know this file's fold alone */
+static void
+check_elsewhere(const MlFit *fit)
+{
+	if (fit->rows->survey == NULL || variant(fit) == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("passes in SQL fit \"logistic_regression\" for two classes, without \"l1\" and \"path\""),
+			 errhint("Train it with mlops_train.")));
+}
+
 static void *
 start(const MlFit *fit)
 {
@@ -194,13 +149,14 @@ start(const MlFit *fit)
 	Logistic   *l = ml_fit_alloc(fit, 1, sizeof(Logistic), what);
 	Size		k;
 
+	check_elsewhere(fit);
 	l->fit = fit;
 	l->params = p;
 	l->p = fit->rows->ncolumns;
 	l->first = p->intercept ? 1 : 0;
 	l->k = l->first + l->p;
 	k = l->k;
-	ml_require_rows(fit, "logistic_regression", p->l2 > 0 ? 1 : Max(l->k, 1));
+	ml_require_rows(fit, "logistic_regression", p->penalty.l2 > 0 ? 1 : Max(l->k, 1));
 
 	l->z = ml_fit_alloc(fit, Max(k, 1) * ML_BLOCK_ROWS, sizeof(double), what);
 	l->eta = ml_fit_alloc(fit, ML_BLOCK_ROWS, sizeof(double), what);
@@ -218,7 +174,7 @@ start(const MlFit *fit)
 
 	if (l->first)
 		l->unit[0] = 1;
-	rough_units(l);
+	ml_rough_units(fit, l->first > 0, l->z, l->eta, l->centre + l->first, l->unit + l->first);
 	null_model(l);
 	start_from_null(l);
 	l->objective = INFINITY;
@@ -272,7 +228,7 @@ share_out(void *fit, void *shared)
 	s->k = l->k;
 	s->stage_begins = l->stage_begins;
 	s->closing = l->closing;
-	s->l2 = l->params->l2;
+	s->l2 = l->params->penalty.l2;
 	memcpy(s->number, l->centre, bytes);
 	memcpy(s->number + l->k, l->unit, bytes);
 	memcpy(s->number + 2 * l->k, l->beta, bytes);
@@ -285,7 +241,7 @@ make_helper(const Share *s)
 	Logistic   *l = palloc0(sizeof(Logistic));
 	MlLogisticParams *params = palloc0(sizeof(MlLogisticParams));
 
-	params->l2 = s->l2;
+	params->penalty.l2 = s->l2;
 	l->params = params;
 	l->p = s->p;
 	l->first = s->first;
@@ -351,7 +307,7 @@ consume(void *fit, void *state, int n, const double *x, const double *y,
 	for (int j = l->first; j < k; j++)
 		ml_column_standardise(n, x + (Size) (j - l->first) * n, l->centre[j], l->unit[j],
 							  l->z + (Size) j * n);
-	if (l->stage_begins && l->params->l2 > 0)
+	if (l->stage_begins && l->params->penalty.l2 > 0)
 		for (int j = l->first; j < k; j++)
 			ml_column_moments(n, l->z + (Size) j * n, weight, &sum[j], &squares[j]);
 
@@ -409,11 +365,11 @@ set_penalty(Logistic *l, const State *s)
 		double		mean = sum[j] / weight;
 		double		variance = squares[j] / weight - mean * mean;
 
-		if (l->params->l2 == 0)
+		if (l->params->penalty.l2 == 0)
 			variance = 0;
 		else if (!l->fit->rows->scaled[j - l->first] || variance <= squares[j] / weight * 1e-13)
 			variance = l->unit[j] * l->unit[j];	/* a constant counts in its own units */
-		l->penalty[j] = l->params->l2 * share * variance;
+		l->penalty[j] = l->params->penalty.l2 * share * variance;
 		if (l->sample > 0)
 			l->penalty[j] += 1;
 	}
@@ -463,10 +419,10 @@ choose_columns(Logistic *l, const double *information)
 	for (int j = 0; j < k; j++)
 		l->kept[j] = j;
 	l->nkept = k;
-	if (l->sample > 0 || l->params->l2 > 0)
+	if (l->sample > 0 || l->params->penalty.l2 > 0)
 		return true;
 	memcpy(l->u, information, (Size) k * k * sizeof(double));
-	ml_logistic_floors(l, information, l->work);
+	ml_logistic_floors(k, l->first > 0, l->centre, l->unit, information, l->work);
 	l->nkept = ml_cholesky_rank(k, l->u, l->work, l->kept);
 	l->chosen = l->nkept == k || l->from_null;
 	if (l->chosen)
@@ -554,7 +510,7 @@ end_sample_pass(Logistic *l)
 static bool
 end_full_pass(Logistic *l, const State *s)
 {
-	bool		unpenalised = l->params->l2 == 0;
+	bool		unpenalised = l->params->penalty.l2 == 0;
 	double		turn = Max(s->most_turn, -s->least_turn);
 
 	l->iterations++;
@@ -675,13 +631,14 @@ finish(void *fit)
 
 const MlAlgorithm ml_logistic_regression = {
 	.name = "logistic_regression",
-	.summary = "probability of one of two classes by Newton's method, with standard errors and p-values; ridge with l2",
-	.tasks = ML_TASKS_BINARY,
+	.summary = "probabilities of two or more classes by Newton's method, with standard errors and p-values; ridge, lasso and elastic net with l2 and l1",
+	.tasks = ML_TASKS_BINARY | ML_TASKS_MULTICLASS,
 	.gives_probability = true,
 	.gives_inference = true,
 	.penalised = penalised,
 	.params = params,
 	.params_size = sizeof(MlLogisticParams),
+	.variant = variant,
 	.start = start,
 	.state_size = state_size,
 	.consume = consume,

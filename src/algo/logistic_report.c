@@ -21,19 +21,20 @@
  * the second bound: below it rounding is all there is.
  */
 void
-ml_logistic_floors(const Logistic *l, const double *information, double *floor)
+ml_logistic_floors(int k, bool constant, const double *centre, const double *unit,
+				   const double *information, double *floor)
 {
 	const double tolerance = ML_RANK_TOLERANCE * ML_RANK_TOLERANCE;
 
-	for (int j = 0; j < l->k; j++)
+	for (int j = 0; j < k; j++)
 	{
-		double		own = information[j + (Size) j * l->k];
-		double		shift = l->centre[j] * l->unit[j];
+		double		own = information[j + (Size) j * k];
+		double		shift = centre[j] * unit[j];
 		double		whole = own;
 
-		if (l->first)
-			whole += shift * (2 * information[(Size) j * l->k] + shift * information[0]);
-		floor[j] = Max(tolerance * whole, 2 * (10 + l->k) * DBL_EPSILON * own);
+		if (constant)
+			whole += shift * (2 * information[(Size) j * k] + shift * information[0]);
+		floor[j] = Max(tolerance * whole, 2 * (10 + k) * DBL_EPSILON * own);
 	}
 }
 
@@ -81,7 +82,9 @@ add_facts(const Logistic *l, MlFitted *fitted)
 	ml_fitted_fact(fitted, "null_deviance", -2 * l->null_log_likelihood);
 	ml_fitted_fact(fitted, "mcfadden_r_squared", 1 - ll / l->null_log_likelihood);
 	ml_fitted_fact(fitted, "iterations", l->iterations);
-	if (l->params->l2 == 0)
+	if (l->params->penalty.l2 > 0)
+		ml_penalty_report(NULL, 0, l->params->penalty.l2, l->p, fitted);
+	if (l->params->penalty.l2 == 0)
 	{
 		ml_fitted_fact(fitted, "aic", 2 * l->nkept - 2 * ll);
 		ml_fitted_fact(fitted, "degrees_of_freedom", (double) (l->fit->rows->nrows - l->nkept));
@@ -111,7 +114,7 @@ ml_logistic_report(Logistic *l)
 			b[1 + j] = -ml_linear(fitted)->coefficient[j].estimate;
 		ml_linear(fitted)->intercept[0].estimate = ml_exact_dot(l->k, b, l->centre);
 	}
-	if (l->params->l2 == 0)
+	if (l->params->penalty.l2 == 0)
 	{
 		add_inference(l, fitted);
 		for (int i = l->first; i < l->nkept; i++)

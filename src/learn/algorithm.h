@@ -156,6 +156,13 @@ typedef struct MlAlgorithm
 	Size		params_size;
 
 	/*
+	 * The fold for this task and these parameters, where one algorithm has
+	 * several; only fit_rows and the callbacks from start on are used of it. Can
+	 * be NULL, and can answer NULL: this one.
+	 */
+	const struct MlAlgorithm *(*variant) (const MlFit *fit);
+
+	/*
 	 * A learner that needs random access to rows (trees, networks) has this and
 	 * no fold; finish follows, with what it returned. It calls fit->progress in
 	 * its loops, at least ten times a second.

@@ -155,14 +155,16 @@ ml_driver_fit(const MlAlgorithm *algorithm, const MlFit *fit)
 	Driver		d = {.algorithm = algorithm, .fit = fit};
 	MlFitted   *volatile fitted = NULL;
 
-	check_algorithm(algorithm, fit);
+	if (algorithm->variant && algorithm->variant(fit))
+		d.algorithm = algorithm->variant(fit);
+	check_algorithm(d.algorithm, fit);
 	d.cxt = AllocSetContextCreate(caller, "mlops fit", ALLOCSET_DEFAULT_SIZES);
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(d.cxt);
 		run(&d);
 		MemoryContextSwitchTo(caller);
-		fitted = algorithm->finish(d.learner);
+		fitted = d.algorithm->finish(d.learner);
 		ml_require_finite(fitted, fit->rows, algorithm);
 	}
 	PG_FINALLY();

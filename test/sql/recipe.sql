@@ -105,13 +105,10 @@ SELECT mlops_train_now('recipe_bad', 'SELECT one, NULL::text AS never, y FROM ba
 SELECT mlops_train_now('recipe_bad', 'SELECT y FROM bad', 'y', holdout => 0);
 SELECT mlops_train_now('recipe_bad', 'SELECT x, one AS y FROM bad', 'y', holdout => 0);
 SELECT mlops_train_now('recipe_bad', 'SELECT x, NULL::int AS y FROM bad', 'y', holdout => 0);
-SELECT mlops_train_now('recipe_bad', 'SELECT x, outcome FROM bad', 'outcome', algorithm => 'logistic_regression', holdout => 0);
 SELECT mlops_train_now('recipe_bad', 'SELECT x, outcome FROM bad', 'outcome', algorithm => 'linear_regression', holdout => 0);
-SELECT mlops_train_now('recipe_bad', 'SELECT x, y FROM bad', 'y', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('recipe_bad', 'SELECT x, broken FROM bad WHERE id < 40', 'broken', algorithm => 'logistic_regression', holdout => 0);
 SELECT mlops_train_now('recipe_bad', 'SELECT x, id * 1.5 AS y FROM bad', 'y', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('recipe_bad', 'SELECT x, id FROM bad, generate_series(1, 2)', 'id', algorithm => 'logistic_regression', holdout => 0);
-SELECT mlops_train_now('recipe_bad', 'SELECT x, remark FROM bad, generate_series(1, 2)', 'remark', holdout => 0);
+SELECT mlops_train_now('recipe_bad', 'SELECT x, i AS id FROM bad, generate_series(1, 101) AS i', 'id', algorithm => 'logistic_regression', holdout => 0);
+SELECT mlops_train_now('recipe_bad', $$SELECT x, 'remark ' || i AS remark FROM bad, generate_series(1, 101) AS i$$, 'remark', holdout => 0);
 SELECT mlops_train_now('recipe_bad', $$SELECT x, date '2025-01-01' + id AS y FROM bad$$, 'y', holdout => 0);
 SELECT mlops_train_now('recipe_bad', 'SELECT x, y, w FROM bad', 'y', weight => 'w', holdout => 0);
 SELECT mlops_train_now('recipe_bad', 'SELECT x, y, nullif(id, 3) AS w FROM bad', 'y', weight => 'w', holdout => 0);

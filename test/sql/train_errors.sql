@@ -44,7 +44,7 @@ CALL mlops_train('bad', 'SELECT x, one FROM points', 'one', holdout => 0);
 \echo :LAST_ERROR_SQLSTATE
 CALL mlops_train('bad', 'SELECT x, true AS b FROM points', 'b', holdout => 0);
 CALL mlops_train('bad', 'SELECT x, nothing FROM points', 'nothing');
-CALL mlops_train('bad', 'SELECT x, three FROM points', 'three');
+CALL mlops_train('bad', $$SELECT x, 'value ' || x || i AS many FROM points, generate_series(1, 2) AS i$$, 'many');
 \echo :LAST_ERROR_SQLSTATE
 CALL mlops_train('bad', 'SELECT x, span FROM points', 'span');
 \echo :LAST_ERROR_SQLSTATE
