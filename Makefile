@@ -80,6 +80,7 @@ REGRESS = \
 	train_params \
 	train_spec \
 	train_types \
+	engine \
 	holdout \
 	longley \
 	norris \

@@ -74,3 +74,26 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- What a training in SQL asks of each row. VARIADIC "any" is for plain functions
+-- only: aggregates get what these return.
+
+CREATE FUNCTION mlops.row_parts(names text[], VARIADIC columns "any") RETURNS bigint[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_row_parts';
+COMMENT ON FUNCTION mlops.row_parts(text[], "any") IS 'the fingerprint of a row in four parts; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_held_out(seed bigint, holdout float8, key "any", names text[], VARIADIC columns "any") RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_row_held_out';
+COMMENT ON FUNCTION mlops.row_held_out(bigint, float8, "any", text[], "any") IS 'does a training hold the row out; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_design(bundle mlops.bundle, names text[], VARIADIC columns "any") RETURNS float8[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_row_design';
+COMMENT ON FUNCTION mlops.row_design(mlops.bundle, text[], "any") IS 'the numbers that a learner sees of a row; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_label(bundle mlops.bundle, target "any") RETURNS float8
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_row_label';
+COMMENT ON FUNCTION mlops.row_label(mlops.bundle, "any") IS 'the label that a learner sees of a row; for queries that mlops makes';

@@ -183,8 +183,8 @@ mlops_bundle_send(PG_FUNCTION_ARGS)
 
 /* ---- making one ---- */
 
-static struct varlena *
-make_bundle(const MlResolved *resolved, MlTask task, const bytea *artifact)
+struct varlena *
+ml_bundle_make(const MlResolved *resolved, MlTask task, const bytea *artifact)
 {
 	Size		length = VARSIZE_ANY_EXHDR(artifact);
 	struct varlena *value;
@@ -237,7 +237,7 @@ mlops_bundle(PG_FUNCTION_ARGS)
 	model = ml_registry_model(&reference, ML_PRIVILEGE_PREDICT, cxt, &resolved);
 	artifact = ml_registry_artifact(&resolved);
 	MemoryContextSwitchTo(old);
-	value = make_bundle(&resolved, model->recipe->target.task, artifact);
+	value = ml_bundle_make(&resolved, model->recipe->target.task, artifact);
 	MemoryContextDelete(cxt);
 	PG_RETURN_POINTER(value);
 }

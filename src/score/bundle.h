@@ -26,6 +26,9 @@ typedef struct MlBundle
 /* what the header says; ML004 unless it is one. bytes: of the whole value, or its first ones */
 extern void ml_bundle_header(const char *bytes, Size length, MlBundle *bundle);
 
+/* a value of the parts; the checksum must be the artifact's */
+extern struct varlena *ml_bundle_make(const MlResolved *resolved, MlTask task, const bytea *artifact);
+
 /* the artifact of a bundle; the value may be toasted */
 extern bytea *ml_bundle_artifact(struct varlena *value);
 

@@ -10,8 +10,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "compat.h"
-#include "image.h"
 #include "score/bundle.h"
 #include "score/score.h"
 #include "utils/memutils.h"
@@ -25,6 +25,13 @@ typedef struct CarriedSite
 	bool		loaded;
 	char		header[ML_BUNDLE_HEADER];
 	MlScorer	scorer;
+
+	/* rows of a training in SQL */
+	double	   *shift;			/* zeros, ones: as many as the design has columns */
+	double	   *scale;
+	bool		has_label;
+	MlValueType label_type;
+	double	   *class_number;	/* of each class of numbers; NaN: of text */
 } CarriedSite;
 
 /* what is wrong with bytes is told by code that does not know whose they are */
@@ -50,7 +57,8 @@ load(CarriedSite *site, struct varlena *value, const char *header, Size length, 
 	MlBundle	bundle;
 	const MlModel *model;
 
-	site->loaded = false;
+	site->loaded = site->has_label = false;
+	site->shift = NULL;
 	ml_bundle_header(header, length, &bundle);
 	if (scorer->cxt == NULL)
 		scorer->cxt = AllocSetContextCreate(site->cxt, "mlops predict model", ALLOCSET_SMALL_SIZES);
@@ -156,3 +164,89 @@ CARRIED(name##_columns, score_columns(fcinfo, result))
 CARRIED_ALL(mlops_bundle_predict, ML_RESULT_VALUE)
 CARRIED_ALL(mlops_bundle_predict_label, ML_RESULT_LABEL)
 CARRIED_ALL(mlops_bundle_predict_proba, ML_RESULT_PROBA)
+
+/* ---- the rows of a training in SQL ---- */
+
+/* the design of a row by the recipe of a bundle: float8[]; NULL where the recipe drops it */
+static Datum
+row_design(FunctionCallInfo fcinfo)
+{
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ANY);
+	CarriedSite *site = fcinfo->flinfo->fn_extra;
+	const MlRecipe *recipe = scorer->model->recipe;
+	int			n = recipe->ndesign;
+	ArrayType  *array;
+	Size		size = ARR_OVERHEAD_NONULLS(1) + sizeof(double) * (Size) n;
+
+	if (site->shift == NULL)
+	{
+		site->shift = MemoryContextAllocZero(scorer->cxt, 2 * sizeof(double) * Max(n, 1));
+		site->scale = site->shift + n;
+		for (int j = 0; j < n; j++)
+			site->scale[j] = 1;
+	}
+
+	/* a row of NULLs is a row like others here, but says nothing about types */
+	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
+		for (int f = 0; f < recipe->nfeatures; f++)
+			ml_recipe_put_null(&recipe->features[f], &scorer->row);
+	if (ml_recipe_row_dropped(recipe, &scorer->row))
+		PG_RETURN_NULL();
+	array = palloc0(size);
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = FLOAT8OID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	ml_design_row(recipe, &scorer->row, site->shift, site->scale, (double *) ARR_DATA_PTR(array));
+	PG_RETURN_ARRAYTYPE_P(array);
+}
+
+static void
+bind_label(FunctionCallInfo fcinfo, CarriedSite *site, const MlTarget *target)
+{
+	ml_value_type(get_fn_expr_argtype(fcinfo->flinfo, 1), -1, site->scorer.cxt, &site->label_type);
+	site->class_number = MemoryContextAlloc(site->scorer.cxt, sizeof(double) * Max(target->nclasses, 1));
+	for (int c = 0; c < target->nclasses; c++)
+	{
+		const char *label = target->class_label[c];
+
+		site->class_number[c] = strcmp(label, "true") == 0 ? 1 : strcmp(label, "false") == 0 ? 0 : strtod(label, NULL);
+	}
+	site->has_label = true;
+}
+
+static bool
+is_class(CarriedSite *site, const MlTarget *target, int c, Datum value)
+{
+	int			length;
+	const char *bytes;
+
+	if (site->label_type.kind != ML_KIND_CATEGORY)
+		return ml_value_number(&site->label_type, value) == site->class_number[c];
+	bytes = ml_value_text(&site->label_type, value, &length);
+	return strlen(target->class_label[c]) == (size_t) length && memcmp(target->class_label[c], bytes, length) == 0;
+}
+
+/* what a learner calls y: see ml_recipe_labels; NULL for a class that the recipe does not know */
+static Datum
+row_label(FunctionCallInfo fcinfo)
+{
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ANY);
+	CarriedSite *site = fcinfo->flinfo->fn_extra;
+	const MlTarget *target = &scorer->model->recipe->target;
+
+	if (PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	if (!site->has_label)
+		bind_label(fcinfo, site, target);
+	if (target->task == ML_TASK_REGRESSION)
+		PG_RETURN_FLOAT8(ml_value_number(&site->label_type, PG_GETARG_DATUM(1)));
+	for (int c = 0; c < target->nclasses; c++)
+		if (is_class(site, target, c, PG_GETARG_DATUM(1)))
+			PG_RETURN_FLOAT8(target->task == ML_TASK_BINARY ? c == target->positive : c);
+	PG_RETURN_NULL();
+}
+
+CARRIED(mlops_row_design, row_design(fcinfo))
+CARRIED(mlops_row_label, row_label(fcinfo))

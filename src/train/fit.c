@@ -350,6 +350,13 @@ ml_training_fit(MlTraining *training)
 	double		start = ml_training_seconds();
 	MlModel    *model;
 
+	if (training->in_sql)
+	{
+		/* all of it was done by the queries that read */
+		collect_warnings(training);
+		MemoryContextSwitchTo(old);
+		return;
+	}
 	ml_training_report(training, "preparing", -1, -1, NAN);
 	tell_two_values(training);
 	ml_training_arrange(training);

@@ -79,6 +79,15 @@ make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part
 	memset(part, 0, sizeof(Part));
 	part->n = n;
 	part->width = model->noutputs;
+	if (training->predicted != NULL)
+	{
+		const MlPredicted *predicted = training->predicted;
+
+		part->label = predicted->label + first;
+		part->prediction = predicted->prediction + first * part->width;
+		part->weight = predicted->weight == NULL ? NULL : predicted->weight + first;
+		return;
+	}
 	part->label = take_doubles(training, n);
 	part->prediction = take_doubles(training, ml_size_mul(n, part->width));
 	ml_recipe_labels(model->recipe, frame, first, n, part->label);
@@ -237,15 +246,17 @@ static void
 measure_with_target(MlTraining *training, const MlModel *model, const MlMetric *headline, Jsonb **result)
 {
 	MlMeasured *measured = &training->measured;
+	int64		ntrain = training->predicted ? training->predicted->ntrain : training->ntrain;
+	int64		nholdout = training->predicted ? training->predicted->nholdout : training->nholdout;
 	Part		part;
 	double		mean;
 
-	make_part(training, model, 0, training->ntrain, &part);
+	make_part(training, model, 0, ntrain, &part);
 	mean = mean_label(&part);
 	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
-	if (training->nholdout > 0)
+	if (nholdout > 0)
 	{
-		make_part(training, model, training->ntrain, training->nholdout, &part);
+		make_part(training, model, ntrain, nholdout, &part);
 		result[1] = measure(&training->budget, model, &part, headline, &measured->value);
 	}
 	predict_constant(&model->recipe->target, mean, &part);

@@ -7,7 +7,9 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "compat.h"
+#include "fold/sql.h"
 #include "interrupts.h"
 #include "miscadmin.h"
 #include "train/calibrate.h"
@@ -19,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* The algorithm that the target's type suggests, where none was named. */
@@ -82,12 +85,12 @@ request_offset(const MlTraining *training, MlFrameRequest *request)
 }
 
 static MlFrame *
-read_frame(MlTraining *training)
+read_frame(MlTraining *training, const char *source)
 {
 	const MlSpec *spec = &training->spec;
 	MlFrameRequest request = {0};
 
-	request.source = spec->source;
+	request.source = source;
 	request.target = spec->target;
 	request.weight = spec->weight;
 	request.key = spec->key;
@@ -107,6 +110,73 @@ read_frame(MlTraining *training)
 		request.tee_arg = training->kept;
 	}
 	return ml_frame_read(&request, &training->budget);
+}
+
+/* The columns alone are read; the rows stay where they are. */
+static void
+read_in_sql(MlTraining *training)
+{
+	const char *obstacle;
+
+	training->in_sql = true;
+	training->frame = read_frame(training, psprintf("SELECT * FROM (%s) AS q LIMIT 0",
+													ml_source_query(training->spec.source)));
+	obstacle = ml_sql_obstacle(training);
+	if (obstacle != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this training cannot run in SQL: %s", obstacle),
+				 errhint("Leave out the option \"engine\" to train in memory.")));
+	training->spec.options.engine = ML_ENGINE_SQL;
+	ml_sql_train(training);
+}
+
+/*
+ * In memory if the rows fit: else what was read is forgotten, and false
+ * returned if the passes can run in SQL.
+ */
+static bool
+read_if_it_fits(MlTraining *training)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Oid			user;
+	int			security;
+	ErrorData  *error = NULL;
+
+	GetUserIdAndSecContext(&user, &security);
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		training->frame = read_frame(training, training->spec.source);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	CurrentResourceOwner = owner;
+	SetUserIdAndSecContext(user, security);
+	if (error == NULL)
+		return true;
+	if (error->sqlerrcode != ERRCODE_PROGRAM_LIMIT_EXCEEDED || training->algorithm == NULL ||
+		training->algorithm->pass_size == NULL || training->spec.options.keep_rows)
+		ReThrowError(error);
+	ml_budget_begin(&training->budget);
+	training->frame = read_frame(training, psprintf("SELECT * FROM (%s) AS q LIMIT 0",
+													ml_source_query(training->spec.source)));
+	if (ml_sql_obstacle(training) != NULL)
+		ReThrowError(error);
+	ereport(NOTICE,
+			(errmsg("the rows do not fit into \"mlops.max_training_memory\": training by queries over the source"),
+			 errhint("Choose this from the start with options => '{\"engine\": \"sql\"}'.")));
+	return false;
 }
 
 static Jsonb *
@@ -211,12 +281,16 @@ ml_training_read(MlTraining *training)
 	level = ml_spec_enter_settings(&training->spec);
 	ml_author_become(training);
 	ml_budget_begin(&training->budget);
-	training->frame = read_frame(training);
+	if (training->spec.options.engine == ML_ENGINE_MEMORY)
+		training->frame = read_frame(training, training->spec.source);
+	else if (training->spec.options.engine == ML_ENGINE_SQL || !read_if_it_fits(training))
+		read_in_sql(training);
 	SetUserIdAndSecContext(user, security);
 	training->columns = describe_columns(training->frame);
 	find_time_range(training);
 	ml_spec_leave_settings(level);
 	PopActiveSnapshot();
-	training->reading = ml_training_seconds() - start;
+	training->reading = ml_training_seconds() - start -
+		(training->preparing + training->fitting + training->measuring);	/* of queries */
 	MemoryContextSwitchTo(old);
 }

@@ -23,6 +23,8 @@ const char *const ml_spec_setting_names[ML_NSETTINGS] = {
 	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits"
 };
 
+static const char *const engine_choices[] = {"auto", "memory", "sql", NULL};
+
 static const MlParam option_table[] = {
 	{"refit", ML_PARAM_BOOL, offsetof(MlTrainOptions, refit), 0, 0, 1, NULL,
 	"Fit again on all rows, the held-out ones too, after measuring."},
@@ -34,6 +36,8 @@ static const MlParam option_table[] = {
 	"Sort the rows first, so that the same rows give the same bytes in whatever order they come."},
 	{"min_group_rows", ML_PARAM_INT, offsetof(MlTrainOptions, min_group_rows), ML_DEFAULT_GROUP_ROWS, 1, 1e15, NULL,
 	"Training rows that a group of group_by needs to be fitted alone."},
+	{"engine", ML_PARAM_ENUM, offsetof(MlTrainOptions, engine), ML_ENGINE_AUTO, 0, 0, engine_choices,
+	"What runs the passes of the fit: memory, or queries over the source, which take the place of rows that do not fit."},
 	{NULL}
 };
 
@@ -333,9 +337,11 @@ write_options(const MlSpec *spec)
 
 		if (option->type == ML_PARAM_BOOL)
 			ml_json_put_bool(&json, option->name, *(const bool *) place);
-		else if (spec->group_by != NULL)
+		else if (option->type == ML_PARAM_INT && spec->group_by != NULL)
 			ml_json_put_int(&json, option->name, *(const int64 *) place);
 	}
+	if (spec->options.engine != ML_ENGINE_AUTO)
+		ml_json_put_text(&json, "engine", engine_choices[spec->options.engine]);
 	ml_json_end_object(&json);
 	return ml_json_finish(&json);
 }

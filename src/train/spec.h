@@ -18,6 +18,13 @@
 #define ML_NSETTINGS		5
 extern const char *const ml_spec_setting_names[ML_NSETTINGS];
 
+/* what runs the passes of a fit */
+typedef enum MlEngine
+{
+	ML_ENGINE_AUTO,				/* memory, if the rows fit */
+	ML_ENGINE_MEMORY, ML_ENGINE_SQL
+} MlEngine;
+
 typedef struct MlTrainOptions
 {
 	bool		refit;			/* fit again on all rows after measuring */
@@ -25,6 +32,7 @@ typedef struct MlTrainOptions
 	bool		scratch;
 	bool		canonical_order;
 	int64		min_group_rows; /* of a group that is fitted alone */
+	int			engine;			/* MlEngine */
 } MlTrainOptions;
 
 typedef struct MlSpec

@@ -35,6 +35,16 @@ typedef struct MlMeasured
 	double		baseline_value;
 } MlMeasured;
 
+/* labels and predictions of rows that are elsewhere: training rows, then held-out ones */
+typedef struct MlPredicted
+{
+	int64		ntrain;
+	int64		nholdout;
+	double	   *label;
+	double	   *prediction;
+	double	   *weight;			/* NULL: all 1 */
+} MlPredicted;
+
 typedef struct MlTraining
 {
 	MemoryContext cxt;
@@ -83,6 +93,8 @@ typedef struct MlTraining
 	MlMeasured	measured;
 	List	   *warnings;		/* of char * */
 	bool		said_alone;		/* that no worker was to be had */
+	bool		in_sql;			/* the rows stay where they are: frame has none; fold/sql.h */
+	MlPredicted *predicted;		/* then: what is measured */
 
 	/* seconds by phase */
 	double		reading;

@@ -101,7 +101,7 @@ RESET ROLE;
 -- memory is counted before it is taken
 SET mlops.max_training_memory = '1MB';
 \set VERBOSITY terse
-SELECT mlops_train_now('points', 'SELECT i AS x, i AS y FROM generate_series(1, 100000) AS i', 'y');
+SELECT mlops_train_now('points', 'SELECT i AS x, i AS y FROM generate_series(1, 100000) AS i', 'y', options => '{"engine": "memory"}');
 \echo :LAST_ERROR_SQLSTATE
 RESET mlops.max_training_memory;
 

@@ -51,7 +51,7 @@ CALL mlops_train_spec('spec', '{"sorce": "points"}');
 \echo :LAST_ERROR_SQLSTATE
 CALL mlops_train_spec('spec', '{"source": "points", "settings": {"work_mem": "1GB"}}');
 CALL mlops_train_spec('spec', '{"source": "points", "engine": "sql"}');
-CALL mlops_train_spec('spec', '{"source": "points", "options": {"engine": "sql"}}');
+CALL mlops_train_spec('spec', '{"source": "points", "options": {"engine": "spark"}}');
 CALL mlops_train_spec('spec', '{"source": 7}');
 CALL mlops_train_spec('spec', '{"source": "points", "features": ["x", 1]}');
 CALL mlops_train_spec('spec', '{"source": "points", "seed": 1e30}');

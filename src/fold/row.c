@@ -1,0 +1,155 @@
+/*
+ * row.c
+ *		What a training in SQL asks of each row: its fingerprint, whether it is
+ *		held out, its label and its design.
+ *
+ *		mlops.row_parts(names, columns...)	the fingerprint, in four parts that add up
+ *		mlops.row_held_out(seed, holdout, key, names, columns...)
+ *		mlops.row_label(bundle, target)
+ *		mlops.row_design(bundle, names, columns...)	in carried.c
+ *
+ * The bits are those of frame/column.c: a row is in the same part of a division
+ * whichever driver reads it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "frame/hash.h"
+#include "frame/value.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#define PARTS 4
+
+typedef struct RowSite
+{
+	int			n;
+	Oid			key_type;
+	MlHashSecret *secret;
+	MlValueType *type;
+} RowSite;
+
+PG_FUNCTION_INFO_V1(mlops_row_parts);
+PG_FUNCTION_INFO_V1(mlops_row_held_out);
+
+/* names are argument number at, columns follow */
+static RowSite *
+make_site(FunctionCallInfo fcinfo, int at)
+{
+	MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	RowSite    *site = palloc0(sizeof(RowSite));
+	ArrayType  *array = PG_ARGISNULL(at) ? NULL : PG_GETARG_ARRAYTYPE_P(at);
+	Datum	   *name;
+	bool	   *isnull;
+
+	site->n = PG_NARGS() - at - 1;
+	if (array == NULL || get_fn_expr_variadic(fcinfo->flinfo) ||
+		!get_fn_expr_arg_stable(fcinfo->flinfo, at) || array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("names of columns must be a constant array, and columns separate arguments"),
+				 errhint("This function is for queries that mlops makes.")));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &name, &isnull, &at);
+	if (at != site->n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%d names are given for %d columns", at, site->n),
+				 errhint("This function is for queries that mlops makes.")));
+	site->secret = palloc(sizeof(MlHashSecret) * Max(site->n, 1));
+	site->type = palloc(sizeof(MlValueType) * Max(site->n, 1));
+	for (int i = 0; i < site->n; i++)
+	{
+		ml_hash_secret(TextDatumGetCString(name[i]), &site->secret[i]);
+		ml_value_type(get_fn_expr_argtype(fcinfo->flinfo, PG_NARGS() - site->n + i), -1,
+					  fcinfo->flinfo->fn_mcxt, &site->type[i]);
+	}
+	MemoryContextSwitchTo(old);
+	fcinfo->flinfo->fn_extra = site;
+	return site;
+}
+
+static uint64
+array_bits(MlValueType *type, Datum value)
+{
+	int			length;
+	const double *element = ml_value_array(type, value, &length);
+	uint64		hash = 0;
+
+	for (int i = 0; i < length; i++)
+		hash = ml_hash_word(hash, ml_hash_double(element[i]));
+	return ml_hash_word(hash, (uint64) length);
+}
+
+static uint64
+value_bits(MlValueType *type, Datum value)
+{
+	const char *bytes;
+	int			length;
+
+	switch (type->kind)
+	{
+		case ML_KIND_NUMBER:
+			return ml_hash_double(ml_value_number(type, value) + 0.0);
+		case ML_KIND_CATEGORY:
+			bytes = ml_value_text(type, value, &length);
+			return ml_hash_bytes(bytes, length, 0);
+		case ML_KIND_TIME:
+			return (uint64) ml_value_usec(type, value);
+		case ML_KIND_ARRAY:
+			return array_bits(type, value);
+		case ML_KIND_NONE:
+			break;
+	}
+	return 0;
+}
+
+static MlHash128
+fingerprint(FunctionCallInfo fcinfo, int at)
+{
+	RowSite    *site = fcinfo->flinfo->fn_extra;
+	MlHash128	sum = {0, 0};
+
+	if (site == NULL)
+		site = make_site(fcinfo, at);
+	for (int i = 0; i < site->n; i++)
+	{
+		if (PG_ARGISNULL(at + 1 + i))
+			ml_hash128_add(&sum, site->secret[i].null);
+		else
+			ml_hash128_add(&sum, ml_hash_value(&site->secret[i],
+											   value_bits(&site->type[i], PG_GETARG_DATUM(at + 1 + i))));
+	}
+	return ml_hash_finish(sum);
+}
+
+/* halves of halves, which bigint sums of any number of rows hold */
+Datum
+mlops_row_parts(PG_FUNCTION_ARGS)
+{
+	MlHash128	row = fingerprint(fcinfo, 0);
+	Datum		part[PARTS];
+
+	part[0] = Int64GetDatum((int64) (row.high >> 32));
+	part[1] = Int64GetDatum((int64) (row.high & 0xffffffff));
+	part[2] = Int64GetDatum((int64) (row.low >> 32));
+	part[3] = Int64GetDatum((int64) (row.low & 0xffffffff));
+	PG_RETURN_ARRAYTYPE_P(construct_array(part, PARTS, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* as hold_out_by_hash() of frame/arrange.c; a NULL key: by the row */
+Datum
+mlops_row_held_out(PG_FUNCTION_ARGS)
+{
+	uint64		seed = ml_hash_word(0, (uint64) PG_GETARG_INT64(0));
+	uint64		hash;
+
+	if (PG_ARGISNULL(2))
+		hash = fingerprint(fcinfo, 3).low;
+	else
+		hash = ml_hash_key(getBaseType(get_fn_expr_argtype(fcinfo->flinfo, 2)), PG_GETARG_DATUM(2), 0);
+	PG_RETURN_BOOL(ml_hash_unit(ml_hash_word(seed, hash)) < PG_GETARG_FLOAT8(1));
+}
