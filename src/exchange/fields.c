@@ -130,7 +130,7 @@ static void
 deeper(MlFields *f, const char *name)
 {
 	if (f->depth + 1 == ML_FIELDS_DEPTH)
-		elog(ERROR, "too many objects within objects");
+		ml_fields_refuse(f, name == NULL ? "[]" : name, "objects within objects", psprintf("at most %d deep", ML_FIELDS_DEPTH));
 	f->depth++;
 	f->path[f->depth] = name;
 	f->any[f->depth] = false;

@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "exchange/exchange.h"
+#include "miscadmin.h"
 #include "predictor/trees.h"
 #include "recipe/task.h"
 #include "utils/memutils.h"
@@ -28,7 +29,7 @@ static const char *const part_names[] = {
 	"epoch", "hour_sin", "hour_cos", "week_sin", "week_cos", "year_sin", "year_cos", NULL
 };
 static const char *const predictor_names[] = {
-	"linear", "bayes", "trees", "centres", "projection", "network", NULL
+	"linear", "bayes", "trees", "centres", "projection", "network", "grouped", NULL
 };
 static const char *const activation_names[] = {"relu", "tanh", "logistic", NULL};
 static const char *const calibration_names[] = {"none", "platt", "isotonic", NULL};
@@ -183,6 +184,23 @@ target_fields(MlFields *f, MlTarget *target)
 	ml_fields_end(f);
 }
 
+/* the feature that rows are grouped by, if any */
+static void
+group_field(MlFields *f, MlRecipe *recipe)
+{
+	char	   *name = recipe->group == NULL ? NULL : recipe->group->name;
+
+	if (!ml_fields_has(f, "group", name != NULL))
+		return;
+	ml_field_text(f, "group", &name);
+	for (int i = 0; f->reading && i < recipe->nfeatures; i++)
+		if (strcmp(recipe->features[i].name, name) == 0 &&
+			(recipe->features[i].kind == ML_KIND_NUMBER || recipe->features[i].kind == ML_KIND_CATEGORY))
+			recipe->group = &recipe->features[i];
+	if (recipe->group == NULL)
+		ml_fields_refuse(f, "group", name, "the name of a feature that is a number or a category");
+}
+
 static void
 recipe_fields(MlFields *f, MlRecipe *recipe)
 {
@@ -220,6 +238,7 @@ recipe_fields(MlFields *f, MlRecipe *recipe)
 		ml_fields_end(f);
 	}
 	ml_fields_end(f);
+	group_field(f, recipe);
 	if (f->reading)
 	{
 		number_features(f, recipe);
@@ -352,17 +371,42 @@ network_fields(MlFields *f, const MlRecipe *recipe, MlNetwork *network)
 	ml_fields_end(f);
 }
 
+static void predictor_fields(MlFields *f, const char *name, const MlRecipe *recipe, MlPredictor **predictor);
+
 static void
-predictor_fields(MlFields *f, const MlRecipe *recipe, MlPredictor **predictor)
+grouped_fields(MlFields *f, const MlRecipe *recipe, MlGrouped *grouped)
+{
+	MlRecipe   *within;
+
+	if (recipe->group == NULL)
+		ml_fields_refuse(f, "kind", "\"grouped\"", "one without groups, since the recipe has no \"group\"");
+	within = ml_recipe_within_group(recipe);
+	predictor_fields(f, "pooled", within, &grouped->pooled);
+	ml_fields_array(f, "groups", &grouped->ngroups, ML_MAX_GROUPS);
+	if (f->reading)
+		grouped->group = allocate(grouped->ngroups, sizeof(MlGroup));
+	for (int i = 0; i < grouped->ngroups; i++)
+	{
+		ml_fields_element(f, i);
+		ml_field_double(f, "key", &grouped->group[i].key);
+		predictor_fields(f, "predictor", within, &grouped->group[i].predictor);
+		ml_fields_end(f);
+	}
+	ml_fields_end(f);
+}
+
+static void
+predictor_fields(MlFields *f, const char *name, const MlRecipe *recipe, MlPredictor **predictor)
 {
 	static const Size size[] = {
 		[ML_PREDICTOR_LINEAR] = sizeof(MlLinear), [ML_PREDICTOR_BAYES] = sizeof(MlBayes),
 		[ML_PREDICTOR_TREES] = sizeof(MlTrees), [ML_PREDICTOR_CENTRES] = sizeof(MlCentres),
-		[ML_PREDICTOR_PROJECTION] = sizeof(MlProjection), [ML_PREDICTOR_NETWORK] = sizeof(MlNetwork)
+		[ML_PREDICTOR_PROJECTION] = sizeof(MlProjection), [ML_PREDICTOR_NETWORK] = sizeof(MlNetwork),
+		[ML_PREDICTOR_GROUPED] = sizeof(MlGrouped)
 	};
 	int			kind = f->reading ? 0 : (*predictor)->kind;
 
-	ml_fields_begin(f, "predictor");
+	ml_fields_begin(f, name);
 	ml_field_choice(f, "kind", &kind, predictor_names);
 	if (f->reading)
 	{
@@ -388,6 +432,10 @@ predictor_fields(MlFields *f, const MlRecipe *recipe, MlPredictor **predictor)
 			break;
 		case ML_PREDICTOR_NETWORK:
 			network_fields(f, recipe, (MlNetwork *) *predictor);
+			break;
+		case ML_PREDICTOR_GROUPED:
+			check_stack_depth();
+			grouped_fields(f, recipe, (MlGrouped *) *predictor);
 			break;
 	}
 	ml_fields_end(f);
@@ -481,7 +529,7 @@ ml_model_fields(MlFields *f, MlModel *model)
 	recipe_fields(f, model->recipe);
 	if (f->reading)
 		ml_recipe_finish(model->recipe);
-	predictor_fields(f, model->recipe, &model->predictor);
+	predictor_fields(f, "predictor", model->recipe, &model->predictor);
 	calibration_fields(f, model->recipe, &model->calibration);
 	fact_fields(f, &model->nfacts, &model->fact_name, &model->fact_value);
 }

@@ -24,6 +24,8 @@ CALL mlops_train('exchange_forest', 'SELECT age, debt, plan, visits FROM exchang
                  algorithm => 'random_forest', params => '{"trees": 5, "max_depth": 4}');
 CALL mlops_train('exchange_classes', 'SELECT age, debt, visits, plan FROM exchange_customer WHERE plan IS NOT NULL', target => 'plan',
                  algorithm => 'gradient_boosting', params => '{"trees": 5, "max_depth": 3}');
+CALL mlops_train('exchange_grouped', 'SELECT age, debt, plan, visits FROM exchange_customer', target => 'visits',
+                 group_by => 'plan');
 CALL mlops_train('exchange_bayes', 'SELECT age, debt, plan, left_us FROM exchange_customer', target => 'left_us',
                  algorithm => 'naive_bayes');
 CALL mlops_train('exchange_clusters', 'SELECT age, debt, plan FROM exchange_customer', algorithm => 'kmeans');
