@@ -69,7 +69,8 @@ DECLARE
 BEGIN
     FOR f IN
         SELECT a.name, a.target, v.more
-          FROM (VALUES ('linear_regression', true), ('logistic_regression', true)) AS a (name, target),
+          FROM (VALUES ('linear_regression', true), ('logistic_regression', true),
+                       ('kmeans', false), ('pca', false)) AS a (name, target),
                (VALUES (''), (', float8, mlops.state')) AS v (more)
     LOOP
         arguments := CASE WHEN f.target THEN 'float8, ' ELSE '' END OPERATOR(pg_catalog.||) 'float8[]' OPERATOR(pg_catalog.||) f.more;

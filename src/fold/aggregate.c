@@ -173,8 +173,10 @@ mlops_##algorithm##_accum(PG_FUNCTION_ARGS) \
 	return accumulate(fcinfo, #algorithm, target); \
 }
 
+ACCUMULATE(kmeans, false)
 ACCUMULATE(linear_regression, true)
 ACCUMULATE(logistic_regression, true)
+ACCUMULATE(pca, false)
 
 /* ---- functions of states ---- */
 

@@ -97,7 +97,7 @@ put_centres(MlJson *json, const MlCentres *centres, int ncolumns)
 	for (int k = 0; k < centres->nclusters; k++)
 		for (int j = 0; j < ncolumns; j++)
 			value[(Size) k * ncolumns + j] =
-				centres->centre[(Size) k * ncolumns + j] / centres->scale[j] + centres->shift[j];
+				centres->shift[j] + (centres->scale[j] != 0 ? centres->centre[(Size) k * ncolumns + j] / centres->scale[j] : 0);
 	put_matrix(json, "centres", value, centres->nclusters, ncolumns);
 	put_vector(json, "weights", centres->weight, centres->nclusters);
 	put_vector(json, "inertias", centres->inertia, centres->nclusters);

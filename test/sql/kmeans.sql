@@ -66,6 +66,28 @@ SELECT mlops_train_now('early', 'SELECT sin(i * 7.1) AS x, cos(i * 3.3) AS y FRO
                        algorithm => 'kmeans', params => '{"k": 20, "max_iterations": 1, "tolerance": 0}') AS version;
 SELECT facts ->> 'converged' AS converged, warnings FROM mlops.version WHERE model = 'early';
 
+-- passes in SQL, over slices merged in any order, give the same centres
+CREATE FUNCTION fit_in_sql(pass mlops.state) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+    state mlops.state;
+BEGIN
+    LOOP
+        SELECT mlops.merge(slice.state ORDER BY md5(part::text)) INTO state
+          FROM (SELECT length(s.state) % 3 AS part,
+                       mlops.kmeans_state(ARRAY[murder, assault, urban_pop, rape], 1, fit_in_sql.pass)::text::mlops.state AS state
+                  FROM us_arrests AS s GROUP BY 1) AS slice;
+        pass := mlops.next(state);
+        IF pass IS NULL THEN
+            RETURN mlops.final(state);
+        END IF;
+    END LOOP;
+END
+$$;
+SELECT abs((r ->> 'inertia')::float8 * 49 / 50 / 56.40317 - 1) < 1e-6 AS as_published,
+       abs((r ->> 'inertia')::float8 / (v.facts ->> 'inertia')::float8 - 1) < 1e-9 AS as_in_memory,
+       r -> 'weights' AS weights
+  FROM fit_in_sql(mlops.pass('kmeans', '{"k": 4, "tolerance": 0}')) AS r, mlops.version AS v WHERE v.model = 'states';
+
 -- refused
 CALL mlops_train('refused', 'SELECT x FROM groups', algorithm => 'kmeans', params => '{"k": 0}');
 CALL mlops_train('refused', 'SELECT x FROM groups', algorithm => 'kmeans', params => '{"k": 31}', holdout => 0);

@@ -71,6 +71,14 @@ SELECT max(abs(before - after)) < 1e-10 AS kept
 SELECT mlops_train_now('wide', 'SELECT v FROM wide', algorithm => 'pca', params => '{"components": 10}', holdout => 0) AS version;
 SELECT warnings FROM mlops.version WHERE model = 'wide' AND version = 2;
 
+-- the pass in SQL gives the same
+SELECT max(abs(a.variance::float8 / b.variance::float8 - 1)) < 1e-10 AS as_in_memory
+  FROM (SELECT mlops.pca(ARRAY[murder, assault, urban_pop, rape], 1, mlops.pass('pca', '{"components": 4}')) AS r FROM us_arrests) AS q
+ CROSS JOIN LATERAL jsonb_array_elements_text(q.r -> 'variances') WITH ORDINALITY AS a (variance, n)
+  JOIN (SELECT e.variance, e.n FROM mlops.version AS v,
+               jsonb_array_elements_text(v.facts -> 'variance_by_component') WITH ORDINALITY AS e (variance, n)
+         WHERE v.model = 'states' AND v.version = 1) AS b USING (n);
+
 -- refused
 CALL mlops_train('refused', 'us_arrests', algorithm => 'pca', params => '{"components": 2.5}', exclude => '{state}');
 \echo :LAST_ERROR_SQLSTATE
