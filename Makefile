@@ -97,6 +97,7 @@ REGRESS = \
 	naive_bayes \
 	mlp \
 	calibration \
+	encoder \
 	class_weight \
 	decision_tree \
 	random_forest \

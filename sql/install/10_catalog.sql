@@ -80,6 +80,8 @@ CREATE TABLE mlops_catalog.version (
     artifact_size   bigint NOT NULL,
     PRIMARY KEY (model, version)
 );
+CREATE INDEX version_encoder ON mlops_catalog.version ((params OPERATOR(pg_catalog.->>) 'encoder'))
+    WHERE (params OPERATOR(pg_catalog.->>) 'encoder') IS NOT NULL;
 COMMENT ON TABLE mlops_catalog.version IS 'one trained, immutable result of a model; inserted when finished, never updated';
 
 CREATE TABLE mlops_catalog.artifact (

@@ -282,7 +282,9 @@ BEGIN
                     'time: ' || (v ->> 'time_from') || ' to ' || (v ->> 'time_to'),
                     'fingerprint: ' || pg_catalog.substr(v ->> 'data_fingerprint', 3)]),
                 (6, 'columns', ARRAY[CASE WHEN r ->> 'kind' IN ('trees', 'bayes') THEN pg_catalog.format('%s features', r ->> 'features')
-                                          ELSE pg_catalog.format('%s features become %s columns of numbers', r ->> 'features', r ->> 'design_columns') END,
+                                          ELSE CASE WHEN v #>> '{params,encoder}' IS NULL
+                          THEN pg_catalog.format('%s features become %s columns of numbers', r ->> 'features', r ->> 'design_columns')
+                          ELSE pg_catalog.format('encoder %s makes %s numbers of them', v #>> '{params,encoder}', r ->> 'features') END END,
                                      mlops.card_columns(v -> 'columns')]),
                 (7, 'metrics', ARRAY(SELECT mlops.card_metrics(v, metric))),
                 (8, 'model', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(r -> 'model'))),

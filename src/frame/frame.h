@@ -178,6 +178,12 @@ extern void ml_frame_arrange(MlFrame *frame, const bool *keep, MlSplit *split, b
 extern MlFrame *ml_frame_subset(const MlFrame *frame, const int64 *rows, int64 n, int64 ntrain);
 extern void ml_frame_subset_free(MlFrame *subset);
 
+/* memory for a number of each row, from the budget; to become a column */
+extern double *ml_frame_new_numbers(MlFrame *frame);
+
+/* The columns that are features are gone; n columns of numbers, from ml_frame_new_numbers, are in their place. */
+extern void ml_frame_replace_features(MlFrame *frame, int n, char **name, double **value);
+
 /*
  * The source as one checked query text: a relation's name becomes
  * SELECT * FROM name; a query is returned as it is after its syntax has been

@@ -24,6 +24,7 @@ typedef struct MlCursor
 	const char *field;			/* what is being read, for messages */
 	int			encoding;		/* of the text */
 	int			format;			/* of the artifact */
+	bool		is_encoder;		/* it is that of an encoder, within another */
 } MlCursor;
 
 typedef enum MlFloatRange

@@ -25,6 +25,7 @@ const char *const ml_section_tag[ML_NTAGS] = {
 	[ML_SECTION_STATISTICS] = "STAT",
 	[ML_SECTION_CALIBRATION] = "CALI",
 	[ML_SECTION_FACTS] = "FACT",
+	[ML_SECTION_ENCODER] = "ENCO",
 };
 
 static void
@@ -202,6 +203,14 @@ write_facts(MlWriter *w, const MlFitted *fitted)
 	ml_writer_end_section(w);
 }
 
+static void
+write_encoder(MlWriter *w, const bytea *encoder)
+{
+	ml_writer_begin_section(w, ML_SECTION_ENCODER);
+	ml_put_bytes(w, VARDATA_ANY(encoder), VARSIZE_ANY_EXHDR(encoder));
+	ml_writer_end_section(w);
+}
+
 /* Reading back costs little beside a fit, and a version cannot be corrected. */
 static void
 check_readable(const char *bytes, Size length)
@@ -222,7 +231,7 @@ ml_model_write(const char *algorithm, const MlRecipe *recipe, const MlFitted *fi
 
 	ml_put_bytes(&w, ML_MAGIC, ML_MAGIC_LENGTH);
 	ml_put_int32(&w, ML_ARTIFACT_FORMAT);
-	ml_put_int32(&w, ML_NSECTIONS);
+	ml_put_int32(&w, ML_NSECTIONS + (recipe->encoder != NULL));
 	ml_put_int64(&w, 0);
 	write_head(&w, algorithm);
 	write_recipe(&w, recipe);
@@ -232,6 +241,8 @@ ml_model_write(const char *algorithm, const MlRecipe *recipe, const MlFitted *fi
 	write_predictor(&w, recipe, fitted->predictor);
 	write_calibration(&w, fitted->calibration);
 	write_facts(&w, fitted);
+	if (recipe->encoder != NULL)
+		write_encoder(&w, recipe->encoder);
 
 	ml_store_little_endian(w.data + VARHDRSZ + ML_HEADER_LENGTH - 8,
 						w.used - VARHDRSZ, 8);

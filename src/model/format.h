@@ -41,11 +41,12 @@ typedef enum MlSection
 	ML_SECTION_PREDICTOR,		/* kind, and what the kind writes */
 	ML_SECTION_STATISTICS,		/* format 1 only: standard errors and what follows from them */
 	ML_SECTION_CALIBRATION,		/* from format 2 on */
-	ML_SECTION_FACTS
+	ML_SECTION_FACTS,
+	ML_SECTION_ENCODER			/* from format 2 on, of models that have one: its artifact */
 } MlSection;
 
-#define ML_NTAGS			(ML_SECTION_FACTS + 1)
-#define ML_NSECTIONS		9	/* of either format */
+#define ML_NTAGS			(ML_SECTION_ENCODER + 1)
+#define ML_NSECTIONS		9	/* of either format, without ENCODER */
 
 extern const char *const ml_section_tag[ML_NTAGS];
 

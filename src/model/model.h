@@ -28,6 +28,12 @@ typedef struct MlModel
 	uint8		sha256[ML_SHA256_LENGTH];
 	char	   *algorithm;
 	MlRecipe   *recipe;
+
+	/*
+	 * What makes the numbers of the recipe, all of them, from a row; NULL: a
+	 * row is encoded by the recipe itself. It has no encoder.
+	 */
+	struct MlModel *encoder;
 	MlPredictor *predictor;
 	const MlPredictorRoutine *routine;	/* of its kind */
 	MlCalibration *calibration; /* or NULL */
@@ -57,8 +63,22 @@ extern void ml_sha256(const void *bytes, Size length, uint8 *digest);
 /* fills in what follows from the predictor, in the current context; for the reader */
 extern void ml_model_prepare(MlModel *model);
 
+/* the recipe by which rows that are scored are encoded: where there is an encoder, its own */
+static inline const MlRecipe *
+ml_model_input_recipe(const MlModel *model)
+{
+	return model->encoder ? model->encoder->recipe : model->recipe;
+}
+
 /*
- * The outputs of a row (predictor.h says what they are by task), link and
+ * The row that the model's own recipe and predictor understand: the same
+ * without an encoder; else own, with what the encoder makes of it, in work, of
+ * model->work_size doubles. Its numbers are missing where the encoder drops the row.
+ */
+extern const MlRow *ml_model_own_row(const MlModel *model, const MlRow *row, double *work, MlRow *own);
+
+/*
+ * The outputs of a row, encoded by the input recipe (predictor.h says what they are by task), link and
  * calibration applied; they are in work, of model->work_size doubles. NULL
  * when the row is dropped (impute => 'drop' and something missing).
  */

@@ -17,7 +17,7 @@ static bool
 is_direct(const MlModel *model)
 {
 	return model->predictor->kind == ML_PREDICTOR_LINEAR && model->noutputs == 1 &&
-		model->calibration == NULL && model->recipe->offset_number < 0;
+		model->calibration == NULL && model->recipe->offset_number < 0 && model->encoder == NULL;
 }
 
 void
@@ -32,7 +32,26 @@ ml_model_prepare(MlModel *model)
 	model->work_size = Max(model->noutputs, 1);
 	if (routine->work_size)
 		model->work_size += routine->work_size(model->predictor, model->recipe);
+	if (model->encoder)
+		model->work_size += model->recipe->nnumbers + model->encoder->work_size;
 	model->direct = is_direct(model);
+}
+
+/* at the end of work: the numbers, then the encoder's own memory */
+const MlRow *
+ml_model_own_row(const MlModel *model, const MlRow *row, double *work, MlRow *own)
+{
+	const MlModel *encoder = model->encoder;
+
+	if (likely(encoder == NULL))
+		return row;
+	work += model->work_size - encoder->work_size;
+	own->number = work - model->recipe->nnumbers;
+	own->code = NULL;
+	if (!ml_model_transform(encoder, row, work, own->number))
+		for (int i = 0; i < model->recipe->nnumbers; i++)
+			own->number[i] = NAN;
+	return own;
 }
 
 static inline bool
@@ -45,6 +64,9 @@ is_dropped(const MlModel *model, const MlRow *row)
 const double *
 ml_model_outputs(const MlModel *model, const MlRow *row, double *work)
 {
+	MlRow		own;
+
+	row = ml_model_own_row(model, row, work, &own);
 	if (is_dropped(model, row))
 		return NULL;
 	model->routine->predict(model->predictor, model->recipe, row, work + model->noutputs, work);
@@ -75,6 +97,9 @@ ml_model_ntransform(const MlModel *model)
 bool
 ml_model_transform(const MlModel *model, const MlRow *row, double *work, double *result)
 {
+	MlRow		own;
+
+	row = ml_model_own_row(model, row, work, &own);
 	if (is_dropped(model, row))
 		return false;
 	model->routine->transform(model->predictor, model->recipe, row, work, result);

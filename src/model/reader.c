@@ -24,6 +24,7 @@
 /* a number's record: a text without bytes and six doubles */
 #define MIN_NUMBER_BYTES	(4 + 6 * 8)
 
+static MlModel *read_bytes(const char *bytes, Size length, MemoryContext parent, bool is_encoder);
 ml_noreturn static void refuse_foreign(const char *found, const char *expected);
 
 static void
@@ -44,9 +45,10 @@ allocate(int n, Size size)
 
 /* ---- the parts ---- */
 
-static void
+static int
 read_header(MlCursor *c)
 {
+	int			nsections;
 	const char *bytes = c->data;
 	uint32		format;
 	uint64		length;
@@ -73,11 +75,12 @@ read_header(MlCursor *c)
 				 errdetail("At byte %d: found format %u, expected 1 to %d.",
 						   ML_MAGIC_LENGTH, format, ML_ARTIFACT_FORMAT),
 				 errhint("Update mlops to the version that trained the model, or train it again.")));
-	ml_cursor_range(c, 4, ML_NSECTIONS, ML_NSECTIONS, "number of sections");
+	nsections = ml_cursor_range(c, 4, ML_NSECTIONS, ML_NSECTIONS + (format > 1), "number of sections");
 	length = ml_cursor_integer(c, 8, "length");
 	if (length != c->length)
 		ml_cursor_refuse(c, c->at - 8, psprintf("%llu", (unsigned long long) length),
 						 psprintf("%zu, the number of bytes there are", c->length));
+	return nsections;
 }
 
 static void
@@ -433,15 +436,43 @@ read_facts(MlCursor *c, MlModel *model)
 	ml_cursor_end_section(c);
 }
 
+/*
+ * The artifact of the encoder: its numbers are the features, one by one. It has
+ * none itself, so that this does not recurse.
+ */
+static void
+read_encoder(MlCursor *c, MlModel *model)
+{
+	const MlRecipe *recipe = model->recipe;
+	Size		length;
+	const char *bytes;
+	Size		at;
+	int			n;
+
+	ml_cursor_begin_section(c, ML_SECTION_ENCODER);
+	at = c->at;
+	if (c->is_encoder)
+		ml_cursor_refuse(c, at, "an encoder of an encoder", "one without");
+	length = ml_cursor_left(c);
+	bytes = ml_cursor_bytes(c, length, "artifact");
+	ml_cursor_end_section(c);
+	model->encoder = read_bytes(bytes, length, model->cxt, true);
+	n = ml_model_ntransform(model->encoder);
+	if (n == 0 || recipe->nfeatures != n || recipe->nnumbers != n || recipe->ncategories != 0 || recipe->group != NULL)
+		ml_cursor_refuse(c, at, psprintf("an encoder of %d numbers", n),
+						 psprintf("one for each of %d features, all of them numbers", recipe->nfeatures));
+}
+
 static void
 read_model(MlCursor *c, MlModel *model)
 {
 	MlRecipe   *recipe = palloc0(sizeof(MlRecipe));
 	int			group;
+	int			nsections;
 
 	model->recipe = recipe;
 	recipe->cxt = model->cxt;
-	read_header(c);
+	nsections = read_header(c);
 	read_head(c, model);
 	group = read_recipe(c, recipe);
 	read_features(c, recipe, group);
@@ -452,6 +483,8 @@ read_model(MlCursor *c, MlModel *model)
 	read_predictor(c, model);
 	read_calibration(c, model);
 	read_facts(c, model);
+	if (nsections > ML_NSECTIONS)
+		read_encoder(c, model);
 
 	c->section = "end";
 	c->field = "end";
@@ -459,8 +492,8 @@ read_model(MlCursor *c, MlModel *model)
 		ml_cursor_refuse(c, c->at, psprintf("%zu bytes more", ml_cursor_left(c)), "none");
 }
 
-MlModel *
-ml_model_read(const char *bytes, Size length, MemoryContext parent)
+static MlModel *
+read_bytes(const char *bytes, Size length, MemoryContext parent, bool is_encoder)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops model",
 											  ALLOCSET_SMALL_SIZES);
@@ -473,10 +506,17 @@ ml_model_read(const char *bytes, Size length, MemoryContext parent)
 	c.data = bytes;
 	c.length = length;
 	c.end = length;
+	c.is_encoder = is_encoder;
 	read_model(&c, model);
 	ml_model_prepare(model);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(cxt, parent);
 	model->size = MemoryContextMemAllocated(cxt, true);
 	return model;
+}
+
+MlModel *
+ml_model_read(const char *bytes, Size length, MemoryContext parent)
+{
+	return read_bytes(bytes, length, parent, false);
 }

@@ -209,6 +209,8 @@ typedef struct MlRecipe
 	 * not in the design. NULL: none.
 	 */
 	const MlFeature *group;
+	/* artifact of the model that makes the features; NULL: they are columns. Known while training only */
+	const bytea *encoder;
 	struct MlLevelIndex *feature_index; /* of the features' names; private to recipe */
 
 	/* sentences about columns, of a recipe just learned; not part of the artifact */

@@ -2,8 +2,9 @@
  * drop.c
  *		Versions and models that go: refused while in use, remembered after.
  *
- * A version is in use while it is active, has an alias or lies in the rollback
- * stack. mlops_drop_version looks under the lock on the serving row, which is
+ * A version is in use while it is active, has an alias, lies in the rollback
+ * stack, or is the encoder of another version (its name is in that one's
+ * parameters). mlops_drop_version looks under the lock on the serving row, which is
  * what promotions take. Pruning scratch versions happens inside trainings,
  * which must not hold that lock; it locks the versions' own rows instead, and
  * a promotion of one of them would have to lock it too (foreign key).
@@ -35,7 +36,12 @@
 	"UNION ALL SELECT d.version, 3, pg_catalog.format('rollback stack, deployment %s', d.number) " \
 	"FROM mlops_catalog.serving s JOIN mlops_catalog.deployment d " \
 	"ON d.model OPERATOR(pg_catalog.=) s.model AND d.number OPERATOR(pg_catalog.=) ANY (s.stack) " \
-	"WHERE s.model OPERATOR(pg_catalog.=) $1 "
+	"WHERE s.model OPERATOR(pg_catalog.=) $1 " \
+	"UNION ALL SELECT e.version, 4, pg_catalog.format('encoder of version %s of model \"%s\"', h.version, h.model) " \
+	"FROM mlops_catalog.version e JOIN mlops_catalog.version h " \
+	"ON (h.params OPERATOR(pg_catalog.->>) 'encoder') OPERATOR(pg_catalog.=) " \
+	"pg_catalog.format('%s/%s', e.model, e.version) " \
+	"WHERE e.model OPERATOR(pg_catalog.=) $1 "
 
 /* one row each of version, alias... inside the scope; kept plans */
 static void
@@ -158,8 +164,9 @@ error_in_use(const char *model, int version, const char *uses)
 			 errmsg("cannot drop version %d of model \"%s\": it is in use", version, model),
 			 errdetail("Its uses: %s.", uses),
 			 errhint("Promote another version, or remove the alias with mlops_set_alias(%s, alias, NULL); "
-					 "a bundle leaves the rollback stack after mlops.rollback_depth promotions.",
-					 quote_literal_cstr(model))));
+					 "a bundle leaves the rollback stack after mlops.rollback_depth promotions.%s",
+					 quote_literal_cstr(model),
+					 strstr(uses, "encoder of version") ? " What an encoder encodes for goes first." : "")));
 }
 
 /* mlops_drop_version(model text, version int, reason text) */
@@ -234,6 +241,27 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 	}
 }
 
+/* versions of other models that this one encodes for, in the caller's context; NULL: there are none */
+static char *
+heads_of_model(const char *model, MemoryContext caller)
+{
+	static MlStatement select = {
+		"SELECT pg_catalog.string_agg(pg_catalog.format('version %s of model \"%s\"', h.version, h.model), ', ' "
+		"ORDER BY h.model, h.version) "
+		"FROM mlops_catalog.version e JOIN mlops_catalog.version h "
+		"ON (h.params OPERATOR(pg_catalog.->>) 'encoder') OPERATOR(pg_catalog.=) "
+		"pg_catalog.format('%s/%s', e.model, e.version) "
+		"WHERE e.model OPERATOR(pg_catalog.=) $1 AND h.model OPERATOR(pg_catalog.<>) $1"
+	};
+	MlArguments args = {0};
+	char	   *heads;
+
+	ml_bind_text(&args, model);
+	ml_statement_run(&select, &args);
+	heads = ml_result_text(0, 1);
+	return heads ? MemoryContextStrdup(caller, heads) : NULL;
+}
+
 /* mlops_drop_model(model text, force bool, reason text) */
 Datum
 mlops_drop_model(PG_FUNCTION_ARGS)
@@ -246,8 +274,10 @@ mlops_drop_model(PG_FUNCTION_ARGS)
 	bool		force;
 	const char *reason = "model dropped";
 	const char *dropped_by = GetUserNameFromId(GetUserId(), false);
+	MemoryContext caller = CurrentMemoryContext;
 	MlRegistryScope scope;
 	int			active;
+	char	   *heads;
 
 	ml_require_argument(fcinfo, 0, "model");
 	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
@@ -259,13 +289,20 @@ mlops_drop_model(PG_FUNCTION_ARGS)
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
 	active = ml_serving_lock(model);
-	if (active == 0 || force)
+	heads = heads_of_model(model, caller);
+	if (heads == NULL && (active == 0 || force))
 	{
 		ml_statement_run(&lock, &args);
 		delete_model(model, dropped_by, reason);
 		ml_privileges_changed();
 	}
 	ml_registry_leave(&scope);
+	if (heads != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot drop model \"%s\": it is an encoder", model),
+				 errdetail("It encodes for %s.", heads),
+				 errhint("Drop these first.")));
 	if (active != 0 && !force)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),

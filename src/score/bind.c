@@ -57,7 +57,7 @@ ml_time_group(const MlFeature *feature)
 static void
 match_names(MlScorer *scorer, const MlShape *shape, int *position)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 	bool		complete = true;
 
 	for (int f = 0; f < recipe->nfeatures; f++)
@@ -121,7 +121,7 @@ is_plain_float(const MlFeature *feature, Oid type)
 static void
 bind_directly(MlScorer *scorer)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 	const MlBoundFloat *floats = scorer->floats;
 	int			n = scorer->nfloats;
 	bool		in_order = true;
@@ -153,7 +153,7 @@ bind_directly(MlScorer *scorer)
 void
 ml_score_bind(MlScorer *scorer, const MlShape *shape)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 	int			n = recipe->nfeatures;
 	int		   *position = (int *) palloc(sizeof(int) * Max(n, 1));
 	int			nfloats = 0;
@@ -230,7 +230,7 @@ put_value(const MlScorer *scorer, MlBoundColumn *bound, Datum value, MlRow *row)
 	else if (feature->kind == ML_KIND_CATEGORY)
 		put_category(bound, value, row);
 	else if (feature->kind == ML_KIND_TIME)
-		ml_recipe_put_time(scorer->model->recipe, feature,
+		ml_recipe_put_time(ml_model_input_recipe(scorer->model), feature,
 						   ml_value_usec(&bound->type, value), row);
 	else
 		put_array(scorer, bound, value, row);

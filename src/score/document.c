@@ -169,7 +169,7 @@ to_utc(const MlRecipe *recipe, const MlIsoTime *time)
 static void
 put_time(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 	MlTimeGroup wanted = ml_time_group(feature);
 	MlIsoTime	time;
 	bool		infinite;
@@ -243,7 +243,7 @@ put_value(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 static void
 refuse_missing_keys(const MlScorer *scorer, JsonbContainer *object)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 	bool	   *missing = (bool *) palloc(sizeof(bool) * recipe->nfeatures);
 	const char **key = (const char **) palloc(sizeof(char *) * (JsonContainerSize(object) + 1));
 	JsonbIterator *it = JsonbIteratorInit(object);
@@ -275,7 +275,7 @@ has_values_all_null(const JsonbContainer *object)
 static bool
 encode_object(MlScorer *scorer, JsonbContainer *object)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 
 	if (has_values_all_null(object))
 		return false;
@@ -312,7 +312,7 @@ encode_array(MlScorer *scorer, JsonbContainer *array)
 					 errmsg("element %d of the input of model \"%s\" is %s",
 							i + 1, scorer->resolved.model, json_sort(item)),
 					 errdetail("An array holds the numbers of the model's columns in order; element %d is \"%s\".",
-							   i + 1, scorer->model->recipe->numbers[i].name),
+							   i + 1, ml_model_input_recipe(scorer->model)->numbers[i].name),
 					 errhint("Pass numbers and nulls, or a JSON object with a key for each column.")));
 		element[i] = item->type == jbvNull ? get_float8_nan() : json_number(item);
 		all_null = all_null && item->type == jbvNull;
@@ -340,7 +340,7 @@ ml_score_jsonb(MlScorer *scorer, Jsonb *document)
 				 errmsg("input of model \"%s\" is %s, not a JSON object",
 						scorer->resolved.model, json_sort(&value)),
 				 errdetail("Version %d was trained on %d columns.",
-						   scorer->resolved.version, scorer->model->recipe->nfeatures),
+						   scorer->resolved.version, ml_model_input_recipe(scorer->model)->nfeatures),
 				 errhint("Pass an object with a key for each column, such as to_jsonb(t) makes of a row.")));
 	}
 	if (JB_ROOT_IS_ARRAY(document))

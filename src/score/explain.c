@@ -216,13 +216,15 @@ explain_row(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *outpu
 	int			class = class_of(fcinfo, scorer, output);
 	bool		several = recipe->target.task == ML_TASK_MULTICLASS;
 	double		base;
+	MlRow		own;
+	const MlRow *row = ml_model_own_row(model, &scorer->row, scorer->work, &own);
 
-	model->routine->explain(model->predictor, recipe, &scorer->row, several ? class : 0, contribution, &base);
+	model->routine->explain(model->predictor, recipe, row, several ? class : 0, contribution, &base);
 	if (recipe->target.task == ML_TASK_BINARY && class != recipe->target.positive)
 		turn_around(scorer, contribution, &base);
 	add_row(rows, BASE_NAME, NULL, base);
 	for (int f = 0; f < recipe->nfeatures; f++)
-		add_row(rows, recipe->features[f].name, value_text(&recipe->features[f], &scorer->row), contribution[f]);
+		add_row(rows, recipe->features[f].name, value_text(&recipe->features[f], row), contribution[f]);
 }
 
 /* No rows for a row that scores NULL. */

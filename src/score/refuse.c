@@ -95,7 +95,7 @@ void
 ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
 						int ninputs, const char *const *input, bool record)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 	StringInfoData wanted;
 	StringInfoData meant;
 	const char *only = NULL;

@@ -161,7 +161,7 @@ check_task(const MlResolved *resolved, const MlModel *model, MlResult result)
 void
 ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult result)
 {
-	const MlRecipe *recipe = model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(model);
 
 	check_task(&scorer->resolved, model, result);
 	scorer->row.number = (double *)

@@ -36,7 +36,7 @@ refuse_unflat(const MlScorer *scorer, const MlFeature *feature)
 static void
 refuse_length(const MlScorer *scorer, int nvalues)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 	StringInfoData list;
 
 	initStringInfo(&list);
@@ -57,7 +57,7 @@ refuse_length(const MlScorer *scorer, int nvalues)
 void
 ml_score_flat_check(const MlScorer *scorer, int nvalues)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{
@@ -74,7 +74,7 @@ ml_score_flat_check(const MlScorer *scorer, int nvalues)
 void
 ml_score_flat(MlScorer *scorer, const double *value)
 {
-	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
 
 	for (int f = 0; f < recipe->nfeatures; f++)
 	{

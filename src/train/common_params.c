@@ -24,6 +24,12 @@ static const MlParam classifier_params[] = {
 	{NULL}
 };
 
+static const MlParam encoder_params[] = {
+	{"encoder", ML_PARAM_TEXT, offsetof(MlCommonParams, encoder), NAN, NAN, NAN, NULL,
+	"a model that transforms rows, such as customers/2: what it makes of a row is what is learned from"},
+	{NULL}
+};
+
 /* the best constant is what others are measured against, and stays as it is */
 static bool
 is_classifier(const MlAlgorithm *algorithm)
@@ -41,6 +47,8 @@ ml_common_sets(const MlAlgorithm *algorithm, MlRecipeParams *recipe,
 	sets[n++] = (MlParamSet) {ml_recipe_params, recipe};
 	if (is_classifier(algorithm))
 		sets[n++] = (MlParamSet) {classifier_params, common};
+	if (algorithm != NULL && !algorithm->ignores_features)
+		sets[n++] = (MlParamSet) {encoder_params, common};
 	Assert(n <= ML_MAX_COMMON_SETS);
 	return n;
 }

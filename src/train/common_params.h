@@ -27,6 +27,9 @@ typedef struct MlCommonParams
 	MlNamed		class_weights;	/* by label; others 1 */
 	int			calibration;	/* MlCalibrationKind */
 	int64		calibration_folds;
+
+	/* all that look at features */
+	char	   *encoder;		/* reference to a version; NULL: none */
 } MlCommonParams;
 
 #define ML_MAX_COMMON_SETS 3

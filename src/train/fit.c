@@ -17,6 +17,7 @@
 #include "settings.h"
 #include "train/calibrate.h"
 #include "train/class_weight.h"
+#include "train/encoder.h"
 #include "train/groups.h"
 #include "train/learn_link.h"
 #include "train/train.h"
@@ -122,6 +123,8 @@ ml_training_arrange(MlTraining *training)
 	MlOffset	offset = ml_training_offset(training);
 	bool	   *keep;
 
+	if (training->encoder != NULL)
+		ml_training_encode(training);
 	ml_budget_take(&training->budget, frame->nrows, "flags of the usable rows");
 	keep = MemoryContextAllocHuge(training->cxt, Max(frame->nrows, 1));
 	ml_recipe_usable_rows(frame, &training->recipe_params, &offset, training->spec.group_by,
@@ -157,7 +160,9 @@ learn_recipe(MlTraining *training)
 	target.min_group_rows = training->spec.options.min_group_rows;
 	if (algorithm->penalised != NULL && algorithm->penalised(training->params))
 		coding = ML_CODING_ONE_HOT;
+	ml_training_require_encoder(training);
 	training->recipe = ml_recipe_learn(training->frame, &training->recipe_params, coding, &offset, &target);
+	training->recipe->encoder = training->encoder_artifact;
 	ml_spec_leave_settings(level);
 }
 

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "train/calibrate.h"
 #include "train/class_weight.h"
+#include "train/encoder.h"
 #include "train/groups.h"
 #include "train/json.h"
 #include "train/learn_link.h"
@@ -61,6 +62,8 @@ check_columns(void *arg, const MlFrame *frame)
 	ml_groups_check(training, frame);
 	if (!training->algorithm->ignores_features)
 		ml_recipe_require_features(frame);
+	if (training->encoder != NULL)
+		ml_training_check_encoder(training, frame);
 	MemoryContextSwitchTo(old);
 }
 

@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "recipe/task.h"
+#include "train/encoder.h"
 #include "train/learn_link.h"
 #include "train/params.h"
 #include "train/train.h"
@@ -228,6 +229,7 @@ ml_training_check(MlTraining *training)
 
 	ml_registry_require_writable("train a model");
 	check_model(training);
+	ml_training_take_encoder(training);
 	check_algorithm(training);
 	check_target(training);
 	ml_spec_check(&training->spec);

@@ -73,6 +73,9 @@ typedef struct MlTraining
 	MlRecipeParams recipe_params;
 	MlCommonParams common_params;
 	Jsonb	   *params_json;	/* all of them, defaults filled in */
+	MlModel    *encoder;		/* or NULL */
+	bytea	   *encoder_artifact;
+	char	   *encoder_name;	/* of its model */
 
 	/* read */
 	MlBudget	budget;
