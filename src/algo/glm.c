@@ -163,6 +163,87 @@ state_size(void *fit)
 	return offsetof(State, number) + k * (k + 3) * sizeof(double);
 }
 
+/* ---- for other processes: what consume reads ---- */
+
+typedef struct Share
+{
+	MlFamily	family;
+	MlFamilyLink link;
+	GlmStage	stage;
+	int			p;
+	int			first;
+	int			k;
+	double		l2;
+	double		mean;
+	double		number[FLEXIBLE_ARRAY_MEMBER];	/* centre, unit, beta, step: k each */
+} Share;
+
+static Size
+share_size(void *fit)
+{
+	return offsetof(Share, number) + 4 * sizeof(double) * ((Glm *) fit)->standard.k;
+}
+
+static void
+share_out(void *fit, void *shared)
+{
+	const Glm  *g = fit;
+	const MlStandard *standard = &g->standard;
+	Share	   *s = shared;
+	Size		bytes = sizeof(double) * standard->k;
+
+	s->family = g->family;
+	s->link = g->link;
+	s->stage = g->stage;
+	s->p = standard->p;
+	s->first = standard->first;
+	s->k = standard->k;
+	s->l2 = g->params->l2;
+	s->mean = g->mean;
+	memcpy(s->number, standard->centre, bytes);
+	memcpy(s->number + s->k, standard->unit, bytes);
+	memcpy(s->number + 2 * s->k, g->beta, bytes);
+	memcpy(s->number + 3 * s->k, g->step, bytes);
+}
+
+static Glm *
+make_helper(const Share *s, const MlDesignMatrix *rows)
+{
+	Glm		   *g = palloc0(sizeof(Glm));
+	MlFit	   *fit = palloc0(sizeof(MlFit));
+	MlGlmParams *p = palloc0(sizeof(MlGlmParams));
+
+	fit->rows = rows;
+	p->l2 = s->l2;
+	g->fit = fit;
+	g->params = p;
+	g->family = s->family;
+	g->link = s->link;
+	g->mean = s->mean;
+	g->standard.p = s->p;
+	g->standard.first = s->first;
+	g->standard.k = s->k;
+	g->z = palloc_extended(sizeof(double) * Max(s->k, 1) * ML_BLOCK_ROWS, MCXT_ALLOC_HUGE);
+	g->eta = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	g->residual = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	g->root = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	return g;
+}
+
+static void *
+share_in(void *fit, const MlDesignMatrix *rows, const void *shared)
+{
+	const Share *s = shared;
+	Glm		   *g = fit != NULL ? fit : make_helper(s, rows);
+
+	g->stage = s->stage;
+	g->standard.centre = unconstify(double *, &s->number[0]);
+	g->standard.unit = g->standard.centre + s->k;
+	g->beta = g->standard.unit + s->k;
+	g->step = g->beta + s->k;
+	return g;
+}
+
 /* eta of a block, and how far the last step moved it */
 static void
 predict_rows(Glm *g, State *s, int n, const double *offset)
@@ -471,6 +552,9 @@ const MlAlgorithm ml_glm = {
 	.consume = consume,
 	.merge = merge,
 	.end_pass = end_pass,
+	.share_size = share_size,
+	.share_out = share_out,
+	.share_in = share_in,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective_value,

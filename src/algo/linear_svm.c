@@ -210,6 +210,80 @@ pass_rows(void *fit, int pass, int64 nrows)
 	return ((Svm *) fit)->sampling ? SAMPLE : nrows;
 }
 
+/* ---- for other processes: what consume reads ---- */
+
+typedef struct Share
+{
+	int			p;
+	int			first;
+	int			k;
+	int			fold;
+	int			folds;
+	bool		stage_begins;
+	uint64		hash;
+	double		number[FLEXIBLE_ARRAY_MEMBER];	/* centre, unit, beta: k each */
+} Share;
+
+static Size
+share_size(void *fit)
+{
+	return offsetof(Share, number) + 3 * sizeof(double) * ((Svm *) fit)->standard.k;
+}
+
+static void
+share_out(void *fit, void *shared)
+{
+	const Svm  *m = fit;
+	const MlStandard *standard = &m->standard;
+	Share	   *s = shared;
+	Size		bytes = sizeof(double) * standard->k;
+
+	s->p = standard->p;
+	s->first = standard->first;
+	s->k = standard->k;
+	s->fold = m->fold;
+	s->folds = m->folds;
+	s->stage_begins = m->stage_begins;
+	s->hash = m->hash;
+	memcpy(s->number, standard->centre, bytes);
+	memcpy(s->number + s->k, standard->unit, bytes);
+	memcpy(s->number + 2 * s->k, m->beta, bytes);
+}
+
+static Svm *
+make_helper(const Share *s)
+{
+	Svm		   *m = palloc0(sizeof(Svm));
+	Size		block = sizeof(double) * Max(s->k, 1) * ML_BLOCK_ROWS;
+
+	m->folds = s->folds;
+	m->hash = s->hash;
+	m->standard.p = s->p;
+	m->standard.first = s->first;
+	m->standard.k = s->k;
+	m->z = palloc_extended(block, MCXT_ALLOC_HUGE);
+	m->inside = palloc_extended(block, MCXT_ALLOC_HUGE);
+	m->eta = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	m->residual = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	m->root = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	m->row = palloc(sizeof(int32) * ML_BLOCK_ROWS);
+	return m;
+}
+
+static void *
+share_in(void *fit, const MlDesignMatrix *rows, const void *shared)
+{
+	const Share *s = shared;
+	Svm		   *m = fit != NULL ? fit : make_helper(s);
+
+	m->fold = s->fold;
+	m->stage_begins = s->stage_begins;
+	m->standard.centre = unconstify(double *, &s->number[0]);
+	m->standard.unit = m->standard.centre + s->k;
+	m->beta = m->standard.unit + s->k;
+	return m;
+}
+
 /* the rows within the margin: their numbers, residuals, and roots of the weights; returns how many */
 static int
 look_inside(Svm *m, State *s, int n, const double *y, const double *weight, int64 first)
@@ -551,6 +625,9 @@ const MlAlgorithm ml_linear_svm = {
 	.merge = merge,
 	.end_pass = end_pass,
 	.pass_rows = pass_rows,
+	.share_size = share_size,
+	.share_out = share_out,
+	.share_in = share_in,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective_value,

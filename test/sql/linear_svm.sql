@@ -2,7 +2,7 @@
 -- of l2 / 2 times the squared coefficients in standardised units, and Platt's
 -- probabilities of held-out folds. (The objective agrees with scikit-learn 1.2.1's
 -- LinearSVC(C = 1 / l2, dual = False) over standardised columns to 1e-14;
--- test/t/014_generalized.pl holds the figure.)
+-- test/t/017_generalized.pl holds the figure.)
 
 CREATE SCHEMA linear_svm_test;
 SET search_path = linear_svm_test;

@@ -115,5 +115,27 @@ my ($loss, $auc) = split /\|/, $node->safe_psql('postgres',
 is_relative($loss, 0.520408121, 1e-6, 'log loss of naive_bayes');
 is_relative($auc, 0.9890333491887321, 1e-12, 'AUC of naive_bayes');
 
+# workers change no byte
+$node->safe_psql('postgres', q{
+	CREATE TABLE flat AS
+	SELECT sin(i * 1.1) AS a, cos(i * 2.3) AS b, sin(i * 3.7) AS c, i % 7 AS d, CASE WHEN i % 5 > 0 THEN sqrt(i) END AS e,
+	       (ARRAY['x', 'y', 'z'])[1 + i % 3] AS kind, (i % 4 + 1)::float8 AS w, 1 + i % 5 AS years,
+	       abs(hashint4(i) % 9) AS n, hashint4(i) % 10 > 4 * sin(i * 1.1) + i % 3 AS label
+	  FROM generate_series(1, 150000) i});
+for my $workers (0, 2)
+{
+	$node->safe_psql('postgres', qq{
+		SET mlops.training_workers = $workers;
+		CALL mlops_train('rates', 'SELECT a, b, c, d, e, kind, w, years, n FROM flat', 'n', algorithm => 'glm',
+		                 params => '{"family": "poisson", "exposure": "years"}', weight => 'w');
+		CALL mlops_train('penalised', 'SELECT a, b, c, d, e, kind, n FROM flat', 'n', algorithm => 'glm',
+		                 params => '{"family": "poisson", "l2": 3}');
+		CALL mlops_train('margins', 'SELECT a, b, c, d, e, kind, w, label FROM flat', 'label', algorithm => 'linear_svm', weight => 'w')});
+}
+is($node->safe_psql('postgres', q{SELECT string_agg(format('%s %s %s', model, versions, artifacts), ', ' ORDER BY model)
+	  FROM (SELECT model, count(*) AS versions, count(DISTINCT sha256) AS artifacts FROM mlops.version
+	         WHERE model IN ('rates', 'penalised', 'margins') GROUP BY model) AS m}),
+	'margins 2 1, penalised 2 1, rates 2 1', 'the same bytes with 0 and 2 workers');
+
 $node->stop;
 done_testing();
