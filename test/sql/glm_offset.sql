@@ -49,6 +49,10 @@ CALL mlops_train('classes', 'SELECT smoke, agecat, deaths > 30 AS y, agecat / 10
 SELECT abs(ln(a / (1 - a)) - ln(b / (1 - b)) - 1) < 1e-9 AS one_more
   FROM mlops_predict('classes/1', '{"smoke": 1, "agecat": 2, "o": 1.5}') AS a, mlops_predict('classes/1', '{"smoke": 1, "agecat": 2, "o": 0.5}') AS b;
 
+-- contributions add up to the linear predictor, the offset being part of the base
+SELECT max(abs(exp(eta) / mlops_predict('doctors/1', d) - 1)) < 1e-12 AS adds_up
+  FROM doctors AS d, LATERAL (SELECT sum(contribution) AS eta FROM mlops_explain('doctors/1', d)) AS e;
+
 -- a row without it scores NULL, and so does one with an exposure below 0
 SELECT mlops_predict('doctors/1', '{"agecat": 1, "agesq": 1, "smoke": 0, "smkage": 0, "years": null}') IS NULL AS null,
        mlops_predict('doctors/1', '{"agecat": 1, "agesq": 1, "smoke": 0, "smkage": 0, "years": -1}') IS NULL AS negative,

@@ -67,6 +67,15 @@ CALL mlops_train('two', 'SELECT a, b, g, w, y = ''class 1'' AS y FROM mixed', 'y
 SELECT round(avg((mlops_predict('two/1', m) >= 0.5)::int)::numeric, 3) BETWEEN 0.2 AND 0.5 AS share,
        max(abs(mlops_predict('two/1', m) - (mlops_predict_proba('two/1', m) ->> 'true')::float8)) = 0 AS same FROM mixed AS m;
 
+-- what the features add to the log-odds, or to a class about the mean of the
+-- classes, adds up: the logistic function and the softmax give the probabilities
+SELECT max(abs(1 / (1 + exp(-eta)) - mlops_predict('two/1', m))) < 1e-12 AS adds_up
+  FROM mixed AS m, LATERAL (SELECT sum(contribution) AS eta FROM mlops_explain('two/1', m)) AS e;
+SELECT max(abs(exp(eta) / sum - (mlops_predict_proba('mixed/1', m) ->> class)::float8)) < 1e-12 AS adds_up
+  FROM (SELECT m, class, eta, sum(exp(eta)) OVER (PARTITION BY id) AS sum
+          FROM mixed AS m, unnest(ARRAY['class 0', 'class 1', 'class 2']) AS class,
+               LATERAL (SELECT sum(contribution) AS eta FROM mlops_explain('mixed/1', m, class)) AS e) AS s;
+
 -- "uniform" leaves the shares of the classes out; nothing known is even odds then
 CALL mlops_train('two', 'SELECT a, b, g, w, y = ''class 1'' AS y FROM mixed', 'y', algorithm => 'naive_bayes', params => '{"prior": "uniform"}', weight => 'w', holdout => 0);
 SELECT mlops_predict('two/2', '{"a": null, "b": null, "g": "never seen"}') AS even;
