@@ -30,6 +30,7 @@
 #include "algo/multinomial.h"
 #include "algo/units.h"
 #include "errors.h"
+#include "miscadmin.h"
 #include "num/dense.h"
 #include "num/logit.h"
 
@@ -46,6 +47,7 @@
 #define STALLED			0.01
 #define CLOSING_PASSES	3
 #define TURNING_PASSES	10
+#define MOST_COEFFICIENTS	2000	/* a pass multiplies their square by the rows */
 #define OPTIMAL			1e-6	/* violation of the optimality conditions that passes */
 
 static const MlParam params[] = {
@@ -89,6 +91,20 @@ find_classes(Multinomial *m)
 				 errdetail("\"%s\" needs rows of at least two classes; all " INT64_FORMAT " rows are of one.",
 						   "logistic_regression", rows->nrows),
 				 errhint("Train on rows of several classes.")));
+}
+
+/* more would take hours, and gigabytes */
+static void
+require_size(const Multinomial *m)
+{
+	if ((Size) m->nfree * m->k <= MOST_COEFFICIENTS)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("\"logistic_regression\" has too many coefficients for a target of several classes"),
+			 errdetail("%d classes of %d coefficients each are %zu; the limit is %d.",
+					   m->nfree, m->k, (Size) m->nfree * m->k, MOST_COEFFICIENTS),
+			 errhint("Train on fewer features or levels (\"max_categories\"), on grouped classes, or with algorithm => 'mlp', 'naive_bayes' or 'gradient_boosting'.")));
 }
 
 static void
@@ -156,6 +172,8 @@ start(const MlFit *fit)
 	m->npairs = m->nclasses * (m->nclasses - 1) / 2;
 	m->n = m->nfree * m->k;
 
+	if (m->nclasses > 2)
+		require_size(m);
 	alloc_block(m);
 	alloc_coefficients(m);
 	ml_path_alloc(&m->path, fit, &p->penalty);
@@ -267,6 +285,7 @@ add_information(Multinomial *m, MlMultinomialState *s, int n)
 	for (int c = 0; c < m->nclasses; c++)
 		for (int d = c + 1; d < m->nclasses; d++)
 		{
+			CHECK_FOR_INTERRUPTS();
 			ml_column_product(n, m->root_weight, m->root + (Size) c * n, m->root + (Size) d * n, m->row);
 			for (int j = 0; j < k; j++)
 			{
