@@ -8,7 +8,7 @@
  * and in a block several rows of a tree (the idea of Asadi, Lin & de Vries,
  * Runtime optimizations for tree-based machine learning models, IEEE TKDE 26
  * (2014), which call it predication and vectorization). Steps have no branch
- * unless a split asks for a category.
+ * unless a split asks for a category of very many codes.
  *
  * Leaves are summed in ML_TREE_LANES sums, tree t of an output into sum t
  * modulo their number, however the trees were walked: a block scores the same
@@ -22,6 +22,7 @@
 
 #define LANES			ML_TREE_LANES
 #define BLOCK_ROWS		32		/* rows whose values are laid out at a time */
+#define UNKNOWN_SLOT	(~(uint32) 0)	/* of leaves, until all slots are known */
 
 static void *
 allocate(Size n, Size size)
@@ -43,7 +44,7 @@ typedef struct Compiling
 	uint32		used;			/* nodes of compiled */
 } Compiling;
 
-static int32
+static uint32
 slot_of(Compiling *compiling, const MlTreeNode *node)
 {
 	MlCompiledTrees *compiled = compiling->compiled;
@@ -51,24 +52,48 @@ slot_of(Compiling *compiling, const MlTreeNode *node)
 
 	if (*slot < 0)
 	{
-		*slot = compiled->nslots++;
+		*slot = compiled->nnumbers++;
 		compiled->slot[*slot].number = node->split;
 		compiled->slot[*slot].missing = node->missing_left ? -INFINITY : INFINITY;
 	}
-	return *slot;
+	return compiled->ncodes + *slot;
+}
+
+static int
+ncodes_of(const MlRecipe *recipe, int category)
+{
+	return ML_NCODES(&recipe->features[recipe->category_design[category].feature]);
+}
+
+static void
+compile_codes(Compiling *compiling, const MlTreeNode *node, MlCompactNode *to)
+{
+	const uint32 *set = compiling->trees->set + node->set;
+	int			category = node->split - compiling->recipe->nnumbers;
+
+	if (compiling->compiled->codes == ML_CODES_MANY)
+	{
+		to->u.many.category = category;
+		to->u.many.set = node->set;
+		to->slot = ML_SLOT_CODE;
+		return;
+	}
+	to->u.codes = set[0];
+	if (ncodes_of(compiling->recipe, category) > 32)
+		to->u.codes |= (uint64) set[1] << 32;
+	to->slot = ML_SLOT_CODE | category;
 }
 
 static void
 compile_node(Compiling *compiling, const MlTreeNode *node, uint32 left, uint32 self)
 {
-	MlCompiledTrees *compiled = compiling->compiled;
-	MlCompactNode *to = &compiled->node[self];
+	MlCompactNode *to = &compiling->compiled->node[self];
 
 	to->left = (uint32) ((node->split < 0 ? self : left) * sizeof(MlCompactNode));
 	if (node->split < 0)
 	{
 		to->u.threshold = node->value;
-		to->slot = PG_INT32_MAX;	/* known when all slots are */
+		to->slot = UNKNOWN_SLOT;
 	}
 	else if (node->split < compiling->recipe->nnumbers)
 	{
@@ -76,12 +101,7 @@ compile_node(Compiling *compiling, const MlTreeNode *node, uint32 left, uint32 s
 		to->slot = slot_of(compiling, node);
 	}
 	else
-	{
-		to->u.codes.category = node->split - compiling->recipe->nnumbers;
-		to->u.codes.set = node->set;
-		to->slot = ML_SLOT_CODE;
-		compiled->categories = true;
-	}
+		compile_codes(compiling, node, to);
 }
 
 /* children come after their parent, so that depths are made forwards and means backwards */
@@ -163,6 +183,21 @@ make_compiled(const MlTrees *trees, const MlRecipe *recipe)
 	return compiled;
 }
 
+static MlTreeCodes
+codes_asked_for(const MlTrees *trees, const MlRecipe *recipe)
+{
+	MlTreeCodes codes = ML_CODES_NONE;
+
+	for (int32 i = 0; i < trees->nnodes; i++)
+	{
+		int			category = trees->node[i].split - recipe->nnumbers;
+
+		if (category >= 0)
+			codes = Max(codes, ncodes_of(recipe, category) > ML_FEW_CODES ? ML_CODES_MANY : ML_CODES_FEW);
+	}
+	return codes;
+}
+
 static void
 compile(MlPredictor *predictor, const MlRecipe *recipe)
 {
@@ -178,16 +213,18 @@ compile(MlPredictor *predictor, const MlRecipe *recipe)
 	}
 	compiling.depth = allocate(trees->nnodes, sizeof(int32));
 	compiling.mean = allocate(trees->nnodes, sizeof(double));
+	compiled->codes = codes_asked_for(trees, recipe);
+	compiled->ncodes = compiled->codes == ML_CODES_FEW ? recipe->ncategories : 0;
 	compile_node(&compiling, &padding, 0, compiling.used++);
 	for (int o = 0; o < trees->noutputs; o++)
 		compile_output(&compiling, o);
+	compiled->nslots = compiled->ncodes + compiled->nnumbers + 1;
 	for (uint32 i = 0; i < compiling.used; i++)
 	{
 		ml_check_row(i);
-		if (compiled->node[i].slot == PG_INT32_MAX)
-			compiled->node[i].slot = compiled->nslots;
+		if (compiled->node[i].slot == UNKNOWN_SLOT)
+			compiled->node[i].slot = compiled->nslots - 1;
 	}
-	compiled->nslots++;
 	trees->compiled = compiled;
 	pfree(compiling.slot[0]);
 	pfree(compiling.slot[1]);
@@ -203,19 +240,36 @@ noutputs(const MlPredictor *predictor)
 
 /* ---- walking ---- */
 
-/* the node below that a row comes to; a leaf's is itself */
+/*
+ * The node below that a row comes to; a leaf's is itself. With few codes both
+ * tests are made, whatever the node asks for, and one of them counts.
+ */
 static pg_attribute_always_inline uint32
 step(const MlCompiledTrees *compiled, const uint32 *set, uint32 at, const double *value, const int32 *code,
-	 bool categories)
+	 MlTreeCodes codes)
 {
 	const MlCompactNode *node = (const MlCompactNode *) ((const char *) compiled->node + at);
 	uint32		right;
 
-	if (categories && node->slot == ML_SLOT_CODE)
+	if (codes == ML_CODES_NONE)
+		right = !(value[node->slot] < node->u.threshold);
+	else if (codes == ML_CODES_FEW)
 	{
-		int32		c = code[node->u.codes.category];
+		const double *slot = &value[node->slot & ~ML_SLOT_CODE];
+		uint32		asks_code = node->slot / ML_SLOT_CODE;
+		uint64		bits;
+		uint32		outside;
 
-		right = ~(set[node->u.codes.set + c / 32] >> (c % 32)) & 1;
+		memcpy(&bits, slot, sizeof(bits));
+		outside = (uint32) ~(node->u.codes >> (bits % ML_FEW_CODES)) & 1;
+		right = !(*slot < node->u.threshold);
+		right ^= (right ^ outside) & asks_code;
+	}
+	else if (node->slot == ML_SLOT_CODE)
+	{
+		int32		c = code[node->u.many.category];
+
+		right = ~(set[node->u.many.set + c / 32] >> (c % 32)) & 1;
 	}
 	else
 		right = !(value[node->slot] < node->u.threshold);
@@ -235,7 +289,7 @@ total(const double *sum)
 }
 
 #define STEP(lane) \
-	at[lane] = step(compiled, set, at[lane], value + (lane) * value_stride, code + (lane) * code_stride, categories)
+	at[lane] = step(compiled, set, at[lane], value + (lane) * value_stride, code + (lane) * code_stride, codes)
 
 /*
  * LANES walks at a time: of trees in one row (strides 0), or of one tree in
@@ -243,7 +297,7 @@ total(const double *sum)
  */
 static pg_attribute_always_inline void
 walk(const MlCompiledTrees *compiled, const uint32 *set, int depth, uint32 *at, const double *value,
-	 int value_stride, const int32 *code, int code_stride, bool categories)
+	 int value_stride, const int32 *code, int code_stride, MlTreeCodes codes)
 {
 	for (int d = 0; d < depth; d++)
 	{
@@ -260,7 +314,7 @@ walk(const MlCompiledTrees *compiled, const uint32 *set, int depth, uint32 *at, 
 
 static pg_attribute_always_inline double
 sum_trees(const MlCompiledTrees *compiled, const uint32 *set, int output, const double *value,
-		  const int32 *code, bool categories)
+		  const int32 *code, MlTreeCodes codes)
 {
 	double		sum[LANES] = {0};
 
@@ -269,7 +323,7 @@ sum_trees(const MlCompiledTrees *compiled, const uint32 *set, int output, const 
 		uint32		at[LANES];
 
 		memcpy(at, compiled->root + t, sizeof(at));
-		walk(compiled, set, compiled->depth[t / LANES], at, value, 0, code, 0, categories);
+		walk(compiled, set, compiled->depth[t / LANES], at, value, 0, code, 0, codes);
 		for (int lane = 0; lane < LANES; lane++)
 			sum[lane] += leaf_value(compiled, at[lane]);
 	}
@@ -301,25 +355,48 @@ eta_of(const MlTrees *trees, const MlRecipe *recipe, int output, double sum, con
 	return unlikely(offset != NULL) ? eta + ml_recipe_offset(recipe, *offset) : eta;
 }
 
+/* a code as a slot has it: in the last bits of a double that is no oddity */
+static inline double
+code_slot(int32 code)
+{
+	uint64		bits = UINT64CONST(0x3ff0000000000000) | (uint32) code;
+	double		slot;
+
+	memcpy(&slot, &bits, sizeof(slot));
+	return slot;
+}
+
+static inline double
+sum_output(const MlTrees *trees, int output, const double *value, const int32 *code)
+{
+	const MlCompiledTrees *compiled = trees->compiled;
+
+	switch (compiled->codes)
+	{
+		case ML_CODES_NONE:
+			return sum_trees(compiled, trees->set, output, value, code, ML_CODES_NONE);
+		case ML_CODES_FEW:
+			return sum_trees(compiled, trees->set, output, value, code, ML_CODES_FEW);
+		default:
+			return sum_trees(compiled, trees->set, output, value, code, ML_CODES_MANY);
+	}
+}
+
 static void
 predict(const MlPredictor *predictor, const MlRecipe *recipe, const MlRow *row, double *work, double *output)
 {
 	const MlTrees *trees = (const MlTrees *) predictor;
 	const MlCompiledTrees *compiled = trees->compiled;
 	const double *offset = recipe->offset_number >= 0 ? &row->number[recipe->offset_number] : NULL;
-	int			last = compiled->nslots - 1;
+	double	   *value = work + compiled->ncodes;
 
-	for (int i = 0; i < last; i++)
-		work[i] = slot_value(trees, &compiled->slot[i], row->number[compiled->slot[i].number]);
-	work[last] = -INFINITY;
+	for (int i = 0; i < compiled->ncodes; i++)
+		work[i] = code_slot(row->code[i]);
+	for (int i = 0; i < compiled->nnumbers; i++)
+		value[i] = slot_value(trees, &compiled->slot[i], row->number[compiled->slot[i].number]);
+	value[compiled->nnumbers] = -INFINITY;
 	for (int o = 0; o < trees->noutputs; o++)
-	{
-		double		sum = compiled->categories ?
-			sum_trees(compiled, trees->set, o, work, row->code, true) :
-			sum_trees(compiled, trees->set, o, work, row->code, false);
-
-		output[o] = eta_of(trees, recipe, o, sum, offset);
-	}
+		output[o] = eta_of(trees, recipe, o, sum_output(trees, o, work, row->code), offset);
 	ml_link_apply(trees->link, output, trees->noutputs);
 }
 
@@ -345,24 +422,31 @@ lay_out(const MlTrees *trees, const MlRecipe *recipe, const MlBlock *block, int 
 {
 	const MlCompiledTrees *compiled = trees->compiled;
 	int			stride = compiled->nslots;
+	double	   *value = rows->value + compiled->ncodes;
 
-	for (int s = 0; s < stride - 1; s++)
+	for (int s = 0; s < compiled->nnumbers; s++)
 	{
 		const double *number = block->number[compiled->slot[s].number] + first;
 
 		for (int i = 0; i < BLOCK_ROWS; i++)
-			rows->value[(Size) i * stride + s] = slot_value(trees, &compiled->slot[s], number[Min(i, n - 1)]);
+			value[(Size) i * stride + s] = slot_value(trees, &compiled->slot[s], number[Min(i, n - 1)]);
 	}
 	for (int i = 0; i < BLOCK_ROWS; i++)
-		rows->value[(Size) i * stride + stride - 1] = -INFINITY;
-	for (int j = 0; compiled->categories && j < recipe->ncategories; j++)
+		value[(Size) i * stride + compiled->nnumbers] = -INFINITY;
+	for (int j = 0; compiled->codes != ML_CODES_NONE && j < recipe->ncategories; j++)
 		for (int i = 0; i < BLOCK_ROWS; i++)
-			rows->code[(Size) i * recipe->ncategories + j] =
-				block->code[(Size) j * block->n + first + Min(i, n - 1)];
+		{
+			int32		code = block->code[(Size) j * block->n + first + Min(i, n - 1)];
+
+			if (compiled->codes == ML_CODES_FEW)
+				rows->value[(Size) i * stride + j] = code_slot(code);
+			else
+				rows->code[(Size) i * recipe->ncategories + j] = code;
+		}
 }
 
 static pg_attribute_always_inline void
-sum_rows(const MlTrees *trees, int output, int ncategories, int n, Rows *rows, bool categories)
+sum_rows(const MlTrees *trees, int output, int ncategories, int n, Rows *rows, MlTreeCodes codes)
 {
 	const MlCompiledTrees *compiled = trees->compiled;
 	int			stride = compiled->nslots;
@@ -378,10 +462,27 @@ sum_rows(const MlTrees *trees, int output, int ncategories, int n, Rows *rows, b
 				at[lane] = compiled->root[t];
 			walk(compiled, trees->set, compiled->depth[t / LANES], at,
 				 rows->value + (Size) i * stride, stride,
-				 rows->code + (Size) i * ncategories, ncategories, categories);
+				 rows->code + (Size) i * ncategories, ncategories, codes);
 			for (int lane = 0; lane < LANES; lane++)
 				rows->sum[(i + lane) * LANES + t % LANES] += leaf_value(compiled, at[lane]);
 		}
+	}
+}
+
+static void
+sum_output_rows(const MlTrees *trees, const MlRecipe *recipe, int output, int n, Rows *rows)
+{
+	switch (((const MlCompiledTrees *) trees->compiled)->codes)
+	{
+		case ML_CODES_NONE:
+			sum_rows(trees, output, 0, n, rows, ML_CODES_NONE);
+			break;
+		case ML_CODES_FEW:
+			sum_rows(trees, output, 0, n, rows, ML_CODES_FEW);
+			break;
+		case ML_CODES_MANY:
+			sum_rows(trees, output, recipe->ncategories, n, rows, ML_CODES_MANY);
+			break;
 	}
 }
 
@@ -404,10 +505,7 @@ predict_block(const MlPredictor *predictor, const MlRecipe *recipe, const MlBloc
 		lay_out(trees, recipe, block, first, n, &rows);
 		for (int o = 0; o < trees->noutputs; o++)
 		{
-			if (compiled->categories)
-				sum_rows(trees, o, recipe->ncategories, n, &rows, true);
-			else
-				sum_rows(trees, o, 0, n, &rows, false);
+			sum_output_rows(trees, recipe, o, n, &rows);
 			for (int i = 0; i < n; i++)
 				output[(Size) (first + i) * trees->noutputs + o] =
 					eta_of(trees, recipe, o, total(rows.sum + i * LANES), offset ? offset + first + i : NULL);

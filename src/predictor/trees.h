@@ -12,27 +12,38 @@
 #include "predictor/routine.h"
 
 /*
- * A node as scoring sees it. Numbers are compared by slot: slots hold the
- * values that trees ask for, with what is missing replaced by an infinity that
- * goes the right way, and one of -infinity, which keeps a leaf where it is. So
- * a step needs no branch. Places in node[] are bytes from its start.
+ * A node as scoring sees it. What trees ask for lies in slots: numbers, with
+ * what is missing replaced by an infinity that goes the right way, codes, and
+ * -infinity, which keeps a leaf where it is. So a step needs no branch. Places
+ * in node[] are bytes from its start.
  */
 typedef struct MlCompactNode
 {
 	union
 	{
-		double		threshold;	/* slot >= 0; of a leaf: its value */
+		double		threshold;	/* of a leaf: its value */
+		uint64		codes;		/* ML_CODES_FEW: a bit for each code */
 		struct
 		{
 			int32		category;
 			uint32		set;	/* in set[] */
-		}			codes;
+		}			many;		/* ML_CODES_MANY */
 	}			u;
-	int32		slot;			/* ML_SLOT_CODE: a category */
+	uint32		slot;			/* and ML_SLOT_CODE for a category */
 	uint32		left;			/* the right one follows; of a leaf: itself */
 } MlCompactNode;
 
-#define ML_SLOT_CODE	(-1)
+#define ML_SLOT_CODE	((uint32) 1 << 31)
+
+/* what the splits of a model ask for besides numbers */
+typedef enum MlTreeCodes
+{
+	ML_CODES_NONE,
+	ML_CODES_FEW,				/* categories whose codes fit into a word */
+	ML_CODES_MANY				/* others too: a branch a step */
+} MlTreeCodes;
+
+#define ML_FEW_CODES	64
 
 /* a number of the encoded row as it is compared */
 typedef struct MlSlot
@@ -43,7 +54,10 @@ typedef struct MlSlot
 
 #define ML_TREE_LANES	8		/* trees of a row, or rows of a tree, at a time */
 
-/* trees by output, padded to whole groups of ML_TREE_LANES by trees that are a leaf of 0 */
+/*
+ * Slots: ncodes of categories, nnumbers, and the one of leaves. Trees are by
+ * output, padded to whole groups of ML_TREE_LANES by trees that are a leaf of 0.
+ */
 typedef struct MlCompiledTrees
 {
 	MlCompactNode *node;
@@ -51,9 +65,11 @@ typedef struct MlCompiledTrees
 	int32	   *depth;			/* of each group of trees: steps to the deepest leaf */
 	int32	   *first;			/* noutputs + 1: the trees of an output */
 	double	   *scale;			/* noutputs: 1, or 1 / number of trees */
-	int			nslots;			/* with the last, that of leaves */
-	MlSlot	   *slot;
-	bool		categories;		/* some split asks for one */
+	MlTreeCodes codes;
+	int			ncodes;			/* the recipe's categories with ML_CODES_FEW, else 0 */
+	int			nnumbers;
+	int			nslots;			/* of all sorts */
+	MlSlot	   *slot;			/* nnumbers */
 	int			depth_limit;	/* of the deepest tree */
 	double	   *expected;		/* noutputs: mean over the trees' leaves by cover, scaled */
 } MlCompiledTrees;
