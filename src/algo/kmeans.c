@@ -332,6 +332,70 @@ merge(void *fit, void *state, const void *other)
 		cblas_daxpy(n, 1.0, o->number, 1, s->number, 1);
 }
 
+/* ---- for other processes: what consume reads ---- */
+
+typedef struct Share
+{
+	int			k;
+	int			p;
+	Phase		phase;
+	double		number[FLEXIBLE_ARRAY_MEMBER];	/* shift, scale: p each; centres: k x p; half: k */
+} Share;
+
+static Size
+share_size(void *fit)
+{
+	KMeans	   *m = fit;
+
+	return offsetof(Share, number) + sizeof(double) * (2 * m->p + (Size) m->k * (m->p + 1));
+}
+
+static bool
+share_out(void *fit, void *shared)
+{
+	KMeans	   *m = fit;
+	Share	   *s = shared;
+
+	if (m->phase < STEP)
+		return false;
+	s->k = m->k;
+	s->p = m->p;
+	s->phase = m->phase;
+	memcpy(s->number, m->shift, sizeof(double) * m->p);
+	memcpy(s->number + m->p, m->scale, sizeof(double) * m->p);
+	memcpy(s->number + 2 * m->p, m->step.centre, sizeof(double) * m->k * m->p);
+	memcpy(s->number + 2 * m->p + (Size) m->k * m->p, m->step.half, sizeof(double) * m->k);
+	return true;
+}
+
+static void *
+share_in(void *fit, const MlDesignMatrix *rows, const void *shared)
+{
+	const Share *s = shared;
+	KMeans	   *m = fit;
+
+	if (m == NULL)
+	{
+		MlFit	   *own = palloc0(sizeof(MlFit));
+
+		own->rows = rows;
+		m = palloc0(sizeof(KMeans));
+		m->fit = own;
+		m->k = s->k;
+		m->p = s->p;
+		ml_kmeans_step_make(own, m->k, m->p, &m->step);
+		make_rows(own, ML_BLOCK_ROWS, m->p, &m->block);
+	}
+	m->phase = s->phase;
+	m->shift = unconstify(double *, &s->number[0]);
+	m->scale = m->shift + m->p;
+	memcpy(m->step.centre, m->scale + m->p, sizeof(double) * m->k * m->p);
+	memcpy(m->step.half, m->scale + m->p + (Size) m->k * m->p, sizeof(double) * m->k);
+	return m;
+}
+
+/* ---- the end of a pass ---- */
+
 static void
 take_moments(KMeans *m, const State *s)
 {
@@ -606,6 +670,9 @@ const MlAlgorithm ml_kmeans = {
 	.pass_size = pass_size,
 	.pass_save = pass_save,
 	.pass_load = pass_load,
+	.share_size = share_size,
+	.share_out = share_out,
+	.share_in = share_in,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective,

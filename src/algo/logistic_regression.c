@@ -37,6 +37,7 @@
 #define SAMPLE_GROWTH	8
 #define SAMPLE_PASSES	12
 #define MAX_HALVINGS	40
+#define MIN_SHARED_COLUMNS 48	/* for other processes to help */
 
 /*
  * Standard errors come from the information before the last step, and far in
@@ -210,13 +211,20 @@ typedef struct Share
 	double		number[FLEXIBLE_ARRAY_MEMBER];	/* centre, unit, beta, step: k each */
 } Share;
 
+/*
+ * A handful of passes over all rows is all it takes: only where a row's share
+ * of the information, k^2 products, costs more than to bring it into shared
+ * memory do other processes help.
+ */
 static Size
 share_size(void *fit)
 {
+	if (((Logistic *) fit)->k < MIN_SHARED_COLUMNS)
+		return 0;
 	return offsetof(Share, number) + 4 * sizeof(double) * ((Logistic *) fit)->k;
 }
 
-static void
+static bool
 share_out(void *fit, void *shared)
 {
 	const Logistic *l = fit;
@@ -233,6 +241,7 @@ share_out(void *fit, void *shared)
 	memcpy(s->number + l->k, l->unit, bytes);
 	memcpy(s->number + 2 * l->k, l->beta, bytes);
 	memcpy(s->number + 3 * l->k, l->step, bytes);
+	return true;
 }
 
 static Logistic *

@@ -201,13 +201,14 @@ typedef struct MlAlgorithm
 	/*
 	 * For a fold of several passes that other processes help with (consume):
 	 * all three, or none. share_out writes what consume reads of the learner,
-	 * share_size bytes without a pointer, after begin_pass. share_in makes from
+	 * share_size bytes without a pointer (0: sharing the rows would cost more
+	 * than it brings), after begin_pass; false: not for this pass. share_in makes from
 	 * it, in the current context, a learner that can only consume and merge; before
 	 * later passes it is called again with what it returned. rows has nrows,
 	 * ncolumns, nclasses, y, weight and offset, nothing else.
 	 */
 	Size		(*share_size) (void *fit);
-	void		(*share_out) (void *fit, void *shared);
+	bool		(*share_out) (void *fit, void *shared);
 	void	   *(*share_in) (void *fit, const MlDesignMatrix *rows, const void *shared);	/* fit NULL at first */
 
 	MlFitted   *(*finish) (void *fit);

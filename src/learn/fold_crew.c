@@ -50,6 +50,7 @@ struct MlFoldCrew
 	MlCrew	   *crew;
 	Shared	   *shared;
 	Run			run;
+	bool		shares;			/* this pass */
 	int64		filled;			/* rows of the design that are there */
 };
 
@@ -195,7 +196,8 @@ ml_fold_crew_begin(const MlMergeTree *tree, const MlFit *fit)
 	Size		bytes;
 
 	if (tree->algorithm->share_in == NULL || fit->workers <= 0 ||
-		rows->nrows < MIN_ROWS || rows->nrows * rows->ncolumns < MIN_CELLS)
+		rows->nrows < MIN_ROWS || rows->nrows * rows->ncolumns < MIN_CELLS ||
+		tree->algorithm->share_size(tree->learner) == 0)
 		return NULL;
 	bytes = lay_out(&layout, tree, fit);
 	crew = ml_crew_try(fit, fit->workers, bytes);
@@ -235,8 +237,10 @@ ml_fold_crew_consume(MlFoldCrew *fold, MlMergeTree *tree, bool begins, int64 fir
 	if (begins)
 	{
 		fold->run.pass++;
-		tree->algorithm->share_out(tree->learner, (char *) shared + shared->learner);
+		fold->shares = tree->algorithm->share_out(tree->learner, (char *) shared + shared->learner);
 	}
+	if (!fold->shares)
+		return 0;
 	fill(fold, first + nchunks * chunk_rows);
 	fold->run.first_block = first / ML_BLOCK_ROWS;
 	ml_crew_run(fold->crew, ML_CREW_FOLD, &fold->run, sizeof(Run), nchunks);
