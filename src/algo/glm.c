@@ -184,7 +184,7 @@ share_size(void *fit)
 	return offsetof(Share, number) + 4 * sizeof(double) * ((Glm *) fit)->standard.k;
 }
 
-static void
+static bool
 share_out(void *fit, void *shared)
 {
 	const Glm  *g = fit;
@@ -204,6 +204,7 @@ share_out(void *fit, void *shared)
 	memcpy(s->number + s->k, standard->unit, bytes);
 	memcpy(s->number + 2 * s->k, g->beta, bytes);
 	memcpy(s->number + 3 * s->k, g->step, bytes);
+	return true;
 }
 
 static Glm *

@@ -230,7 +230,7 @@ share_size(void *fit)
 	return offsetof(Share, number) + 3 * sizeof(double) * ((Svm *) fit)->standard.k;
 }
 
-static void
+static bool
 share_out(void *fit, void *shared)
 {
 	const Svm  *m = fit;
@@ -248,6 +248,7 @@ share_out(void *fit, void *shared)
 	memcpy(s->number, standard->centre, bytes);
 	memcpy(s->number + s->k, standard->unit, bytes);
 	memcpy(s->number + 2 * s->k, m->beta, bytes);
+	return true;
 }
 
 static Svm *
