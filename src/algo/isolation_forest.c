@@ -22,6 +22,7 @@
 #include "errors.h"
 #include "frame/hash.h"
 #include "learn/driver.h"
+#include "miscadmin.h"
 #include "recipe/recipe.h"
 
 #define EULER			0.57721566490153286
@@ -186,6 +187,7 @@ draw_sample(Forest *f)
 	{
 		const MlBlock *block = rows->read_block(rows->arg, f->drawn[i], 1);
 
+		CHECK_FOR_INTERRUPTS();
 		for (int k = 0; k < f->recipe->nnumbers; k++)
 			f->number[(Size) k * f->sample + i] = block->number[k][0];
 		for (int g = 0; g < f->recipe->ncategories; g++)
@@ -432,7 +434,10 @@ grow_tree(Forest *f, int tree)
 	f->level[0] = 0;
 	f->nnodes++;
 	for (int i = 0; root + i < f->nnodes; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
 		grow_node(f, root, i);
+	}
 }
 
 /* ---- scores of a sample ---- */

@@ -164,6 +164,7 @@ repair(Seeding *s)
 		{
 			int			n = Min(ML_BLOCK_ROWS, s->sample->n - first);
 
+			CHECK_FOR_INTERRUPTS();
 			ml_kmeans_measure(s->step, s->sample, first, n);
 			for (int i = 0; i < n; i++)
 				if (s->step->first[i] > farthest)
@@ -186,7 +187,10 @@ assign_sample(Seeding *s, double squares)
 	memset(s->sum, 0, (Size) k * s->step->p * sizeof(double));
 	ml_kmeans_step_begin(s->step, NULL);
 	for (int first = 0; first < s->sample->n; first += ML_BLOCK_ROWS)
+	{
+		CHECK_FOR_INTERRUPTS();
 		ml_kmeans_assign(s->step, s->sample, first, Min(ML_BLOCK_ROWS, s->sample->n - first), s->count, s->sum);
+	}
 	return ml_kmeans_inertia(s->step, squares, s->count, s->sum);
 }
 
