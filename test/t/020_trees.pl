@@ -24,7 +24,7 @@ my $boosting = '{"growth": "leaf", "max_leaves": 31, "max_depth": 0, "min_leaf_r
 
 my @sets = (
 	{ name => 'telco_churn', drop => 'customer_id', target => 'churn', positive => 'Yes', learners => [ 'boosting', 'forest' ] },
-	{ name => 'german_credit', drop => '', target => 'class', positive => '2', learners => [ 'boosting', 'forest' ] },
+	{ name => 'german_credit', drop => '', target => 'class', positive => '2', learners => [ 'boosting' ] },
 	{ name => 'bike_hour', drop => 'instant, dteday, casual, registered', target => 'cnt', learners => [ 'boosting', 'forest' ] },
 	{ name => 'wine_quality', drop => '', target => 'quality', learners => [ 'boosting', 'forest' ] },);
 
