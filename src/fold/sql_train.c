@@ -330,39 +330,51 @@ fetch_part(MlSql *sql, const char *query, int64 first, int64 room)
 	return n;
 }
 
+/* a condition that takes a share of the rows at random; told as a warning if it is not all */
+static char *
+sample_of(MlSql *sql, int64 rows, int64 room, const char *what)
+{
+	MlTraining *training = sql->training;
+	double		share = 0.9 * room / Max(rows, 1);	/* what is taken varies by its root */
+
+	if (rows <= room)
+		return "";
+	ml_training_warn(training, psprintf("the %s rows are measured on a sample of %.2g%% of them, for want of memory",
+										what, 100 * share));
+	return psprintf(" AND mlops.row_held_out(" INT64_FORMAT ", %.17g, NULL::text, %s%s)",
+					training->spec.seed ^ 1, share, sql->names, sql->columns);
+}
+
 /*
- * Labels and predictions of the rows, if they fit into half of what memory
- * there is; else of a share of the training rows, told apart by another seed.
+ * Labels and predictions of the rows, in a third of the memory that there is,
+ * since metrics sort them; half of that is for the held-out rows. Where they do
+ * not fit samples are measured.
  */
 static void
 predict_rows(MlSql *sql)
 {
 	MlTraining *training = sql->training;
-	const char *target = quote_identifier(sql->frame->cols[sql->frame->target_column].name);
 	const char *select = psprintf("SELECT mlops.row_label($1, q.%s), mlops.bundle_predict_columns($1, %s%s), %s FROM %s WHERE %s",
-								  target, sql->feature_names, sql->features, sql->weight, sql->from, sql->usable);
+								  quote_identifier(sql->frame->cols[sql->frame->target_column].name),
+								  sql->feature_names, sql->features, sql->weight, sql->from, sql->usable);
 	MlPredicted *predicted = MemoryContextAllocZero(training->cxt, sizeof(MlPredicted));
-	int64		most = (int64) ((training->budget.limit - training->budget.used) / 2 / ROW_MEASURED);
-	int64		left = Max(most - training->nholdout, 1);
-	double		share = Min(1.0, 0.9 * left / Max(training->ntrain, 1));
-	int64		room = training->nholdout + (share < 1 ? left : training->ntrain);
-	const char *sample = "";
+	int64		most = (int64) ((training->budget.limit - Min(training->budget.used, training->budget.limit)) / 3 / ROW_MEASURED);
+	int64		nholdout = Min(training->nholdout, most / 2);
+	int64		ntrain = Min(training->ntrain, most - nholdout);
+	int64		room = nholdout + ntrain;
+	char	   *sample;
 
 	training->predicted = predicted;
 	ml_budget_take(&training->budget, ml_size_mul(room, ROW_MEASURED), "predictions to measure");
-	predicted->label = MemoryContextAllocHuge(training->cxt, ml_size_mul(room, ROW_MEASURED));
+	predicted->label = MemoryContextAllocHuge(training->cxt, ml_size_mul(Max(room, 1), ROW_MEASURED));
 	predicted->prediction = predicted->label + room;
 	predicted->weight = predicted->prediction + room;
-	if (share < 1)
-	{
-		sample = psprintf(" AND mlops.row_held_out(" INT64_FORMAT ", %.17g, NULL::text, %s%s)",
-						  training->spec.seed ^ 1, share, sql->names, sql->columns);
-		ml_training_warn(training, psprintf("the training rows are measured on a sample of %.2g%% of them", 100 * share));
-	}
-	predicted->ntrain = fetch_part(sql, psprintf("%s AND NOT %s%s", select, sql->held, sample), 0,
-								   share < 1 ? left : training->ntrain);
-	if (training->nholdout > 0)
-		predicted->nholdout = fetch_part(sql, psprintf("%s AND %s", select, sql->held), predicted->ntrain, training->nholdout);
+	sample = sample_of(sql, training->ntrain, ntrain, "training");
+	predicted->ntrain = fetch_part(sql, psprintf("%s AND NOT %s%s", select, sql->held, sample), 0, ntrain);
+	if (training->nholdout == 0)
+		return;
+	sample = sample_of(sql, training->nholdout, nholdout, "held-out");
+	predicted->nholdout = fetch_part(sql, psprintf("%s AND %s%s", select, sql->held, sample), predicted->ntrain, nholdout);
 }
 
 static void

@@ -78,7 +78,8 @@ CALL mlops_train('bad', 'SELECT x, x > 50 AS b FROM points', 'b', holdout => 0);
 -- more memory than allowed
 SET mlops.max_training_memory = '1MB';
 \set VERBOSITY terse
-CALL mlops_train('bad', 'SELECT i::float8 AS x, i * 2.0::float8 AS y FROM generate_series(1, 1000000) AS i', 'y');
+CALL mlops_train('bad', 'SELECT i::float8 AS x, i * 2.0::float8 AS y FROM generate_series(1, 1000000) AS i', 'y',
+                 options => '{"engine": "memory"}');
 \echo :LAST_ERROR_SQLSTATE
 \set VERBOSITY default
 RESET mlops.max_training_memory;
