@@ -25,7 +25,8 @@
 #define BLOCK		512
 #define MAX_STEPS	100
 #define MAX_HALVINGS 40
-#define SETTLED		1e-22		/* of the objective: what a step should bring at the end */
+#define SETTLED		1e-16		/* of the objective: what the last step may still bring */
+#define SLACK		1e-12		/* of the objective: a rise that is rounding */
 #define RIDGE		1e-12		/* keeps the information regular, as in the note */
 
 typedef struct Platt
@@ -169,7 +170,7 @@ advance(const Platt *p, Sums *sums, double *a, double *b, double da, double db)
 	{
 		Sums		next = sum_rows(p, *a + da, *b + db);
 
-		if (next.objective <= sums->objective)
+		if (next.objective <= sums->objective * (1 + SLACK))
 		{
 			*a += da;
 			*b += db;
