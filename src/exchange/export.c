@@ -76,6 +76,8 @@ mlops_export(PG_FUNCTION_ARGS)
 	export.model = ml_registry_model(&reference, ML_PRIVILEGE_READ, CurrentMemoryContext, &resolved);
 	export.resolved = &resolved;
 	export.format = format;
+	if (export.model->encoder != NULL)
+		ml_export_refuse(&export, "it has an encoder", "Train without \"encoder\".");
 	for (int i = 0; i < (int) lengthof(formats); i++)
 		if (strcmp(formats[i].name, format) == 0)
 			PG_RETURN_TEXT_P(cstring_to_text(formats[i].write(&export)));

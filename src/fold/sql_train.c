@@ -63,6 +63,8 @@ ml_sql_obstacle(const MlTraining *training)
 		return psprintf("algorithm \"%s\" needs the rows in memory", algorithm->name);
 	if (training->spec.group_by != NULL)
 		return "sub-models of groups need the rows in memory";
+	if (training->encoder != NULL)
+		return "an encoder needs the rows in memory";
 	if (training->spec.time_column != NULL && training->spec.holdout > 0)
 		return "the latest rows cannot be held out";
 	if (training->recipe_params.impute == ML_IMPUTE_MEDIAN)

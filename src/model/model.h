@@ -98,7 +98,7 @@ extern double ml_model_predict_columns(const MlModel *model, const NullableDatum
 
 /*
  * The outputs of rows [first, first + n) of a frame whose columns the recipe
- * was learned from: output[i * noutputs + o]; NaN where the row is dropped.
+ * was learned from, or which the encoder takes: output[i * noutputs + o]; NaN where the row is dropped.
  */
 extern void ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
 								   int64 first, int64 n, double *output);

@@ -160,19 +160,61 @@ make_workspace(const MlModel *model, int rows, Workspace *space)
 	space->row.code = palloc(Max(recipe->ncategories, 1) * sizeof(int32));
 }
 
+/* a frame of the columns that the encoder takes: row by row */
+static void
+predict_raw(const MlModel *model, const MlFrame *frame, int64 first, int64 n, double *output)
+{
+	const MlRecipe *recipe = ml_model_input_recipe(model);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops predict block",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	int			rows = Max(1, Min(BLOCK_ROWS, BLOCK_VALUES / Max(recipe->nnumbers + recipe->ncategories, 1)));
+	MlEncoder  *encoder = ml_encoder_make(recipe, frame, rows);
+	double	   *work = palloc_extended(model->work_size * sizeof(double), MCXT_ALLOC_HUGE);
+	MlRow		row;
+
+	row.number = palloc(Max(recipe->nnumbers, 1) * sizeof(double));
+	row.code = palloc(Max(recipe->ncategories, 1) * sizeof(int32));
+	for (int64 done = 0; done < n; done += rows)
+	{
+		const MlBlock *block = ml_encoder_block(encoder, first + done, (int) Min((int64) rows, n - done));
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < block->n; i++)
+		{
+			double	   *to = output + (done + i) * model->noutputs;
+			const double *of_row;
+
+			ml_block_row(recipe, block, i, &row);
+			of_row = ml_model_outputs(model, &row, work);
+			for (int o = 0; o < model->noutputs; o++)
+				to[o] = of_row ? of_row[o] : NAN;
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
 void
 ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
 					   int64 first, int64 n, double *output)
 {
 	const MlRecipe *recipe = model->recipe;
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops predict block",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
 	int			width = recipe->nnumbers + recipe->ncategories;
 	int			rows = Max(1, Min(BLOCK_ROWS, BLOCK_VALUES / Max(width, 1)));
-	MlEncoder  *encoder = ml_encoder_make(recipe, frame, rows);
+	MemoryContext cxt;
+	MemoryContext old;
+	MlEncoder  *encoder;
 	Workspace	space;
 
+	if (model->encoder && ml_frame_find(frame, recipe->features[0].name) < 0)
+	{
+		predict_raw(model, frame, first, n, output);
+		return;
+	}
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops predict block", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	encoder = ml_encoder_make(recipe, frame, rows);
 	make_workspace(model, rows, &space);
 	for (int64 done = 0; done < n; done += rows)
 	{

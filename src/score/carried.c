@@ -173,7 +173,10 @@ row_design(FunctionCallInfo fcinfo)
 {
 	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ANY);
 	CarriedSite *site = fcinfo->flinfo->fn_extra;
+	const MlRecipe *input = ml_model_input_recipe(scorer->model);
 	const MlRecipe *recipe = scorer->model->recipe;
+	const MlRow *row;
+	MlRow		own;
 	int			n = recipe->ndesign;
 	ArrayType  *array;
 	Size		size = ARR_OVERHEAD_NONULLS(1) + sizeof(double) * (Size) n;
@@ -188,9 +191,10 @@ row_design(FunctionCallInfo fcinfo)
 
 	/* a row of NULLs is a row like others here, but says nothing about types */
 	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
-		for (int f = 0; f < recipe->nfeatures; f++)
-			ml_recipe_put_null(&recipe->features[f], &scorer->row);
-	if (ml_recipe_row_dropped(recipe, &scorer->row))
+		for (int f = 0; f < input->nfeatures; f++)
+			ml_recipe_put_null(&input->features[f], &scorer->row);
+	row = ml_model_own_row(scorer->model, &scorer->row, scorer->work, &own);
+	if (ml_recipe_row_dropped(recipe, row))
 		PG_RETURN_NULL();
 	array = palloc0(size);
 	SET_VARSIZE(array, size);
@@ -198,7 +202,7 @@ row_design(FunctionCallInfo fcinfo)
 	array->elemtype = FLOAT8OID;
 	ARR_DIMS(array)[0] = n;
 	ARR_LBOUND(array)[0] = 1;
-	ml_design_row(recipe, &scorer->row, site->shift, site->scale, (double *) ARR_DATA_PTR(array));
+	ml_design_row(recipe, row, site->shift, site->scale, (double *) ARR_DATA_PTR(array));
 	PG_RETURN_ARRAYTYPE_P(array);
 }
 

@@ -146,12 +146,13 @@ name_target(MlFrame *frame, char *name)
 static void
 read_rows(Permuting *p, const char *source, const char *target)
 {
-	const MlRecipe *recipe = p->model->recipe;
+	const MlRecipe *recipe = ml_model_input_recipe(p->model);
+	char	   *own_target = p->model->recipe->target.name;
 	MlFrameRequest request = {0};
 	MlSplit		split = {ML_SPLIT_NONE};
 
 	request.source = source;
-	request.target = target ? target : recipe->target.name;
+	request.target = target ? target : own_target;
 	request.nfeatures = recipe->nfeatures;
 	request.features = palloc(sizeof(char *) * Max(recipe->nfeatures, 1));
 	for (int f = 0; f < recipe->nfeatures; f++)
@@ -164,7 +165,7 @@ read_rows(Permuting *p, const char *source, const char *target)
 				 errmsg("the source has no rows to measure on"),
 				 errhint("Give one with rows of the columns that the model was trained on.")));
 	ml_frame_arrange(p->frame, NULL, &split, true);
-	name_target(p->frame, recipe->target.name);
+	name_target(p->frame, own_target);
 }
 
 static void *
@@ -280,7 +281,7 @@ measure_permuted(Permuting *p, MlColumn *column)
 static Loss
 lose_feature(Permuting *p, int feature, double whole)
 {
-	const char *name = p->model->recipe->features[feature].name;
+	const char *name = ml_model_input_recipe(p->model)->features[feature].name;
 	MlColumn   *column = &p->frame->cols[ml_frame_find(p->frame, name)];
 	Loss		loss = {feature, 0, 0};
 	double		squares = 0;
@@ -318,6 +319,7 @@ Datum
 mlops_permutation_importance(PG_FUNCTION_ARGS)
 {
 	Permuting	p = {0};
+	const MlRecipe *recipe;
 	MlRows		rows;
 	Loss	   *loss;
 	int			n;
@@ -328,7 +330,8 @@ mlops_permutation_importance(PG_FUNCTION_ARGS)
 	read_rows(&p, text_argument(fcinfo, ARG_SOURCE), text_argument(fcinfo, ARG_TARGET));
 	take_memory(&p);
 	ml_recipe_labels(p.model->recipe, p.frame, 0, p.frame->nrows, p.label);
-	n = p.model->recipe->nfeatures;
+	recipe = ml_model_input_recipe(p.model);
+	n = recipe->nfeatures;
 	loss = palloc(sizeof(Loss) * Max(n, 1));
 	whole = measure(&p);
 	for (int f = 0; f < n; f++)
@@ -339,7 +342,7 @@ mlops_permutation_importance(PG_FUNCTION_ARGS)
 		Datum		values[RESULT_COLUMNS];
 		bool		nulls[RESULT_COLUMNS];
 
-		ml_rows_text(values, nulls, 0, p.model->recipe->features[loss[f].feature].name);
+		ml_rows_text(values, nulls, 0, recipe->features[loss[f].feature].name);
 		ml_rows_number(values, nulls, 1, loss[f].mean);
 		ml_rows_number(values, nulls, 2, loss[f].deviation);
 		ml_rows_add(&rows, values, nulls);

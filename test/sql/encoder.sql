@@ -41,6 +41,10 @@ SELECT abs((SELECT sqrt(avg((mlops_predict('spend/2', r) - spends) ^ 2)) FROM cu
 SELECT count(*) AS rows, abs(sum(contribution) - mlops_predict('spend/1', (SELECT r FROM described AS r LIMIT 1))) < 1e-9 AS adds_up
   FROM mlops_explain('spend/1', (SELECT r FROM described AS r LIMIT 1));
 
+-- permuting is done to the columns that users know
+SELECT feature FROM mlops_permutation_importance('spend/2', 'customers') ORDER BY importance DESC LIMIT 2;
+SELECT * FROM mlops_export('spend/1', 'json');
+
 -- missing columns are refused as by any model, and NULL is the encoder's matter
 SELECT mlops_predict('churn/1', '{"a": 1, "b": 2}');
 SELECT mlops_predict('churn/1', '{"a": null, "b": null, "c": 1, "plan": "plan 9", "d": null, "since": null}') IS NOT NULL AS scored;
