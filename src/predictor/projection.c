@@ -95,7 +95,7 @@ block_work_size(const MlPredictor *predictor, const MlRecipe *recipe, int nrows)
 }
 
 /* Components are orthogonal and of length 1: what they leave is |z|^2 - sum of squared products. */
-ML_CLONES static void
+static void
 judge_block(const MlPredictor *predictor, const MlRecipe *recipe, const MlBlock *block,
 			double *work, MlLoss *loss)
 {
