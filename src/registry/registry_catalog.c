@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -17,6 +18,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
@@ -43,10 +45,56 @@ ml_catalog_namespace(const char *schema)
 	return oid;
 }
 
+/* is it name, an underscore and a number? */
+static bool
+is_shard_name(const char *shard, const char *name)
+{
+	size_t		length = strlen(name);
+
+	return strncmp(shard, name, length) == 0 && shard[length] == '_' && shard[length + 1] != '\0' &&
+		strspn(shard + length + 1, "0123456789") == strlen(shard + length + 1);
+}
+
+/*
+ * The rows of a reference table of Citus are not in the table itself but in its
+ * shard, a table beside it on every node; likewise its indexes. Invalid: there
+ * is none, as in every database without Citus.
+ */
+static Oid
+find_shard(const char *name, Oid schema)
+{
+	Oid			found = InvalidOid;
+	Relation	classes;
+	SysScanDesc scan;
+	ScanKeyData key[1];
+	HeapTuple	tuple;
+
+	if (!OidIsValid(get_extension_oid("citus", true)))
+		return InvalidOid;
+	ScanKeyInit(&key[0], Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(schema));
+	classes = table_open(RelationRelationId, AccessShareLock);
+	scan = systable_beginscan(classes, InvalidOid, false, NULL, lengthof(key), key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class class = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (is_shard_name(NameStr(class->relname), name))
+			found = class->oid;
+	}
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	return found;
+}
+
 static Oid
 find_relation(const char *name)
 {
-	Oid			oid = get_relname_relid(name, ml_catalog_namespace(ML_CATALOG_SCHEMA));
+	Oid			schema = ml_catalog_namespace(ML_CATALOG_SCHEMA);
+	Oid			oid = find_shard(name, schema);
+
+	if (!OidIsValid(oid))
+		oid = get_relname_relid(name, schema);
 
 	if (!OidIsValid(oid))
 		ereport(ERROR,
