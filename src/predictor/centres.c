@@ -108,7 +108,7 @@ typedef struct Nearest
 	double	   *distance;
 } Nearest;
 
-ML_CLONES static void
+static void
 find_nearest(const MlCentres *centres, const MlRecipe *recipe, const MlBlock *block, double *work,
 			 Nearest *found)
 {
