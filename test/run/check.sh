@@ -10,8 +10,10 @@ PASSED=0
 FAILED=0
 SUITES=${CHECK:-lint unit regress isolation examples icu tap}
 SUMMARY=
+SINCE=$SECONDS
 
-# tally SUITE PASSED FAILED: a suite without a single result has failed
+# tally SUITE PASSED FAILED: a suite without a single result has failed; it
+# took the time since the suite before
 tally()
 {
 	local suite=$1 passed=$2 failed=$3
@@ -22,7 +24,8 @@ tally()
 	fi
 	PASSED=$((PASSED + passed))
 	FAILED=$((FAILED + failed))
-	SUMMARY+=$(printf '%-12s %5d passed %5d failed' "$suite" "$passed" "$failed")$'\n'
+	SUMMARY+=$(printf '%-26s %5d passed %5d failed %5d s' "$suite" "$passed" "$failed" $((SECONDS - SINCE)))$'\n'
+	SINCE=$SECONDS
 }
 
 count() { grep -cE "$1" "$2" || true; }
@@ -103,7 +106,7 @@ run_tap()
 			tail -n 30 "$SANDBOX/tap/tmp_check/log/regress_log_$(basename "$file" .pl)" || true
 		fi
 		if grep -q '^1\.\.0' "$log" && [ $status = 0 ]; then
-			SUMMARY+=$(printf '%-12s skipped: %s' "tap" "$(basename "$file")")$'\n'
+			SUMMARY+=$(printf '%-26s skipped: %s' "tap" "$(basename "$file")")$'\n'
 		else
 			tally_output "tap $(basename "$file" .pl)" "$log" $status
 		fi
@@ -118,6 +121,9 @@ if ! build COPT=-Werror; then
 	say "0 passed, 1 failed"
 	exit 1
 fi
+
+say "Built in $SECONDS s"
+SINCE=$SECONDS
 
 start_server server
 say "Tests on a server with collation C.UTF-8"
@@ -135,7 +141,7 @@ if wants icu; then
 		run_regress regress-icu ISOLATION=
 		stop_server
 	else
-		SUMMARY+="regress-icu  skipped: a server's default collation can be ICU's from PostgreSQL 15 on"$'\n'
+		SUMMARY+="regress-icu                skipped: a server's default collation can be ICU's from PostgreSQL 15 on"$'\n'
 	fi
 fi
 
