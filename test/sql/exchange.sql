@@ -135,15 +135,20 @@ SELECT mlops_import('exchange_new', jsonb_set(mlops_export('exchange_logistic/1'
 SELECT count(*) AS versions FROM mlops.version WHERE model = 'exchange_new';
 
 -- reading is enough to export, training to import
-CREATE ROLE exchange_reader;
-SET ROLE exchange_reader;
+CREATE ROLE regress_ml_reader;
+SET ROLE regress_ml_reader;
 SELECT mlops_export('exchange_hand/1');
 SELECT mlops_import('exchange_hand', '{"age": 1}', options => '{"link": "logit"}');
 SELECT mlops_import('exchange_new', '{"age": 1}', options => '{"target": "y"}');
 RESET ROLE;
-SELECT mlops_grant('exchange_hand', 'exchange_reader', 'read');
-SET ROLE exchange_reader;
+SELECT mlops_grant('exchange_hand', 'regress_ml_reader', 'read');
+SET ROLE regress_ml_reader;
 SELECT mlops_export('exchange_hand/1') LIKE '{"format":"mlops"%' AS exported;
 RESET ROLE;
-SELECT mlops_revoke('exchange_hand', 'exchange_reader', 'read');
-DROP ROLE exchange_reader;
+SELECT mlops_revoke('exchange_hand', 'regress_ml_reader', 'read');
+DROP ROLE regress_ml_reader;
+
+SELECT count(mlops_drop_model(m, force => true)::text) > 0 AS dropped
+  FROM unnest(ARRAY(SELECT model FROM mlops.model WHERE model LIKE 'exchange\_%')) AS m;
+DROP VIEW exchange_row;
+DROP TABLE exchange_customer;

@@ -100,3 +100,7 @@ CALL mlops_search('search_no', source => 'search_visit', target => 'bought', spa
 CALL mlops_search('search_no', source => 'search_visit', target => 'bought', budget => '{"candidate": 3}');
 CALL mlops_search('search_no', source => 'search_visit', target => 'bought', metric => 'auc');
 CALL mlops_search('search_grid', search => '00000000-0000-0000-0000-000000000000');
+
+SELECT count(mlops_drop_model(m, force => true)::text) > 0 AS dropped
+  FROM unnest(ARRAY(SELECT model FROM mlops.model WHERE model LIKE 'search\_%')) AS m;
+DROP TABLE search_visit;
