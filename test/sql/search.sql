@@ -58,10 +58,12 @@ SELECT status, message FROM mlops.run WHERE search = :'failed_search' AND candid
 
 -- a search that was interrupted goes on from what is known
 SET statement_timeout = '250ms';
+\set SHOW_CONTEXT never
 CALL mlops_search('search_long', source => 'SELECT age, noise, plan, bought, n FROM search_visit, generate_series(1, 20) AS n',
                   target => 'bought',
                   space => '{"algorithm": "logistic_regression", "params": {"l2": {"low": 0.01, "high": 1000, "scale": "log"}}}');
 RESET statement_timeout;
+\set SHOW_CONTEXT errors
 SELECT status FROM mlops.run WHERE model = 'search_long' AND run = search;
 SELECT run AS interrupted FROM mlops.run WHERE model = 'search_long' AND run = search \gset
 CALL mlops_search('search_long', search => :'interrupted') \gset
