@@ -150,20 +150,42 @@ LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT pg_catalog.format('%s %s%%', i.feature, pg_catalog.round((100 * i.share)::numeric)) ||
-           COALESCE(': ' || pg_catalog.string_agg(c.term || ' ' || mlops.card_number(c.estimate), ', '
-                                                  ORDER BY pg_catalog.abs(c.estimate) DESC, c.term COLLATE "C"), '')
+           COALESCE(': ' || pg_catalog.string_agg(c.term || ' ' || mlops.card_number(c.estimate) ||
+                                                  COALESCE(' (' || CASE WHEN recipe ->> 'kind' = 'centres' THEN 'cluster ' ELSE '' END ||
+                                                           c.output || ')', ''), ', '
+                                                  ORDER BY pg_catalog.abs(c.estimate) DESC, c.term COLLATE "C", c.output COLLATE "C"), '')
       FROM (SELECT r.*, pg_catalog.row_number() OVER () AS place
               FROM mlops_importance(CASE WHEN (recipe ->> 'has_importance')::boolean THEN model END) AS r) AS i
-      LEFT JOIN LATERAL (SELECT t.term, t.estimate
+      LEFT JOIN LATERAL (SELECT t.term, t.estimate, t.output
                       FROM mlops_coefficients(CASE WHEN (recipe ->> 'has_coefficients')::boolean THEN model END) AS t
                      WHERE t.feature = i.feature AND t.estimate IS NOT NULL
-                     ORDER BY pg_catalog.abs(t.estimate) DESC, t.term COLLATE "C" LIMIT 3) AS c ON true
+                     ORDER BY pg_catalog.abs(t.estimate) DESC, t.term COLLATE "C", t.output COLLATE "C" LIMIT 3) AS c ON true
      WHERE i.importance > 0 AND i.place <= 10
      GROUP BY i.place, i.feature, i.share
      ORDER BY i.place
 $$;
 COMMENT ON FUNCTION mlops.card_effects(text, jsonb) IS
-'the ten most important features, their share and their largest coefficients';
+'the ten most important features, their share and their largest coefficients, by class, cluster or component';
+
+-- how the rows were divided; a moment, which is kept as microseconds since 1970, in words
+CREATE FUNCTION mlops.card_split(version jsonb) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+SET DateStyle = 'ISO'
+AS $$
+    SELECT mlops.card_pairs((version -> 'split') || COALESCE((
+               SELECT pg_catalog.jsonb_build_object('from',
+                      CASE c ->> 'type' WHEN 'date' THEN m.moment::date::text
+                           WHEN 'timestamp without time zone' THEN m.moment::text
+                           ELSE (m.moment AT TIME ZONE 'UTC')::text END)
+                 FROM pg_catalog.jsonb_array_elements(version -> 'columns') AS c
+                CROSS JOIN LATERAL (
+                    SELECT CASE WHEN pg_catalog.jsonb_typeof(version #> '{split,from}') = 'number'
+                                THEN timestamp '1970-01-01' + (version #>> '{split,from}')::float8 * interval '1 microsecond' END) AS m (moment)
+                WHERE c ->> 'name' = version #>> '{spec,time_column}' AND version #>> '{split,by}' = 'time'
+                  AND (c ->> 'type' = 'date' OR c ->> 'type' LIKE 'timestamp%') LIMIT 1), '{}'))
+$$;
+COMMENT ON FUNCTION mlops.card_split(jsonb) IS 'how rows were divided into training part and hold-out';
 
 CREATE FUNCTION mlops.card_columns(columns jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -205,6 +227,8 @@ AS $$
                  THEN 'a number goes the way that each split learned for missing ones'
                  WHEN recipe ->> 'kind' = 'bayes' AND (recipe ->> 'number_features')::int > 0
                  THEN 'a number is left out: it tells nothing'
+                 WHEN recipe ->> 'imported' = 'coefficients' AND (recipe ->> 'number_features')::int > 0
+                 THEN 'a number counts as 0, or as the document said'
                  WHEN (recipe ->> 'number_features')::int > 0
                  THEN pg_catalog.format('a number counts as its %s in training%s', recipe ->> 'impute',
                       CASE WHEN (recipe ->> 'missing_indicator')::boolean
@@ -217,6 +241,8 @@ AS $$
                       (SELECT pg_catalog.string_agg(c, ', ') FROM pg_catalog.jsonb_array_elements_text(recipe -> 'pooled') AS c) END),
         (4, CASE WHEN recipe ->> 'kind' IN ('trees', 'bayes') THEN NULL
                  WHEN (recipe ->> 'category_features')::int > 0
+                   AND NOT (recipe ->> 'imported' = 'coefficients' AND recipe ->> 'category_features' =
+                            pg_catalog.jsonb_array_length(recipe -> 'pooled')::text)
                  THEN 'a category that training never saw counts as the average of the training rows' ||
                       CASE WHEN pg_catalog.jsonb_array_length(recipe -> 'pooled') > 0 THEN ' elsewhere' ELSE '' END END)
       ) AS l (n, line)
@@ -251,6 +277,7 @@ DECLARE
 BEGIN
     SELECT c.version, c.recipe INTO STRICT v, r FROM mlops.version_card(mlops_describe.model) AS c;
     SELECT m.metric INTO metric FROM mlops.model AS m WHERE m.model = v ->> 'model';
+    r := r || pg_catalog.jsonb_build_object('imported', v #> '{spec,imported}');
     reference := pg_catalog.format('%s/%s', v ->> 'model', v ->> 'version');
     predicts := CASE v ->> 'task'
         WHEN 'binary' THEN pg_catalog.format('the probability that "%s" is "%s"; label "%s" from %s',
@@ -271,16 +298,16 @@ BEGIN
                 (2, 'predicts', ARRAY[predicts]),
                 (3, 'algorithm', ARRAY[(v ->> 'algorithm') || COALESCE(': ' || mlops.card_pairs(v -> 'params'), '')]),
                 (4, 'source', pg_catalog.string_to_array(v ->> 'source', E'\n')),
-                (5, 'rows', ARRAY[
+                (5, 'rows', CASE WHEN r ->> 'imported' IS NULL THEN ARRAY[
                     pg_catalog.format('%s read, %s used: %s to train, %s held out', v ->> 'rows_read', v ->> 'rows_used',
                                       v ->> 'rows_training', v ->> 'rows_holdout'),
                     'skipped: ' || (SELECT mlops.card_pairs(pg_catalog.jsonb_object_agg(s.key, s.value))
                                       FROM pg_catalog.jsonb_each(v -> 'rows_skipped') AS s WHERE s.value <> '0'),
-                    'split: ' || mlops.card_pairs(v -> 'split'),
+                    'split: ' || mlops.card_split(v),
                     CASE WHEN (v ->> 'row_security')::boolean
                          THEN 'row-level security left rows of the source out' END,
                     'time: ' || (v ->> 'time_from') || ' to ' || (v ->> 'time_to'),
-                    'fingerprint: ' || pg_catalog.substr(v ->> 'data_fingerprint', 3)]),
+                    'fingerprint: ' || pg_catalog.substr(v ->> 'data_fingerprint', 3)] END),
                 (6, 'columns', ARRAY[CASE WHEN r ->> 'kind' IN ('trees', 'bayes') THEN pg_catalog.format('%s features', r ->> 'features')
                                           ELSE CASE WHEN v #>> '{params,encoder}' IS NULL
                           THEN pg_catalog.format('%s features become %s columns of numbers', r ->> 'features', r ->> 'design_columns')
@@ -292,7 +319,7 @@ BEGIN
                 (10, 'effects', ARRAY(SELECT mlops.card_effects(reference, r))),
                 (11, 'missing', ARRAY(SELECT mlops.card_missing(r))),
                 (12, 'warnings', ARRAY(SELECT pg_catalog.jsonb_array_elements_text(v -> 'warnings'))),
-                (13, 'trained', ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at')]),
+                (13, CASE WHEN r ->> 'imported' IS NULL THEN 'trained' ELSE 'imported' END, ARRAY[pg_catalog.format('by %s at %s', v ->> 'trained_by', v ->> 'trained_at')]),
                 (14, 'note', ARRAY[v ->> 'note']),
                 (15, 'builds', ARRAY[mlops.card_pairs(v -> 'builds')]),
                 (16, 'artifact', ARRAY[pg_catalog.format('format %s, %s bytes, SHA-256 %s', v ->> 'artifact_format',

@@ -199,6 +199,11 @@ ml_import_coefficients(const MlImport *import, Jsonb *document, MlModel *model)
 		coefficients = document;
 	entries.entry = palloc(sizeof(Entry) * (JB_ROOT_COUNT(coefficients) + 1));
 	ml_json_each(coefficients, take_entry, &entries);
+	if (entries.n == 0 && !entries.has_intercept)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the document has no coefficients"),
+				 errhint("For example '{\"(intercept)\": -1.2, \"tenure\": -0.02, \"plan=pro\": 0.7}'.")));
 	recipe = ml_recipe_by_hand(entries.n);
 	for (int i = 0; i < entries.n; i++)
 	{

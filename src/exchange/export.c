@@ -71,16 +71,17 @@ mlops_export(PG_FUNCTION_ARGS)
 	MlReference reference;
 	MlResolved	resolved;
 	MlExport	export;
+	int			f = 0;
 
+	while (f < (int) lengthof(formats) && strcmp(formats[f].name, format) != 0)
+		f++;
+	if (f == (int) lengthof(formats))
+		refuse_format(format);
 	ml_reference_parse(VARDATA_ANY(argument), VARSIZE_ANY_EXHDR(argument), &reference);
 	export.model = ml_registry_model(&reference, ML_PRIVILEGE_READ, CurrentMemoryContext, &resolved);
 	export.resolved = &resolved;
 	export.format = format;
 	if (export.model->encoder != NULL)
 		ml_export_refuse(&export, "it has an encoder", "Train without \"encoder\".");
-	for (int i = 0; i < (int) lengthof(formats); i++)
-		if (strcmp(formats[i].name, format) == 0)
-			PG_RETURN_TEXT_P(cstring_to_text(formats[i].write(&export)));
-	refuse_format(format);
-	PG_RETURN_NULL();			/* keep the compiler quiet */
+	PG_RETURN_TEXT_P(cstring_to_text(formats[f].write(&export)));
 }

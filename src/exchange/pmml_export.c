@@ -553,7 +553,8 @@ ml_export_pmml(const MlExport *export)
 			put_clusters(&w, (const MlCentres *) model->predictor);
 			break;
 		default:
-			ml_export_refuse(export, "only regressions, trees and clusters are written as PMML", "Export it as 'json'.");
+			ml_export_refuse(export, model->predictor->kind == ML_PREDICTOR_GROUPED ? "each group has a predictor of its own"
+							 : "only regressions, trees and clusters are written as PMML", "Export it as 'json'.");
 	}
 	appendStringInfoString(&out, "</PMML>\n");
 	return out.data;

@@ -302,7 +302,8 @@ eta_of(const Writer *w, int output)
 		case ML_PREDICTOR_TREES:
 			return trees_eta(w, (const MlTrees *) predictor, output);
 		default:
-			ml_export_refuse(w->export, "it is not a sum over columns or trees",
+			ml_export_refuse(w->export, predictor->kind == ML_PREDICTOR_GROUPED ? "each group has a predictor of its own"
+							 : "it is not a sum over columns or trees",
 							 "Export it as 'json', which mlops_import reads elsewhere.");
 	}
 	return NULL;				/* keep the compiler quiet */

@@ -317,7 +317,8 @@ ml_export_xgboost(const MlExport *export)
 	int			n;
 
 	if (model->predictor->kind != ML_PREDICTOR_TREES)
-		ml_export_refuse(export, "XGBoost's models are trees", "Export it as 'json', 'sql' or 'pmml'.");
+		ml_export_refuse(export, model->predictor->kind == ML_PREDICTOR_GROUPED ? "each group has a predictor of its own"
+						 : "XGBoost's models are trees", "Export it as 'json'.");
 	if (model->calibration != NULL)
 		ml_export_refuse(export, "XGBoost has no calibration", "Export it as 'json', or train without \"calibration\".");
 	objective = objective_of(export, trees);

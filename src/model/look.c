@@ -189,11 +189,14 @@ recipe_card(const MlModel *model, const MlResolved *resolved)
 	static const char *const impute[] = {"mean", "median", "drop"};
 	const MlRecipe *recipe = model->recipe;
 	const MlTarget *target = &recipe->target;
+	const MlPredictor *predictor = model->predictor;
 	StringInfoData json;
 	int			nnumbers = 0;
 
 	for (int i = 0; i < recipe->nfeatures; i++)
 		nnumbers += recipe->features[i].kind != ML_KIND_CATEGORY;
+	if (predictor->kind == ML_PREDICTOR_GROUPED)
+		predictor = ((const MlGrouped *) predictor)->pooled;	/* groups are of the same kind */
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	put_number(&json, "version", resolved->version);
@@ -212,7 +215,7 @@ recipe_card(const MlModel *model, const MlResolved *resolved)
 	appendStringInfoString(&json, model->routine->terms ? "true" : "false");
 	put_key(&json, "has_importance");
 	appendStringInfoString(&json, model->routine->importance ? "true" : "false");
-	put_string(&json, "kind", model->routine->name);
+	put_string(&json, "kind", ML_ROUTINE(predictor)->name);
 	put_key(&json, "model");
 	ml_card_model(&json, model);
 	put_key(&json, "tree");

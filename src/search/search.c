@@ -432,13 +432,16 @@ static void
 tell(const Search *search)
 {
 	const MlCandidate *best = search->best;
+	char	   *samples = psprintf(INT64_FORMAT, search->rows[0]);
 
+	if (search->nrungs > 1)
+		samples = psprintf("samples of %s to " INT64_FORMAT, samples, search->rows[search->nrungs - 1]);
 	ereport(NOTICE,
-			(errmsg("search of model \"%s\": %d candidates, samples of " INT64_FORMAT " to " INT64_FORMAT
-					" rows, %d folds; candidate %d is the best, %s with %s, %s %.3f",
-					search->training->model, search->ncandidates, search->rows[0],
-					search->rows[search->nrungs - 1], search->folds->n, best->number, best->algorithm,
-					ml_json_show_jsonb(best->params), search->metric->name, latest(best))));
+			(errmsg("search of model \"%s\": %d candidates, %s rows, %d folds; candidate %d is the best, %s%s%s, %s %.3f",
+					search->training->model, search->ncandidates, samples, search->folds->n, best->number, best->algorithm,
+					JB_ROOT_COUNT(best->params) > 0 ? " with " : "",
+					JB_ROOT_COUNT(best->params) > 0 ? ml_json_show_jsonb(best->params) : "",
+					search->metric->name, latest(best))));
 }
 
 /* a training of the winner, as mlops_train would */

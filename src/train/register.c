@@ -157,7 +157,8 @@ what_comes(int tasks)
 	return (tasks & ML_TASK_REGRESSION) ? "predicts a number"
 		: (tasks & ML_TASK_CLUSTER) ? "makes clusters"
 		: (tasks & ML_TASK_ANOMALY) ? "scores anomalies"
-		: (tasks & ML_TASK_PROJECTION) ? "only transforms rows" : "predicts classes";
+		: (tasks & ML_TASK_PROJECTION) ? "only transforms rows"
+		: (tasks & (ML_TASKS_BINARY | ML_TASKS_MULTICLASS)) == ML_TASKS_BINARY ? "predicts two classes" : "predicts classes";
 }
 
 /* The versions of a model have one task; tasks: those that this one could be of. */

@@ -106,6 +106,7 @@ SELECT version FROM mlops_promote('exchange_hand', 1);
 SELECT version FROM mlops_promote('exchange_hand', 2);
 SELECT version FROM mlops_rollback('exchange_hand');
 SELECT algorithm, spec, rows_read, note FROM mlops.version WHERE model = 'exchange_hand' AND version = 1;
+SELECT line FROM regexp_split_to_table(mlops_describe('exchange_hand/1'), E'\n') AS line WHERE line !~ '^(builds|artifact|imported) |^  +(extension|compiled) ';
 
 -- what is refused
 \set VERBOSITY default
@@ -118,6 +119,7 @@ SELECT mlops_import('exchange_new', '{"age": 1}');
 SELECT mlops_import('exchange_new', '{"age": 1}', options => '{"targt": "y"}');
 SELECT mlops_import('exchange_new', '{"age": 1}', options => '{"target": "y", "link": "logistic"}');
 SELECT mlops_import('exchange_new', '{"age": 1}', 'onnx');
+SELECT mlops_import('exchange_hand', '{}');
 SELECT mlops_import('exchange_hand', '{"age": 1}', options => '{"link": "identity"}');
 SELECT mlops_import('exchange_hand', '{"age": 1}', options => '{"target": "other", "link": "logit"}');
 SELECT mlops_import('exchange_hand/1', '{"age": 1}');

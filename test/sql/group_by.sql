@@ -45,6 +45,11 @@ SELECT feature, importance > 0 AS counts FROM mlops_importance('stores/1') ORDER
 
 -- the card counts the groups
 SELECT line FROM regexp_split_to_table(mlops_describe('stores/1'), E'\n') AS line WHERE line ~ 'of their own';
+-- and says what the groups' kind of predictor makes of missing values
+SELECT mlops_train_now('store_trees', (SELECT spec ->> 'source' FROM mlops.version WHERE model = 'stores' AND version = 1), (SELECT target FROM mlops.model WHERE model = 'stores'),
+                       algorithm => 'decision_tree', exclude => '{id}', group_by => 'store') AS version;
+SELECT line FROM regexp_split_to_table(mlops_describe('store_trees/1'), E'\n') AS line WHERE line ~ '^missing';
+SELECT mlops_export('store_trees/1', 'xgboost');
 
 -- an explanation is of the predictor that scored, and adds up
 SELECT feature, value, round(contribution::numeric, 6) AS contribution FROM mlops_explain('stores/1', '{"store": "s2", "price": 5}') ORDER BY feature COLLATE "C";
@@ -122,5 +127,5 @@ CALL mlops_train('no', 'sale', algorithm => 'kmeans', group_by => 'store');
 CALL mlops_train('no', 'sale', 'y', group_by => 'store', options => '{"min_group_rows": 0}');
 
 SELECT count(mlops_drop_model(model, force => true)::text) AS dropped
-  FROM mlops.model WHERE model IN ('pooled', 'stores', 'numbers', 'flags', 'means', 'visits', 'trees', 'weighed', 'large', 'none', 'dropped', 'shuffled');
+  FROM mlops.model WHERE model IN ('pooled', 'stores', 'numbers', 'flags', 'means', 'visits', 'trees', 'weighed', 'large', 'none', 'dropped', 'shuffled', 'store_trees');
 DROP SCHEMA group_by_test CASCADE;

@@ -48,6 +48,10 @@ SELECT rows_training, rows_holdout, split ->> 'by' AS split_by, time_from, time_
 -- an integer will do as a time, and a date
 SELECT mlops_train_now('by_time', 'SELECT id, x, y FROM points', time_column => 'id', holdout => 0.1);
 SELECT mlops_train_now('by_time', 'SELECT at::date AS at, x, y FROM points', time_column => 'at', holdout => 0.5);
+-- model cards say from when on, in the time's own type
+SET TimeZone = 'UTC';
+SELECT v, line FROM generate_series(1, 3) AS v, regexp_split_to_table(mlops_describe('by_time/' || v), E'\n') AS line WHERE line LIKE '%split:%' ORDER BY v;
+RESET TimeZone;
 SELECT version, rows_training, rows_holdout, time_from, time_to
   FROM mlops.version WHERE model = 'by_time' AND version > 1 ORDER BY version;
 

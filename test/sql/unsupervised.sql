@@ -28,6 +28,7 @@ SELECT version FROM mlops.version WHERE model = 'shops' ORDER BY (holdout_metric
 SELECT (mlops_promote('shops', 1)).version;
 SELECT version, algorithm, metric, value > 0 AS measured FROM mlops_status() WHERE model = 'shops';
 SELECT line FROM regexp_split_to_table(mlops_describe('shops'), '\n') AS line WHERE line ~ '^(version|predicts|columns)';
+SELECT count(*) AS centres_named FROM regexp_matches(mlops_describe('shops'), '\(cluster \d\)', 'g');
 SELECT count(DISTINCT mlops_predict('shops', p)) AS clusters,
        count(DISTINCT (mlops_predict_label('shops', p), kind)) AS pairs FROM points AS p;
 
