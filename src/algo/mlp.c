@@ -28,18 +28,17 @@
 #include <float.h>
 #include <math.h>
 
+#include "algo/mlp_pool.h"
 #include "errors.h"
 #include "frame/hash.h"
 #include "learn/driver.h"
-#include "num/network.h"
 
 #include <cblas.h>
 
 #define MOST_UNITS		2048	/* of a hidden layer */
 #define DEFAULT_UNITS	32
 #define POOL_VALUES		(32 * 1024 * 1024)	/* doubles, about, in the pool */
-#define PART_WORK		(128 * 1024 * 1024) /* weights times rows between two looks for interrupts */
-#define PART_ROWS		1024
+#define REPORT_ROWS		65536	/* between two looks for interrupts */
 #define LEAST_VALIDATION 10		/* rows; with fewer the training loss judges */
 #define RATE_STEP		5.0
 #define RATE_DROPS		2
@@ -107,26 +106,15 @@ typedef struct Mlp
 	double		weight;			/* mean weight of a row */
 	double		constant_loss;	/* of the best constant, over all rows */
 
-	/* rows in memory */
+	/* rows in memory: the pool */
+	MlPool		pool;
 	int64		pool_blocks;	/* that fit */
 	int64		nblocks;		/* of the rows learned from */
-	bool		pool_whole;		/* the pool holds all of them */
-	int64		pool_rows;		/* now in it */
-	double	   *pool_x;			/* row-major, as all below */
-	double	   *pool_y;
-	double	   *pool_weight;
+	bool		pool_whole;		/* it holds all of them and, behind, those that judge */
+	int64		pool_rows;		/* now in it, to learn from */
 	double	   *columns;		/* one block, as read */
 	int64	   *block_order;
-	int64	   *row_order;
 
-	/* a part of a batch */
-	int			part_rows;
-	double	   *part_x;
-	double	   *part_y;
-	double	   *part_weight;
-	double	   *work;
-
-	double	   *theta;
 	double	   *best;
 	double	   *gradient;
 	MlAdam		adam;
@@ -147,22 +135,6 @@ random_of(const Mlp *m, Purpose purpose, uint64 a, uint64 b)
 	uint64		hash = ml_hash_word(ml_hash_mix((uint64) m->fit->seed), purpose);
 
 	return ml_hash_word(ml_hash_word(hash, a), b);
-}
-
-/* Fisher-Yates; round makes one shuffle different from the next */
-static void
-shuffle(const Mlp *m, Purpose purpose, uint64 round, int64 n, int64 *order)
-{
-	for (int64 i = 0; i < n; i++)
-		order[i] = i;
-	for (int64 i = n - 1; i > 0; i--)
-	{
-		int64		j = (int64) (ml_hash_unit(random_of(m, purpose, round, i)) * (i + 1));
-		int64		keep = order[i];
-
-		order[i] = order[j];
-		order[j] = keep;
-	}
 }
 
 /* ---- standardising ---- */
@@ -344,11 +316,19 @@ initial_weights(Mlp *m)
 		int			units = net->size[l + 1];
 		bool		he = net->activation == ML_NET_RELU && l < net->nlayers - 1;
 		double		bound = he ? sqrt(6.0 / Max(inputs, 1)) : sqrt(6.0 / (inputs + units));
-		double	   *weight = m->theta + net->weight[l];
+		double	   *weight = m->pool.theta + net->weight[l];
 
 		for (Size i = 0; i < (Size) inputs * units; i++)
 			weight[i] = bound * (2 * ml_hash_unit(random_of(m, FOR_WEIGHTS, l, i)) - 1);
 	}
+}
+
+static int64
+batch_rows(const Mlp *m)
+{
+	if (m->params->batch_rows > 0)
+		return m->params->batch_rows;
+	return Max(LEAST_BATCH, Min(MOST_BATCH, m->nlearned / BATCHES));
 }
 
 static void
@@ -360,21 +340,13 @@ make_memory(Mlp *m)
 
 	m->nblocks = (m->nlearned + ML_BLOCK_ROWS - 1) / ML_BLOCK_ROWS;
 	m->pool_blocks = Min(m->nblocks, Max(1, (int64) (POOL_VALUES / (p * ML_BLOCK_ROWS))));
-	m->pool_whole = m->pool_blocks == m->nblocks;
-	rows = m->pool_whole ? m->nlearned : m->pool_blocks * ML_BLOCK_ROWS;
-	m->pool_x = ml_fit_alloc(fit, rows * p, sizeof(double), "rows of the network");
-	m->pool_y = ml_fit_alloc(fit, rows, sizeof(double), "rows of the network");
-	m->pool_weight = ml_fit_alloc(fit, rows, sizeof(double), "rows of the network");
-	m->row_order = ml_fit_alloc(fit, rows, sizeof(int64), "order of the rows");
+	m->pool_whole = (double) fit->rows->nrows * p <= POOL_VALUES;
+	if (m->pool_whole)
+		m->pool_blocks = m->nblocks;
+	rows = m->pool_whole ? fit->rows->nrows : m->pool_blocks * ML_BLOCK_ROWS;
 	m->block_order = ml_fit_alloc(fit, m->nblocks, sizeof(int64), "order of the rows");
+	ml_pool_make(&m->pool, fit, &m->net, rows, batch_rows(m));
 
-	m->part_rows = (int) Max(8, Min(PART_ROWS, PART_WORK / m->net.nparameters));
-	m->part_x = ml_fit_alloc(fit, m->part_rows * p, sizeof(double), "batch of rows");
-	m->part_y = ml_fit_alloc(fit, m->part_rows, sizeof(double), "batch of rows");
-	m->part_weight = ml_fit_alloc(fit, m->part_rows, sizeof(double), "batch of rows");
-	m->work = ml_fit_alloc(fit, ml_net_work_size(&m->net, m->part_rows), sizeof(double), "batch of rows");
-
-	m->theta = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->best = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->gradient = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->adam.mean = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
@@ -385,12 +357,48 @@ make_memory(Mlp *m)
 
 /* ---- rows ---- */
 
-/* rows [first, first + n), standardised, row by row */
 static void
-read_rows(Mlp *m, int64 first, int n, double *x, double *y, double *weight)
+report(Mlp *m, int64 rows)
+{
+	double		loss = m->epoch > 0 ? m->losses[m->epoch - 1] : NAN;
+
+	m->fit->progress(m->fit->progress_arg, m->epoch * m->nlearned + rows,
+					 m->params->max_epochs * m->nlearned, loss);
+}
+
+static void
+report_batch(void *arg)
+{
+	report(arg, 0);
+}
+
+/* Fisher-Yates; round makes one shuffle different from the next */
+static void
+shuffle(Mlp *m, Purpose purpose, uint64 round, int64 n, int64 *order)
+{
+	for (int64 i = 0; i < n; i++)
+		order[i] = i;
+	for (int64 i = n - 1; i > 0; i--)
+	{
+		int64		j = (int64) (ml_hash_unit(random_of(m, purpose, round, i)) * (i + 1));
+		int64		keep = order[i];
+
+		order[i] = order[j];
+		order[j] = keep;
+		if (i % REPORT_ROWS == 0)
+			report(m, 0);
+	}
+}
+
+/* rows [first, first + n), standardised, to row at of the pool */
+static void
+read_rows(Mlp *m, int64 first, int n, int64 at)
 {
 	const MlDesignMatrix *rows = m->fit->rows;
 	int			p = m->ninputs;
+	double	   *x = m->pool.x + at * p;
+	double	   *y = m->pool.y + at;
+	double	   *weight = m->pool.weight + at;
 
 	if (p > 0)
 		rows->read(rows->arg, first, n, m->columns);
@@ -408,15 +416,6 @@ read_rows(Mlp *m, int64 first, int n, double *x, double *y, double *weight)
 	}
 }
 
-static void
-report(Mlp *m, int64 rows)
-{
-	double		loss = m->epoch > 0 ? m->losses[m->epoch - 1] : NAN;
-
-	m->fit->progress(m->fit->progress_arg, m->epoch * m->nlearned + rows,
-					 m->params->max_epochs * m->nlearned, loss);
-}
-
 /* blocks [first, ...) of the order go into the pool */
 static void
 fill_pool(Mlp *m, int64 first)
@@ -429,25 +428,23 @@ fill_pool(Mlp *m, int64 first)
 		int64		row = m->block_order[b] * ML_BLOCK_ROWS;
 		int			n = (int) Min(ML_BLOCK_ROWS, m->nlearned - row);
 
-		read_rows(m, row, n, m->pool_x + m->pool_rows * m->ninputs,
-				  m->pool_y + m->pool_rows, m->pool_weight + m->pool_rows);
+		read_rows(m, row, n, m->pool_rows);
 		m->pool_rows += n;
 		report(m, first * ML_BLOCK_ROWS);
 	}
 }
 
-/* rows of the pool in the order that they are drawn */
+/* n rows that judge, from the done-th of them, at row at of the pool */
 static void
-gather(Mlp *m, const int64 *order, int n)
+fill_validation(Mlp *m, int64 done, int64 n, int64 at)
 {
-	int			p = m->ninputs;
-
-	for (int i = 0; i < n; i++)
+	for (int64 i = 0; i < n; i += ML_BLOCK_ROWS)
 	{
-		memcpy(m->part_x + (Size) i * p, m->pool_x + order[i] * p, p * sizeof(double));
-		m->part_y[i] = m->pool_y[order[i]];
-		m->part_weight[i] = m->pool_weight[order[i]];
+		read_rows(m, m->nlearned + done + i, (int) Min(ML_BLOCK_ROWS, n - i), at + i);
+		report(m, 0);
 	}
+	for (int64 i = 0; i < n; i++)
+		m->pool.order[at + i] = at + i;
 }
 
 /* ---- learning ---- */
@@ -459,37 +456,20 @@ add_penalty(Mlp *m)
 	double		factor = m->params->l2 / (m->weight * m->fit->rows->nrows);
 
 	for (int l = 0; l < m->net.nlayers; l++)
-		cblas_daxpy(m->net.size[l] * m->net.size[l + 1], factor, m->theta + m->net.weight[l], 1,
+		cblas_daxpy(m->net.size[l] * m->net.size[l + 1], factor, m->pool.theta + m->net.weight[l], 1,
 					m->gradient + m->net.weight[l], 1);
 }
 
 /* one step over n rows of the pool; the sum of their losses */
 static double
-step(Mlp *m, const int64 *order, int64 n)
+step(Mlp *m, int64 first, int64 n)
 {
-	double		loss = 0;
+	double		loss = ml_pool_loss(&m->pool, first, n, m->gradient, report_batch, m);
 
-	memset(m->gradient, 0, m->net.nparameters * sizeof(double));
-	for (int64 done = 0; done < n; done += m->part_rows)
-	{
-		MlNetRows	part = {(int) Min(m->part_rows, n - done), m->part_x, m->part_y, m->part_weight};
-
-		gather(m, order + done, part.n);
-		loss += ml_net_loss(&m->net, m->theta, &part, m->work, m->gradient);
-		report(m, 0);
-	}
 	cblas_dscal((int) m->net.nparameters, 1.0 / n, m->gradient, 1);
 	add_penalty(m);
-	ml_adam_step(&m->adam, m->net.nparameters, m->gradient, m->theta);
+	ml_adam_step(&m->adam, m->net.nparameters, m->gradient, m->pool.theta);
 	return loss;
-}
-
-static int64
-batch_rows(const Mlp *m)
-{
-	if (m->params->batch_rows > 0)
-		return m->params->batch_rows;
-	return Max(LEAST_BATCH, Min(MOST_BATCH, m->nlearned / BATCHES));
 }
 
 /* all rows of the pool in random order, in batches of about equal size */
@@ -499,13 +479,13 @@ learn_pool(Mlp *m, int64 first)
 	int64		batches = (m->pool_rows + batch_rows(m) - 1) / batch_rows(m);
 	double		loss = 0;
 
-	shuffle(m, FOR_ROWS, (uint64) (m->epoch * m->nblocks + first), m->pool_rows, m->row_order);
+	shuffle(m, FOR_ROWS, (uint64) (m->epoch * m->nblocks + first), m->pool_rows, m->pool.order);
 	for (int64 b = 0; b < batches; b++)
 	{
 		int64		from = m->pool_rows * b / batches;
 		int64		to = m->pool_rows * (b + 1) / batches;
 
-		loss += step(m, m->row_order + from, to - from);
+		loss += step(m, from, to - from);
 	}
 	return loss;
 }
@@ -530,15 +510,17 @@ learn_epoch(Mlp *m)
 static double
 validation_loss(Mlp *m)
 {
+	int64		room = m->pool_blocks * ML_BLOCK_ROWS;
 	double		loss = 0;
 
-	for (int64 done = 0; done < m->nvalidation; done += m->part_rows)
+	if (m->pool_whole)
+		return ml_pool_loss(&m->pool, m->nlearned, m->nvalidation, NULL, report_batch, m) / m->nvalidation;
+	for (int64 done = 0; done < m->nvalidation; done += room)
 	{
-		MlNetRows	part = {(int) Min(m->part_rows, m->nvalidation - done), m->part_x, m->part_y, m->part_weight};
+		int64		n = Min(room, m->nvalidation - done);
 
-		read_rows(m, m->nlearned + done, part.n, m->part_x, m->part_y, m->part_weight);
-		loss += ml_net_loss(&m->net, m->theta, &part, m->work, NULL);
-		report(m, 0);
+		fill_validation(m, done, n, 0);
+		loss += ml_pool_loss(&m->pool, 0, n, NULL, report_batch, m);
 	}
 	return loss / m->nvalidation;
 }
@@ -580,7 +562,7 @@ judge(Mlp *m, double loss)
 	{
 		m->best_loss = loss;
 		m->best_epoch = m->epoch;
-		memcpy(m->best, m->theta, m->net.nparameters * sizeof(double));
+		memcpy(m->best, m->pool.theta, m->net.nparameters * sizeof(double));
 	}
 	if (loss < m->progress_loss * (1 - LEAST_GAIN))
 	{
@@ -635,7 +617,10 @@ fit_rows(const MlFit *fit)
 		constant_loss(m);
 	make_memory(m);
 	initial_weights(m);
+	if (m->pool_whole)
+		fill_validation(m, 0, m->nvalidation, m->nlearned);
 	learn(m);
+	ml_pool_end(&m->pool);
 	return m;
 }
 

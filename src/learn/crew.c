@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "algo/mlp_pool.h"
 #include "learn/crew.h"
 #include "learn/fold_crew.h"
 #include "miscadmin.h"
@@ -86,6 +87,7 @@ struct MlCrew
 static const MlCrewFunction tasks[] = {
 	[ML_CREW_FOLD] = ml_fold_crew_chunk,
 	[ML_CREW_HISTOGRAM] = ml_histogram_crew_chunk,
+	[ML_CREW_NETWORK] = ml_pool_chunk,
 };
 
 /* ---- chunks ---- */

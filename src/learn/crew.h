@@ -64,7 +64,8 @@ typedef void (*MlCrewFunction) (MlCrewMember *me, const void *args, int64 chunk)
 typedef enum MlCrewTask
 {
 	ML_CREW_FOLD,				/* fold_crew.c: blocks of a pass */
-	ML_CREW_HISTOGRAM			/* trees/histogram_crew.c: features of a node */
+	ML_CREW_HISTOGRAM,			/* trees/histogram_crew.c: features of a node */
+	ML_CREW_NETWORK				/* algo/mlp_pool.c: rows of a batch */
 } MlCrewTask;
 
 /*

@@ -74,6 +74,20 @@ foreach (0, 2)
 is($node->safe_psql('postgres', q{SELECT count(DISTINCT sha256), count(*) FROM mlops.version WHERE model = 'clusters'}), '1|2',
 	'k-means: the same bytes too');
 
+# networks: batches large enough to be shared, and smaller ones; validation is shared too
+foreach my $params ('{"max_epochs": 2}', '{"max_epochs": 1, "hidden": [64, 16], "batch_rows": 5000}')
+{
+	my $before = $node->safe_psql('postgres', q{SELECT coalesce(max(version), 0) FROM mlops.version WHERE model = 'network'});
+
+	foreach (0, 1, 2)
+	{
+		$node->safe_psql('postgres', qq{SET mlops.training_workers = $_;
+			CALL mlops_train('network', 'flat', 'label', weight => 'w', algorithm => 'mlp', params => '$params', holdout => 0)});
+	}
+	is($node->safe_psql('postgres', qq{SELECT count(DISTINCT sha256), count(*) FROM mlops.version WHERE model = 'network' AND version > $before}), '1|3',
+		"mlp with $params: the same bytes too");
+}
+
 # no place for any background worker
 $node->append_conf('postgresql.conf', "max_worker_processes = 0\n");
 $node->restart;
