@@ -1,13 +1,11 @@
 #!/usr/bin/python3
-"""Measures what docs/benchmarks.md promises and prints it as a markdown table.
+"""Measures what docs/benchmarks.md promises and prints it as markdown tables.
 
 Two ways of doing the same thing are always run alternately in one session (A B
 A B ...), and medians are compared, so that a busy machine disturbs both alike.
-Connects through PGHOST to database "bench", made by data.sql. Progress goes to
-standard error.
+ONLY names the parts to run (all of them else), ROWS and RUNS their size.
 """
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -15,36 +13,19 @@ import tempfile
 import time
 
 import numpy
-import psycopg2
 import sklearn
+import xgboost
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score, roc_auc_score
 
-RUNS = int(os.environ.get("BENCH_RUNS", "7"))
+import learners
+from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note, print_table, pull, run, seconds
+
+RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
+PARTS = ["core"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth"]
+GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": PARTS[1:], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
-
-
-def note(text):
-    print(text, file=sys.stderr, flush=True)
-
-
-def connect():
-    connection = psycopg2.connect(dbname="bench")
-    connection.autocommit = True
-    return connection
-
-
-def run(connection, sql):
-    with connection.cursor() as cursor:
-        cursor.execute(sql)
-        return cursor.fetchall() if cursor.description else None
-
-
-def seconds(action):
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
 
 
 def interleaved(actions, runs=RUNS, warm=1):
@@ -71,26 +52,14 @@ def add_ratio(what, ours, theirs, goal, shown=milliseconds, at_least=False):
 
 # ---- training ----
 
-def pull(columns):
-    """The columns of t as a matrix, by COPY BINARY: the fast way out of the database."""
-    with connect() as connection, tempfile.TemporaryFile() as buffer:
-        with connection.cursor() as cursor:
-            cursor.copy_expert("COPY (SELECT %s FROM t) TO STDOUT (FORMAT binary)" % ", ".join(columns), buffer)
-        buffer.seek(19)			# the header
-        data = buffer.read()
-    field = [("length", ">i4"), ("value", ">f8")]
-    row = numpy.dtype([("fields", ">i2")] + [("c%d" % i, field) for i in range(len(columns))])
-    table = numpy.frombuffer(data, dtype=row, count=(len(data) - 2) // row.itemsize)
-    matrix = numpy.empty((len(table), len(columns)))
-    for i in range(len(columns)):
-        matrix[:, i] = table["c%d" % i]["value"]
-    return matrix
-
-
 def train_outside(target, make, metric):
     """From table to fitted and measured, with scikit-learn; returns seconds of everything and of the fit alone."""
     start = time.perf_counter()
-    matrix = pull(FEATURES + ([target] if target == "y" else ["label::int::float8"]))
+    columns = FEATURES + ([target] if target == "y" else ["label::int::float8"])
+    table = pull("SELECT %s FROM t" % ", ".join(columns), [">f8"] * len(columns))
+    matrix = numpy.empty((len(table), len(columns)))
+    for i in range(len(columns)):
+        matrix[:, i] = table["c%d" % i]["value"]
     last = len(matrix) * 4 // 5
     x, y = matrix[:, :-1], matrix[:, -1]
     began = time.perf_counter()
@@ -279,32 +248,50 @@ def bench_memory(connection):
 
 # ---- the report ----
 
-def machine(connection):
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    with open("/proc/meminfo") as file:
-        memory = int(file.readline().split()[1]) / 1048576
-    builds = run(connection, "SELECT builds FROM mlops.version WHERE model = 'logistic' LIMIT 1")[0][0]
-    count = run(connection, "SELECT count(*) FROM t")[0][0]
-    print("%s, %d processors, %.0f GiB, %s; PostgreSQL %s, scikit-learn %s; %s rows x 28 float8, cached; parallel query off.\n"
-          % (names[0] if names else platform.machine(), os.cpu_count(), memory, platform.system() + " " + platform.release(),
-             run(connection, "SHOW server_version")[0][0], sklearn.__version__, format(count, ",")))
-    print("Built with: %s\n" % ", ".join("%s %s" % item for item in sorted(builds.items())))
+def chosen(names):
+    """The parts that ONLY names, in their order."""
+    wanted = set()
+    for name in names:
+        if name not in PARTS and name not in GROUPS:
+            sys.exit('no part "%s" of the benchmark: there are %s' % (name, ", ".join(list(GROUPS) + PARTS)))
+        wanted.update(GROUPS.get(name, [name]))
+    return [part for part in PARTS if part in wanted]
 
 
-def main():
+def bench_core():
     connection = connect()
     run(connection, "SET client_min_messages = warning")
+    make_table("data", "small", ROWS)
     with tempfile.TemporaryDirectory() as folder:
         bench_training(connection)
         bench_scoring(connection)
         scored = bench_points(connection, folder)
         bench_memory(connection)
         bench_promotion(connection, scored)
-    machine(connection)
-    print("| what | mlops | the other | relation | goal | reached |\n|---|--:|--:|--:|--:|---|")
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
+
+
+def describe(connection):
+    print("%s; PostgreSQL %s, scikit-learn %s, XGBoost %s; %s rows.\n"
+          % (machine(), run(connection, "SHOW server_version")[0][0], sklearn.__version__, xgboost.__version__,
+             format(ROWS, ",")))
+    builds = run(connection, "SELECT builds FROM mlops.version ORDER BY trained_at DESC LIMIT 1")
+    if builds:
+        print("Built with: %s\n" % ", ".join("%s %s" % item for item in sorted(builds[0][0].items())))
+
+
+def main():
+    parts = chosen(os.environ.get("ONLY", "all").replace(",", " ").split())
+    make_table("numbers", "t", ROWS)
+    if "core" in parts:
+        learners.attempt("core", bench_core)
+    learners.bench([part for part in parts if part != "core"])
+    describe(connect())
+    if rows:
+        print_table(("<what", "mlops", "the other", "relation", "goal", "<reached"), rows)
+        print()
+    learners.report()
+    if learners.failed:
+        sys.exit("not measured: " + ", ".join(learners.failed))
 
 
 main()
