@@ -187,10 +187,21 @@ plan_rungs(Search *search)
 	}
 }
 
+/* rungs up to the last one that it was measured at: NaN stands for a sample that could not be fitted */
+static int
+reached(const MlCandidate *candidate)
+{
+	int			n = candidate->nrungs;
+
+	while (n > 0 && isnan(candidate->value[n - 1]))
+		n--;
+	return n;
+}
+
 static double
 latest(const MlCandidate *candidate)
 {
-	return candidate->value[candidate->nrungs - 1];
+	return candidate->value[reached(candidate) - 1];
 }
 
 /* the better first; those that got further before the others; earlier numbers first */
@@ -201,9 +212,9 @@ compare_candidates(const void *a, const void *b, void *arg)
 	const MlCandidate *x = *(MlCandidate *const *) a;
 	const MlCandidate *y = *(MlCandidate *const *) b;
 
-	if (x->nrungs != y->nrungs)
-		return y->nrungs - x->nrungs;
-	if (x->nrungs > 0 && latest(x) != latest(y))
+	if (reached(x) != reached(y))
+		return reached(y) - reached(x);
+	if (reached(x) > 0 && latest(x) != latest(y))
 		return (latest(x) > latest(y)) == metric->higher_is_better ? -1 : 1;
 	return x->number - y->number;
 }
@@ -254,6 +265,8 @@ measure(Search *search, MlCandidate *candidate, int rung)
 		ml_registry_report_candidate(&candidate->run, search->rows[rung], search->metric->name,
 									 candidate->value, candidate->nrungs);
 	}
+	else if (rung < search->nrungs - 1)
+		candidate->value[candidate->nrungs++] = NAN;	/* a larger sample may do: a rare category says little */
 	else
 	{
 		candidate->state = ML_CANDIDATE_FAILED;
@@ -269,14 +282,17 @@ drop(Search *search, MlCandidate *candidate, const char *reason)
 	ml_registry_end_candidate(&candidate->run, ML_SEARCHED_DROPPED, reason);
 }
 
-/* of those that were measured at a rung, the best go on */
+/* of those that were measured at a rung, the best go on; so do those whose sample could not be fitted */
 static void
 halve(Search *search, int rung)
 {
 	int			n;
 	MlCandidate **ranked = ranking(search, &n);
-	int			left = (int) ((n + search->budget.reduction - 1) / search->budget.reduction);
+	int			left;
 
+	while (n > 0 && reached(ranked[n - 1]) <= rung)
+		n--;
+	left = (int) ((n + search->budget.reduction - 1) / search->budget.reduction);
 	for (int i = left; i < n; i++)
 		drop(search, ranked[i],
 			 psprintf("%s %.4g on samples of " INT64_FORMAT " rows: number %d of %d, %d went on",
@@ -327,12 +343,12 @@ close_candidates(Search *search)
 	int			n;
 	MlCandidate **ranked = ranking(search, &n);
 
-	if (n == 0 || ranked[0]->nrungs == 0)
+	if (n == 0 || reached(ranked[0]) == 0)
 		refuse_all(search);
 	search->best = ranked[0];
 	for (int i = 0; i < n; i++)
 	{
-		if (ranked[i]->nrungs < search->best->nrungs)
+		if (reached(ranked[i]) < reached(search->best))
 			drop(search, ranked[i], psprintf("not measured: %g seconds were used up", search->budget.seconds));
 		else
 			ml_registry_end_candidate(&ranked[i]->run, ML_SEARCHED_FINISHED,

@@ -56,6 +56,15 @@ CALL mlops_search('search_failed', source => $$SELECT *, bought AS leak FROM sea
                   space => '{"algorithm": "logistic_regression", "features": [["age"], ["leak"]]}') \gset failed_
 SELECT status, message FROM mlops.run WHERE search = :'failed_search' AND candidate IS NOT NULL ORDER BY candidate;
 
+-- nor is one that a small sample rules out dropped for it: a larger one decides
+CALL mlops_search('search_sample', target => 'bought', exclude => '{visit}',
+                  source => $$SELECT visit, age, noise, CASE WHEN visit % 50 = 0 THEN 'rare' ELSE 'usual' END AS kind,
+                                     CASE WHEN visit % 50 = 0 THEN visit % 750 > 0 ELSE bought END AS bought FROM search_visit$$,
+                  space => '{"algorithm": "logistic_regression", "params": {"l2": [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]}}',
+                  budget => '{"first_rows": 300}') \gset sample_
+SELECT spec -> 'params' AS params, rung, rung_values[1] = 'NaN' AS first_sample_fails, value > 0.8 AS good
+  FROM mlops.run WHERE search = :'sample_search' AND candidate IS NOT NULL AND spec #>> '{params,l2}' = '0';
+
 -- a search that was interrupted goes on from what is known
 SET statement_timeout = '250ms';
 \set SHOW_CONTEXT never
