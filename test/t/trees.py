@@ -1,7 +1,7 @@
-"""scikit-learn's mean score over the folds of a CSV with trees: histogram
-gradient boosting with native categories, or a random forest on ordinal codes.
+"""scikit-learn's mean score over the folds of a CSV with a random
+forest on ordinal codes.
 
-usage: trees.py FILE TARGET POSITIVE LEARNER    (POSITIVE empty: regression)
+usage: trees.py FILE TARGET POSITIVE    (POSITIVE empty: regression)
 The CSV has a header and a column fold; prints one score a fold.
 """
 import os
@@ -10,33 +10,23 @@ import sys
 os.environ["OMP_NUM_THREADS"] = "1"  # threads that spin are slow on a busy machine
 
 import pandas as pd
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import r2_score, roc_auc_score
 
-path, target, positive, learner = sys.argv[1:5]
+path, target, positive = sys.argv[1:4]
 rows = pd.read_csv(path)
 fold = rows.pop("fold")
 y = rows.pop(target)
 if positive:
     y = (y.astype(str) == positive).astype(int)
-texts = [rows[c].dtype == object for c in rows]
-for c, is_text in zip(list(rows), texts):
-    if is_text:
+for c in rows:
+    if rows[c].dtype == object:
         rows[c] = rows[c].fillna("(null)").astype("category").cat.codes
-if learner == "boosting":
-    kind = HistGradientBoostingClassifier if positive else HistGradientBoostingRegressor
-    model = kind(early_stopping=False, categorical_features=texts, random_state=1)
-elif positive:
+if positive:
     model = RandomForestClassifier(100, max_depth=16, random_state=1)
 else:
     model = RandomForestRegressor(100, max_depth=16, max_features=1 / 3, random_state=1)
-if learner == "forest":
-    rows = rows.fillna(rows.median())
+rows = rows.fillna(rows.median())
 for k in sorted(fold.unique()):
     train, test = fold != k, fold == k
     model.fit(rows[train], y[train])
