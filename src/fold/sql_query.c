@@ -81,7 +81,7 @@ ml_sql_begin(MlSql *sql, MlTraining *training)
 	memset(sql, 0, sizeof(MlSql));
 	sql->training = training;
 	sql->frame = frame;
-	sql->from = psprintf("(%s) AS q", ml_source_query(spec->source));
+	sql->from = psprintf("(%s\n) AS q", ml_source_query(spec->source));
 	list_columns(frame, false, &sql->columns, &sql->names);
 	list_columns(frame, true, &sql->features, &sql->feature_names);
 	sql->weight = frame->weight_column < 0 ? pstrdup("1::float8") :

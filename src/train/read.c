@@ -122,7 +122,7 @@ read_in_sql(MlTraining *training)
 	const char *obstacle;
 
 	training->in_sql = true;
-	training->frame = read_frame(training, psprintf("SELECT * FROM (%s) AS q LIMIT 0",
+	training->frame = read_frame(training, psprintf("SELECT * FROM (%s\n) AS q LIMIT 0",
 													ml_source_query(training->spec.source)));
 	obstacle = ml_sql_obstacle(training);
 	if (obstacle != NULL)
@@ -172,7 +172,7 @@ read_if_it_fits(MlTraining *training)
 		training->algorithm->pass_size == NULL || training->spec.options.keep_rows)
 		ReThrowError(error);
 	ml_budget_begin(&training->budget);
-	training->frame = read_frame(training, psprintf("SELECT * FROM (%s) AS q LIMIT 0",
+	training->frame = read_frame(training, psprintf("SELECT * FROM (%s\n) AS q LIMIT 0",
 													ml_source_query(training->spec.source)));
 	if (ml_sql_obstacle(training) != NULL)
 		ReThrowError(error);

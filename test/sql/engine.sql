@@ -37,6 +37,8 @@ $$;
 -- numbers, booleans, categories with rare values and NULLs, weights
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics FROM compare('line', 'SELECT * FROM engine.t', 'y', weight => 'w', exclude => '{id,c}');
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics FROM compare('logit', 'engine.t', 'c', exclude => '{id,y,w}');
+-- a query may end in a comment
+SELECT difference < 1e-10 AS same, same_rows, same_metrics FROM compare('commented', 'SELECT a, b, y FROM engine.t -- all', 'y');
 
 -- held out by key; penalties, with one column for every level; an indicator of what is missing
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
