@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "exchange/exchange.h"
+#include "miscadmin.h"
 #include "train/json.h"
 #include "utils/memutils.h"
 
@@ -86,7 +87,7 @@ is_special(const char *level)
 static void
 add_feature(MlRecipe *recipe, const Entries *entries, const Entry *first, Jsonb *fill)
 {
-	char	  **level = palloc(sizeof(char *) * entries->n);
+	char	  **level;
 	int			n = 0;
 
 	if (first->level == NULL)
@@ -94,6 +95,7 @@ add_feature(MlRecipe *recipe, const Entries *entries, const Entry *first, Jsonb 
 		ml_recipe_add_number(recipe, first->feature, fill_of(fill, first->feature));
 		return;
 	}
+	level = palloc(sizeof(char *) * entries->n);
 	for (int i = 0; i < entries->n; i++)
 	{
 		const Entry *entry = &entries->entry[i];
@@ -109,6 +111,7 @@ add_feature(MlRecipe *recipe, const Entries *entries, const Entry *first, Jsonb 
 			level[n++] = entry->level;
 	}
 	ml_recipe_add_category(recipe, first->feature, level, n, NULL);
+	pfree(level);
 }
 
 static double
@@ -164,6 +167,7 @@ make_predictor(const MlRecipe *recipe, const Entries *entries, MlLink link)
 	linear->coefficient = palloc(sizeof(MlCoefficient) * Max(recipe->ndesign, 1));
 	for (int j = 0; j < recipe->ndesign; j++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		linear->coefficient[j] = none;
 		linear->coefficient[j].estimate = coefficient_of(recipe, &recipe->design[j], entries);
 	}
@@ -209,6 +213,7 @@ ml_import_coefficients(const MlImport *import, Jsonb *document, MlModel *model)
 	{
 		bool		seen = false;
 
+		CHECK_FOR_INTERRUPTS();
 		for (int f = 0; f < recipe->nfeatures; f++)
 			seen |= strcmp(recipe->features[f].name, entries.entry[i].feature) == 0;
 		if (!seen)

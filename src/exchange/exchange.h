@@ -17,6 +17,7 @@
 #include "registry/registry.h"
 
 #define ML_DOCUMENT_FORMAT	1	/* of our JSON */
+#define ML_IMPORT_SET_WORDS	(1 << 24)	/* of the splits of categories: a few bytes of a document can ask for many */
 
 /* what is known about a model that leaves */
 typedef struct MlExport

@@ -256,9 +256,12 @@ coefficient_fields(MlFields *f, const char *name, MlCoefficient **coefficient, S
 {
 	static const char *const part[] = {"estimate", "std_error", "statistic", "p_value"};
 
+	ml_fields_begin(f, name);
+	if (f->reading && (Size) ml_fields_count(f, part[0]) != n)
+		ml_fields_refuse(f, part[0], psprintf("an array of %d", ml_fields_count(f, part[0])),
+						 psprintf("an array of %zu", n));
 	if (f->reading)
 		*coefficient = allocate(n, sizeof(MlCoefficient));
-	ml_fields_begin(f, name);
 	for (int k = 0; k < 4; k++)
 	{
 		double	   *value = allocate(n, sizeof(double));

@@ -14,6 +14,7 @@
 #include "common/shortest_dec.h"
 #include "exchange/exchange.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "predictor/trees.h"
 #include "utils/builtins.h"
 
@@ -244,6 +245,7 @@ put_node(StringInfo out, const Writer *w, const MlTrees *trees, int32 at, int de
 {
 	const MlTreeNode *node = &trees->node[at];
 
+	CHECK_FOR_INTERRUPTS();
 	if (depth > MAX_DEPTH)
 		ml_export_refuse(w->export, psprintf("its trees are deeper than %d", MAX_DEPTH),
 						 "Export it as 'json', or train with a smaller \"max_depth\".");

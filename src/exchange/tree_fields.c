@@ -55,11 +55,14 @@ new_node(Reading *reading)
 }
 
 static int32
-new_set(Reading *reading, int words)
+new_set(const MlFields *f, Reading *reading, int words)
 {
 	MlTrees    *trees = reading->trees;
 	int32		at = trees->nset;
 
+	if (words > ML_IMPORT_SET_WORDS - at)
+		ml_fields_refuse(f, "codes", "splits of too many levels",
+						 psprintf("splits that take at most %d bytes together", ML_IMPORT_SET_WORDS * 4));
 	while (trees->nset + words > reading->set_room)
 	{
 		reading->set_room = Max(reading->set_room * 2, 256);
@@ -102,7 +105,7 @@ read_set(MlFields *f, const MlRecipe *recipe, Reading *reading, int32 at)
 	feature = name == NULL ? -1 : ml_recipe_find(recipe, name);
 	if (feature < 0 || recipe->features[feature].kind != ML_KIND_CATEGORY)
 		ml_fields_refuse(f, "category", name == NULL ? "nothing" : name, "a feature that is a category");
-	set = new_set(reading, ML_TREE_SET_WORDS(ML_NCODES(&recipe->features[feature])));
+	set = new_set(f, reading, ML_TREE_SET_WORDS(ML_NCODES(&recipe->features[feature])));
 	for (int i = 0; i < n; i++)
 	{
 		if (code[i] < 0 || code[i] >= ML_NCODES(&recipe->features[feature]))

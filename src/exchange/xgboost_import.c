@@ -114,6 +114,7 @@ add_category(Reading *r, int column, const char *name)
 	{
 		JsonbValue *element = getIthJsonbValueFromContainer(array, i);
 
+		CHECK_FOR_INTERRUPTS();
 		if (element->type != jbvString)
 			refuse_levels(name);
 		level[i] = ml_json_string(element);
@@ -296,6 +297,9 @@ reserve(Reading *r, int32 nnodes, int words)
 			palloc_extended(r->node_room * sizeof(MlTreeNode), MCXT_ALLOC_HUGE) :
 			repalloc_huge(trees->node, (Size) r->node_room * sizeof(MlTreeNode));
 	}
+	if (words > ML_IMPORT_SET_WORDS - trees->nset)
+		ml_fields_refuse(&r->f, "categories_nodes", "splits of too many levels",
+						 psprintf("splits that take at most %d bytes together", ML_IMPORT_SET_WORDS * 4));
 	while (trees->nset + words > r->set_room)
 	{
 		r->set_room = Max(r->set_room * 2, 1024);
@@ -314,6 +318,7 @@ take_set(Reading *r, const Table *table, int at, int column, MlTreeNode *node)
 	int			ncodes;
 	uint32	   *set;
 
+	CHECK_FOR_INTERRUPTS();
 	while (recipe->features[feature].category != r->split[column] - recipe->nnumbers)
 		feature++;
 	ncodes = ML_NCODES(&recipe->features[feature]);
@@ -468,7 +473,7 @@ ml_import_xgboost(const MlImport *import, Jsonb *document, MlModel *model)
 	ml_fields_read(&r.f, document);
 	ml_fields_begin(&r.f, "learner");
 	ml_fields_begin(&r.f, "learner_model_param");
-	r.nfeatures = (int) Min(text_number(&r, "num_feature"), MAX_FEATURES + 1);
+	r.nfeatures = (int) Min(Max(text_number(&r, "num_feature"), -1), MAX_FEATURES + 1);
 	nclasses = (int) Min(Max(text_number(&r, "num_class"), 0), ML_MAX_CLASSES + 1);
 	base = text_number(&r, "base_score");
 	if (r.nfeatures < 0 || r.nfeatures > MAX_FEATURES || nclasses > ML_MAX_CLASSES)

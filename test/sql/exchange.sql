@@ -131,6 +131,12 @@ SELECT mlops_import('exchange_new', jsonb_set(mlops_export('exchange_odd/1')::js
 SELECT mlops_import('exchange_new', jsonb_set(mlops_export('exchange_odd/1')::jsonb, '{predictor,trees,0,nodes,0,left}', '100000'));
 SELECT mlops_import('exchange_new', mlops_export('exchange_linear/1')::jsonb #- '{recipe,numbers,0}');
 SELECT mlops_import('exchange_new', jsonb_set(mlops_export('exchange_clusters/1')::jsonb, '{predictor,clusters}', '7'));
+-- a short document that asks for much memory: sets of 100,000 levels, again and again
+SELECT mlops_import('exchange_new', jsonb_set(jsonb_set(jsonb_set(mlops_export('exchange_odd/1')::jsonb,
+           '{recipe,features,2,levels}', (SELECT jsonb_agg(to_char(i, 'FM000000')) FROM generate_series(1, 100000) AS i)),
+           '{recipe,features,2,level_shares}', (SELECT jsonb_agg(0.000001) FROM generate_series(1, 100000) AS i)),
+           '{predictor,trees,0,nodes}', (SELECT jsonb_agg(jsonb_build_object('category', 'plan', 'codes', '[]'::jsonb, 'left', i))
+                                           FROM generate_series(1, 5500) AS i)));
 \set VERBOSITY terse
 SELECT mlops_import('exchange_new', jsonb_set(mlops_export('exchange_logistic/1')::jsonb, '{predictor,link}', '"softmax"'));
 \set VERBOSITY default
