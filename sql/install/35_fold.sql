@@ -61,7 +61,8 @@ CREATE AGGREGATE mlops.merge(mlops.state) (
 COMMENT ON AGGREGATE mlops.merge(mlops.state) IS 'the state of the rows of all';
 
 -- For each algorithm X: X_state(...) gives the state and X(...) what it says. Rows
--- with a NULL or NaN, or of weight 0, do not count.
+-- with a NULL or NaN, or of weight 0, do not count; naive_bayes takes NULL and NaN
+-- in x as values that are missing.
 DO $$
 DECLARE
     f record;
@@ -70,7 +71,7 @@ BEGIN
     FOR f IN
         SELECT a.name, a.target, v.more
           FROM (VALUES ('linear_regression', true), ('logistic_regression', true),
-                       ('kmeans', false), ('pca', false)) AS a (name, target),
+                       ('glm', true), ('naive_bayes', true), ('kmeans', false), ('pca', false)) AS a (name, target),
                (VALUES (''), (', float8, mlops.state')) AS v (more)
     LOOP
         arguments := CASE WHEN f.target THEN 'float8, ' ELSE '' END OPERATOR(pg_catalog.||) 'float8[]' OPERATOR(pg_catalog.||) f.more;

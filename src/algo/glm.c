@@ -129,7 +129,14 @@ start(const MlFit *fit)
 	g->fit = fit;
 	g->params = p;
 	choose_family(g);
-	ml_glm_check_target(g);
+	g->elsewhere = fit->rows->survey != NULL;
+	if (g->elsewhere && (p->offset || p->exposure))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("passes in SQL fit \"glm\" without \"offset\" and \"exposure\""),
+				 errhint("Train it with mlops_train.")));
+	if (!g->elsewhere)
+		ml_glm_check_target(g);
 	ml_standard_make(fit, p->intercept, what, &g->standard);
 	k = g->standard.k;
 	ml_require_rows(fit, "glm", p->l2 > 0 ? 1 : Max(k, 1));
@@ -146,7 +153,10 @@ start(const MlFit *fit)
 	g->u = ml_fit_alloc(fit, k * k, sizeof(double), what);
 	g->work = ml_fit_alloc(fit, k, sizeof(double), what);
 
-	ml_glm_null_model(g);
+	if (g->elsewhere)
+		ml_glm_survey(g);
+	else
+		ml_glm_null_model(g);
 	g->stage = GLM_START;
 	g->objective = INFINITY;
 	g->relative_change = INFINITY;
@@ -160,7 +170,15 @@ state_size(void *fit)
 {
 	Size		k = ((Glm *) fit)->standard.k;
 
-	return offsetof(State, number) + k * (k + 3) * sizeof(double);
+	return offsetof(State, number) + k * (k + 3) * sizeof(double) +
+		(((Glm *) fit)->elsewhere ? sizeof(GlmTarget) : 0);
+}
+
+/* of rows elsewhere: behind the numbers */
+static GlmTarget *
+target_of(const Glm *g, State *s)
+{
+	return (GlmTarget *) (s->number + (Size) g->standard.k * (g->standard.k + 3));
 }
 
 /* ---- for other processes: what consume reads ---- */
@@ -285,6 +303,8 @@ consume(void *fit, void *state, int n, const double *x, const double *y,
 	double	   *information = squares + k;
 	const double *offset = g->fit->rows->offset ? g->fit->rows->offset + first : NULL;
 
+	if (g->elsewhere && g->stage == GLM_START)
+		ml_glm_target_add(g, target_of(g, s), n, y, weight);
 	ml_standard_block(&g->standard, n, x, g->z);
 	if (g->stage == GLM_START)
 	{
@@ -321,6 +341,8 @@ merge(void *fit, void *state, const void *other)
 	s->turn = Max(s->turn, o->turn);
 	for (Size i = 0; i < numbers; i++)
 		s->number[i] += o->number[i];
+	if (g->elsewhere)
+		ml_glm_target_merge(target_of(g, s), target_of(g, unconstify(State *, o)));
 }
 
 /* ---- the end of a pass ---- */
@@ -404,6 +426,8 @@ end_start(Glm *g, const State *s)
 	int			k = g->standard.k;
 	const double *sum = s->number + k;
 
+	if (g->elsewhere)
+		ml_glm_target_end(g, target_of(g, unconstify(State *, s)));
 	if (!isfinite(s->sums.deviance))
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -553,6 +577,10 @@ const MlAlgorithm ml_glm = {
 	.consume = consume,
 	.merge = merge,
 	.end_pass = end_pass,
+	.needs_survey = true,
+	.pass_size = ml_glm_pass_size,
+	.pass_save = ml_glm_pass_save,
+	.pass_load = ml_glm_pass_load,
 	.share_size = share_size,
 	.share_out = share_out,
 	.share_in = share_in,

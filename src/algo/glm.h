@@ -63,6 +63,10 @@ typedef struct Glm
 	double		null_intercept;
 	double		null_deviance;
 
+	/* rows elsewhere: what the first pass finds out besides (glm_null.c) */
+	bool		elsewhere;
+	double		target_sum;		/* what the log-likelihood has besides the sums of the fit */
+
 	/* where the fit is */
 	GlmStage	stage;
 	int			passes;
@@ -80,8 +84,29 @@ typedef struct Glm
 extern void ml_glm_check_target(const Glm *g);
 extern void ml_glm_null_model(Glm *g);
 
+/* the same of rows elsewhere: what the survey says, and then the first pass by its rows */
+typedef struct GlmTarget
+{
+	double		outside;		/* rows whose target is out of the family's range */
+	double		least;			/* of them; 0: none */
+	double		deviance;		/* of the constant model */
+	double		invalid;		/* rows to which it gives no mean */
+	double		term;			/* see Glm.target_sum */
+} GlmTarget;
+
+extern void ml_glm_survey(Glm *g);
+extern void ml_glm_target_add(Glm *g, GlmTarget *t, int n, const double *y, const double *weight);
+extern void ml_glm_target_merge(GlmTarget *t, const GlmTarget *other);
+extern void ml_glm_target_end(Glm *g, const GlmTarget *t);
+
+/* glm_pass.c */
+extern int	ml_glm_pass_size(void *fit);
+extern void ml_glm_pass_save(void *fit, double *pass);
+extern bool ml_glm_pass_load(void *fit, int n, const double *pass);
+
 /* glm_report.c */
 extern MlFitted *ml_glm_report(Glm *g);
+extern double ml_glm_saturated_poisson(double y);
 extern const char *ml_glm_family_name(MlFamily family);
 extern const char *ml_glm_link_name(MlFamilyLink link);
 

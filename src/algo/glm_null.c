@@ -24,13 +24,16 @@ look_for_interrupts(const Glm *g, int64 row)
 /* ---- the target ---- */
 
 static void
-refuse_target(const Glm *g, int64 count, int64 first, const char *what, const char *found)
+refuse_target(const Glm *g, int64 count, double value)
 {
+	bool		positive = g->family == ML_FAMILY_GAMMA;
+
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-			 errmsg("the target of family \"%s\" has %s", ml_glm_family_name(g->family), what),
+			 errmsg("the target of family \"%s\" has %s", ml_glm_family_name(g->family),
+					positive ? "values that are not positive" : "negative values"),
 			 errdetail(INT64_FORMAT " of " INT64_FORMAT " training rows have %s; one of them is %.15g.",
-					   count, g->fit->rows->nrows, found, g->fit->rows->y[first]),
+					   count, g->fit->rows->nrows, positive ? "0 or less" : "less than 0", value),
 			 errhint("Leave such rows out in the source, or use family => 'gaussian'.")));
 }
 
@@ -52,10 +55,8 @@ ml_glm_check_target(const Glm *g)
 		if (count++ == 0)
 			first = i;
 	}
-	if (count > 0 && positive)
-		refuse_target(g, count, first, "values that are not positive", "0 or less");
 	if (count > 0)
-		refuse_target(g, count, first, "negative values", "less than 0");
+		refuse_target(g, count, rows->y[first]);
 }
 
 /* ---- the constant ---- */
@@ -175,13 +176,9 @@ fit_constant(Glm *g)
 	g->has_null = isfinite(deviance);
 }
 
-void
-ml_glm_null_model(Glm *g)
+static void
+require_mean(const Glm *g)
 {
-	double		score;
-	double		information;
-
-	weigh_target(g);
 	if (g->family == ML_FAMILY_BINOMIAL && !(g->mean > 0 && g->mean < 1))
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
@@ -196,6 +193,16 @@ ml_glm_null_model(Glm *g)
 				 errdetail("Family \"%s\" needs rows with more than 0 among the " INT64_FORMAT " rows.",
 						   ml_glm_family_name(g->family), g->fit->rows->nrows),
 				 errhint("Train on more rows.")));
+}
+
+void
+ml_glm_null_model(Glm *g)
+{
+	double		score;
+	double		information;
+
+	weigh_target(g);
+	require_mean(g);
 	if (g->standard.first)
 		fit_constant(g);
 	else
@@ -204,4 +211,95 @@ ml_glm_null_model(Glm *g)
 
 		g->null_deviance = isfinite(deviance) ? deviance : NAN;
 	}
+}
+
+/* ---- of rows elsewhere ---- */
+
+/* the place of a mean in the normal distribution, by Newton's steps */
+static double
+probit_of_mean(double mean)
+{
+	double		b = 0;
+
+	for (int step = 0; step < STEPS && mean > 0 && mean < 1; step++)
+	{
+		double		density = exp(-b * b / 2) / sqrt(2 * M_PI);
+		double		change = (mean - 0.5 * erfc(-b * M_SQRT1_2)) / density;
+
+		b += Min(Max(change, -1), 1);
+		if (fabs(change) < 1e-15 * Max(fabs(b), 1))
+			break;
+	}
+	return b;
+}
+
+void
+ml_glm_survey(Glm *g)
+{
+	const MlSurvey *survey = g->fit->rows->survey;
+
+	g->weight = survey->weight;
+	g->mean = g->family == ML_FAMILY_BINOMIAL ? survey->class_weight[1] / survey->weight : survey->mean_y;
+	if (g->standard.first)
+		g->null_intercept = g->link == ML_FAMILY_PROBIT ? probit_of_mean(g->mean) : link_of_mean(g);
+}
+
+static double
+target_term(const Glm *g, double y, double weight)
+{
+	switch (g->family)
+	{
+		case ML_FAMILY_POISSON:
+			return weight * ml_glm_saturated_poisson(y);
+		case ML_FAMILY_GAMMA:
+			return weight * log(y);
+		case ML_FAMILY_GAUSSIAN:
+			return log(weight) / 2;
+		case ML_FAMILY_BINOMIAL:
+			break;
+	}
+	return 0;
+}
+
+void
+ml_glm_target_add(Glm *g, GlmTarget *t, int n, const double *y, const double *weight)
+{
+	MlFamilySums sums;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (g->family == ML_FAMILY_GAMMA ? !(y[i] > 0) : g->family == ML_FAMILY_POISSON && !(y[i] >= 0))
+		{
+			t->outside++;
+			t->least = Min(t->least, y[i]);
+		}
+		t->term += target_term(g, y[i], weight ? weight[i] : 1);
+		g->eta[i] = g->null_intercept;
+	}
+	ml_family_block(g->family, g->link, n, g->eta, y, weight, g->residual, g->root, &sums);
+	t->deviance += sums.deviance;
+	t->invalid += sums.invalid;
+}
+
+void
+ml_glm_target_merge(GlmTarget *t, const GlmTarget *other)
+{
+	t->outside += other->outside;
+	t->least = Min(t->least, other->least);
+	t->deviance += other->deviance;
+	t->invalid += other->invalid;
+	t->term += other->term;
+}
+
+void
+ml_glm_target_end(Glm *g, const GlmTarget *t)
+{
+	bool		valid = !(t->invalid > 0) && isfinite(t->deviance) && isfinite(g->null_intercept);
+
+	if (t->outside > 0)
+		refuse_target(g, (int64) Min(t->outside, 1e18), t->least);
+	require_mean(g);
+	g->target_sum = t->term;
+	g->null_deviance = valid ? t->deviance : NAN;
+	g->has_null = valid && g->standard.first;
 }

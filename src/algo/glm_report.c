@@ -54,6 +54,8 @@ target_sum(const Glm *g, double (*term) (double y))
 	const MlDesignMatrix *rows = g->fit->rows;
 	double		total = 0;
 
+	if (g->elsewhere)
+		return g->target_sum;
 	for (int64 first = 0; first < rows->nrows; first += ML_BLOCK_ROWS)
 	{
 		double		sum = 0;
@@ -68,8 +70,8 @@ target_sum(const Glm *g, double (*term) (double y))
 }
 
 /* log of a count's probability under a mean equal to it: half the deviance is measured from there */
-static double
-saturated_poisson(double y)
+double
+ml_glm_saturated_poisson(double y)
 {
 	return (y > 0 ? y * log(y) - y : 0) - lgamma(y + 1);
 }
@@ -90,7 +92,7 @@ log_likelihood(const Glm *g)
 		case ML_FAMILY_BINOMIAL:
 			return -g->sums.deviance / 2;
 		case ML_FAMILY_POISSON:
-			return target_sum(g, saturated_poisson) - g->sums.deviance / 2;
+			return target_sum(g, ml_glm_saturated_poisson) - g->sums.deviance / 2;
 		case ML_FAMILY_GAMMA:
 			return shape * (g->sums.log_ratio - g->sums.ratio) - target_sum(g, log) -
 				g->weight * (lgamma(shape) + shape * log(dispersion));
@@ -99,6 +101,8 @@ log_likelihood(const Glm *g)
 	}
 	dispersion = g->sums.deviance / n;
 	n = -n / 2 * (log(2 * M_PI * dispersion) + 1);
+	if (g->elsewhere)
+		return n + g->target_sum;
 	if (g->fit->rows->weight)
 		for (int64 i = 0; i < g->fit->rows->nrows; i++)
 			n += log(g->fit->rows->weight[i]) / 2;

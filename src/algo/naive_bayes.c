@@ -85,7 +85,8 @@ start(const MlFit *fit)
 	const MlRecipe *recipe = fit->rows->recipe;
 	Bayes	   *b = ml_fit_alloc(fit, 1, sizeof(Bayes), what);
 
-	ml_require_rows(fit, "naive_bayes", 1);
+	if (fit->rows->survey == NULL)
+		ml_require_rows(fit, "naive_bayes", 1);
 	b->fit = fit;
 	b->recipe = recipe;
 	b->params = fit->params;
@@ -256,6 +257,22 @@ end_pass(void *fit, void *state)
 	return true;
 }
 
+/* ---- passes elsewhere: there is only one, which begins with the codes of the columns ---- */
+
+static int
+pass_size(void *fit)
+{
+	const Bayes *b = fit;
+
+	return b->recipe->nnumbers + b->recipe->ncategories;
+}
+
+static bool
+pass_load(void *fit, int n, const double *pass)
+{
+	return n == pass_size(fit);
+}
+
 /* ---- the result ---- */
 
 static void
@@ -413,5 +430,7 @@ const MlAlgorithm ml_naive_bayes = {
 	.consume_block = consume_block,
 	.merge = merge,
 	.end_pass = end_pass,
+	.pass_size = pass_size,
+	.pass_load = pass_load,
 	.finish = finish,
 };

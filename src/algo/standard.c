@@ -38,6 +38,24 @@ rough_unit(MlStandard *s, int j, const double *x, int n)
 		s->unit[s->first + j] = mean != 0 ? 1 / fabs(mean) : 1;
 }
 
+/* the same of rows elsewhere */
+static void
+surveyed_unit(MlStandard *s, int j)
+{
+	double		mean = s->rows->survey->mean[j];
+	double		deviation = s->rows->survey->deviation[j];
+
+	s->centre[s->first + j] = s->first ? mean : 0;
+	if (!s->first)
+		deviation = hypot(mean, deviation);
+	if (!s->rows->scaled[j])
+		s->unit[s->first + j] = 1;
+	else if (deviation > fabs(mean) * 1e-12)
+		s->unit[s->first + j] = 1 / deviation;
+	else
+		s->unit[s->first + j] = mean != 0 ? 1 / fabs(mean) : 1;
+}
+
 void
 ml_standard_make(const MlFit *fit, bool intercept, const char *what, MlStandard *s)
 {
@@ -55,7 +73,9 @@ ml_standard_make(const MlFit *fit, bool intercept, const char *what, MlStandard 
 	s->unit = ml_fit_alloc(fit, s->k, sizeof(double), what);
 	if (s->first)
 		s->unit[0] = 1;
-	if (s->p == 0)
+	for (int j = 0; rows->survey && j < s->p; j++)
+		surveyed_unit(s, j);
+	if (s->p == 0 || rows->survey)
 		return;
 	x = ml_fit_alloc(fit, (Size) parts * part_rows * s->p, sizeof(double), what);
 	gathered = ml_fit_alloc(fit, parts * part_rows, sizeof(double), what);

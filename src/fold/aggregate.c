@@ -13,6 +13,7 @@
 
 #include "errors.h"
 #include "fold/fold.h"
+#include "catalog/pg_type.h"
 #include "train/learn_link.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -44,9 +45,25 @@ require_finite(const char *name, double value)
 				 errhint("Leave such rows out, or make the value NULL: rows with a NULL do not count.")));
 }
 
-/* false: a NULL or NaN in it, so that the row does not count */
+/* the numbers of an array, NaN for NULL */
+static double *
+missing_as_nan(ArrayType *array)
+{
+	Datum	   *element;
+	bool	   *isnull;
+	int			n;
+	double	   *x;
+
+	deconstruct_array(array, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &element, &isnull, &n);
+	x = palloc(sizeof(double) * n);
+	for (int j = 0; j < n; j++)
+		x[j] = isnull[j] ? NAN : DatumGetFloat8(element[j]);
+	return x;
+}
+
+/* false: a NULL or NaN in it, so that the row does not count, unless the learner takes them */
 static bool
-take_x(Datum datum, Row *row)
+take_x(Datum datum, bool missing, Row *row)
 {
 	ArrayType  *array = DatumGetArrayTypeP(datum);
 
@@ -56,13 +73,13 @@ take_x(Datum datum, Row *row)
 				 errmsg("\"x\" must be an array of one dimension"),
 				 errdetail("It has %d.", ARR_NDIM(array)),
 				 errhint("Pass the numbers of one row: ARRAY[a, b, ...].")));
-	if (array_contains_nulls(array))
+	if (!missing && array_contains_nulls(array))
 		return false;
 	row->ncolumns = ARR_NDIM(array) == 0 ? 0 : ARR_DIMS(array)[0];
-	row->x = (const double *) ARR_DATA_PTR(array);
+	row->x = array_contains_nulls(array) ? missing_as_nan(array) : (const double *) ARR_DATA_PTR(array);
 	for (int j = 0; j < row->ncolumns; j++)
 	{
-		if (isnan(row->x[j]))
+		if (isnan(row->x[j]) && !missing)
 			return false;
 		require_finite("x", row->x[j]);
 	}
@@ -84,7 +101,7 @@ take_weight(double weight, Row *row)
 
 /* arguments from first on: y if there is a target, x, weight. false: the row does not count */
 static bool
-take_row(FunctionCallInfo fcinfo, int first, Row *row)
+take_row(FunctionCallInfo fcinfo, int first, bool missing, Row *row)
 {
 	int			x = first + (first == 1 ? 0 : 1);
 
@@ -100,7 +117,7 @@ take_row(FunctionCallInfo fcinfo, int first, Row *row)
 			return false;
 		require_finite("y", row->y);
 	}
-	if (PG_ARGISNULL(x) || !take_x(PG_GETARG_DATUM(x), row))
+	if (PG_ARGISNULL(x) || !take_x(PG_GETARG_DATUM(x), missing, row))
 		return false;
 	if (PG_NARGS() <= x + 1)
 		return true;
@@ -138,14 +155,14 @@ check_class(const MlFold *fold, double y)
 }
 
 static Datum
-accumulate(FunctionCallInfo fcinfo, const char *name, bool target)
+accumulate(FunctionCallInfo fcinfo, const char *name, bool target, bool missing)
 {
 	MemoryContext parent = state_parent(fcinfo);
 	int			first = target ? 2 : 1;
 	MlFold	   *fold = PG_ARGISNULL(0) ? NULL : ml_fold_get(PG_GETARG_DATUM(0), parent);
 	Row			row;
 
-	if (take_row(fcinfo, first, &row))
+	if (take_row(fcinfo, first, missing, &row))
 	{
 		if (fold == NULL)
 			fold = begin_state(fcinfo, parent, name, first + 2);
@@ -165,18 +182,20 @@ accumulate(FunctionCallInfo fcinfo, const char *name, bool target)
 	return EOHPGetRWDatum(&fold->hdr);
 }
 
-#define ACCUMULATE(algorithm, target) \
+#define ACCUMULATE(algorithm, target, missing) \
 PG_FUNCTION_INFO_V1(mlops_##algorithm##_accum); \
 Datum \
 mlops_##algorithm##_accum(PG_FUNCTION_ARGS) \
 { \
-	return accumulate(fcinfo, #algorithm, target); \
+	return accumulate(fcinfo, #algorithm, target, missing); \
 }
 
-ACCUMULATE(kmeans, false)
-ACCUMULATE(linear_regression, true)
-ACCUMULATE(logistic_regression, true)
-ACCUMULATE(pca, false)
+ACCUMULATE(glm, true, false)
+ACCUMULATE(kmeans, false, false)
+ACCUMULATE(linear_regression, true, false)
+ACCUMULATE(logistic_regression, true, false)
+ACCUMULATE(naive_bayes, true, true)
+ACCUMULATE(pca, false, false)
 
 /* ---- functions of states ---- */
 

@@ -53,6 +53,8 @@ typedef struct MlFold
 	MlBudget	budget;
 	void	   *params;
 	MlDesignMatrix matrix;
+	struct MlRecipe *recipe;	/* of encoded rows, else NULL; its columns are features */
+	struct MlBlock *block;
 	MlSurvey	survey;			/* ML_STAGE_SURVEY: made of words when the stage ends */
 	MlFit		fit;
 	void	   *learner;
@@ -97,6 +99,14 @@ extern void ml_fold_survey(MlFold *fold);	/* words to survey */
 
 /* into is the earlier rows; both must be of one pass: 22023 */
 extern void ml_fold_merge(MlFold *into, MlFold *other);
+
+/* ---- encoded.c: rows for learners that take missing values and categories as they are ---- */
+
+/* what the rows of such a learner are: from the codes of the columns in pass, if there are any. ML004 */
+extern void ml_fold_layout(MlFold *fold);
+
+/* the rows of the block as the learner takes them; 22023 for a code that there is not */
+extern const struct MlBlock *ml_fold_block(MlFold *fold);
 
 /* ---- pass.c: the end of a pass ---- */
 

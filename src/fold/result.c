@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "fold/fold.h"
+#include "recipe/recipe.h"
 #include "train/json.h"
 
 /* a field of n coefficients, or null if none of them has it */
@@ -105,7 +106,7 @@ put_centres(MlJson *json, const MlCentres *centres, int ncolumns)
 }
 
 static void
-put_predictor(MlJson *json, const MlPredictor *predictor, int ncolumns)
+put_predictor(MlJson *json, const MlPredictor *predictor, const MlRecipe *recipe, int ncolumns)
 {
 	if (predictor->kind == ML_PREDICTOR_LINEAR)
 		put_linear(json, (const MlLinear *) predictor, ncolumns);
@@ -114,8 +115,8 @@ put_predictor(MlJson *json, const MlPredictor *predictor, int ncolumns)
 		const MlBayes *bayes = (const MlBayes *) predictor;
 
 		put_vector(json, "log_priors", bayes->log_prior, bayes->nclasses);
-		put_matrix(json, "means", bayes->mean, ncolumns, bayes->nclasses);
-		put_matrix(json, "variances", bayes->variance, ncolumns, bayes->nclasses);
+		put_matrix(json, "means", bayes->mean, recipe->nnumbers, bayes->nclasses);
+		put_matrix(json, "variances", bayes->variance, recipe->nnumbers, bayes->nclasses);
 	}
 	else if (predictor->kind == ML_PREDICTOR_CENTRES)
 		put_centres(json, (const MlCentres *) predictor, ncolumns);
@@ -149,7 +150,7 @@ ml_fold_result(const MlFold *fold, const MlFitted *fitted)
 	}
 	ml_json_put_int(&json, "rows", fold->nrows);
 	ml_json_put_int(&json, "passes", fitted->passes);
-	put_predictor(&json, fitted->predictor, fold->ncolumns);
+	put_predictor(&json, fitted->predictor, fold->recipe, fold->ncolumns);
 	for (int i = 0; i < fitted->nfacts; i++)
 		ml_json_put_float(&json, fitted->facts[i].name, fitted->facts[i].value);
 	if (fitted->nnotes > 0)

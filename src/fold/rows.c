@@ -108,6 +108,8 @@ ml_fold_prepare(MlFold *fold)
 		fold->matrix.scaled = fold->scaled;
 		fold->matrix.nclasses = fold->nclasses;
 		fold->matrix.survey = &fold->survey;
+		if (fold->algorithm->consume_block)
+			ml_fold_layout(fold);
 		fold->fit.rows = &fold->matrix;
 		fold->fit.task = fold->task;
 		fold->fit.params = fold->params;
@@ -210,6 +212,13 @@ ml_fold_flush(MlFold *fold)
 	if (fold->stage == ML_STAGE_SURVEY)
 		for (int i = 0; i < n; i++)
 			survey_row(fold, i);
+	else if (fold->algorithm->consume_block)
+	{
+		memset(fold->spare, 0, fold->nwords * 8);
+		fold->algorithm->consume_block(fold->learner, fold->spare, ml_fold_block(fold), fold->y,
+									   fold->weighted ? fold->weight : NULL, 0);
+		merge_words(fold, fold->spare);
+	}
 	else
 	{
 		close_gaps(fold);

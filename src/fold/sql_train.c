@@ -61,6 +61,10 @@ ml_sql_obstacle(const MlTraining *training)
 
 	if (algorithm->pass_size == NULL || training->frame->target_column < 0)
 		return psprintf("algorithm \"%s\" needs the rows in memory", algorithm->name);
+	if (algorithm->consume_block)
+		return psprintf("algorithm \"%s\" needs the rows in memory", algorithm->name);
+	if (ml_training_offset(training).column != NULL)
+		return "an offset needs the rows in memory";
 	if (training->spec.group_by != NULL)
 		return "sub-models of groups need the rows in memory";
 	if (training->encoder != NULL)

@@ -192,6 +192,8 @@ typedef struct MlAlgorithm
 	 * made from a survey that says nothing (weight 1, means 0, deviations 1),
 	 * and trusts neither number nor value of the doubles: false if they make no
 	 * sense. A state consists of double and int64 alone and has no pointers.
+	 * What takes encoded rows (consume_block) has one pass, whose doubles are no
+	 * business of its own: how many codes each column has, 0 for a number.
 	 */
 	bool		needs_survey;	/* else start gets one that says nothing, and nrows -1 */
 	int			(*pass_size) (void *fit);

@@ -48,6 +48,12 @@ SELECT terms, difference < 1e-8 AS same, same_rows, same_metrics
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
   FROM compare('logit_ridge', 'engine.t', 'c', params => '{"l2": 7, "min_category_rows": 200}', exclude => '{id,y,w}');
 
+-- generalized linear models
+SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
+  FROM compare('counts', 'SELECT a, b, plan, z, w, round(y * y)::int AS y FROM engine.t', 'y', 'glm', '{"family": "poisson"}', weight => 'w');
+SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
+  FROM compare('probit', 'engine.t', 'c', 'glm', '{"link": "probit", "l2": 3}', exclude => '{id,y,w}');
+
 -- rows that are left out, and nothing held out
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
   FROM compare('drop', 'SELECT a, b, z, f AS g, NULLIF(y, 1) AS y, i AS w FROM engine.t, LATERAL (SELECT id % 4 AS i) AS l', 'y',
@@ -104,5 +110,5 @@ CREATE FUNCTION spy(x float8) RETURNS float8 LANGUAGE sql AS 'INSERT INTO engine
 SELECT mlops_train_now('no', 'SELECT engine.spy(a) AS a, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 
 SET client_min_messages = error;
-SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,lasso,logit_ridge,drop,flag,number,default,parallel,large}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,counts,probit,lasso,logit_ridge,drop,flag,number,default,parallel,large}'::text[]) AS m;
 DROP SCHEMA engine CASCADE;

@@ -116,6 +116,66 @@ SELECT difference(l.says, f.says) < 1e-10 AS same
   FROM logit AS l, fit('SELECT mlops.merge(s ORDER BY md5(n::text)) FROM (SELECT i % 5 AS n, mlops.logistic_regression_state(c, ARRAY[a, b], w, $1) AS s
                         FROM t GROUP BY i % 5 UNION ALL SELECT 9, $1) AS q', mlops.pass('logistic_regression')) AS f;
 
+-- ---- generalized linear models: a survey, then passes ----
+
+-- The family is a parameter; binomial is for two classes. What mlops_train finds
+-- in memory the passes find too, deviances and likelihood included.
+CREATE TABLE counts AS
+SELECT i, sin(i) * 3 AS a, (i * 7 % 13)::float8 / 5 AS b, 1 + (i % 3)::float8 AS w,
+       round(exp(0.3 * sin(i) * 3 + (i * 7 % 13) / 10.0 + cos(i * i)))::float8 AS y, exp(sin(i) + cos(i * i)) AS g,
+       (sin(i) * 3 + (i * 7 % 13) - 6 + 5 * cos(i * 1.7) > 0) AS c
+  FROM generate_series(1, 2500) AS i;
+CREATE FUNCTION compare_glm(target text, params jsonb, classes int DEFAULT NULL, OUT same_estimates bool, OUT same_errors bool, OUT same_facts bool)
+LANGUAGE plpgsql AS $$
+DECLARE
+    f jsonb;
+    m mlops.version;
+BEGIN
+    PERFORM mlops_train_now('glm_' || target, format('SELECT a, b, w, %I FROM state.counts', target), target, algorithm => 'glm', weight => 'w', holdout => 0,
+                            params => params);
+    SELECT * INTO m FROM mlops.version WHERE model = 'glm_' || compare_glm.target ORDER BY version DESC LIMIT 1;
+    SELECT says INTO f FROM fit(format('SELECT mlops.glm_state(%I%s, ARRAY[a, b], w, $1) FROM state.counts', target, CASE WHEN classes = 2 THEN '::int' END),
+                                mlops.pass('glm', params, classes));
+    SELECT bool_and(abs(k.estimate - x.e) <= 1e-10 * greatest(abs(k.estimate), k.std_error)),
+           bool_and(abs(k.std_error - x.s) <= 1e-9 * k.std_error) INTO same_estimates, same_errors
+      FROM mlops_coefficients(m.model || '/' || m.version) AS k,
+           LATERAL (SELECT CASE term WHEN '(intercept)' THEN f ->> 'intercept' WHEN 'a' THEN f -> 'coefficients' ->> 0 ELSE f -> 'coefficients' ->> 1 END::float8 AS e,
+                           CASE term WHEN '(intercept)' THEN f ->> 'intercept_std_error' WHEN 'a' THEN f -> 'std_errors' ->> 0 ELSE f -> 'std_errors' ->> 1 END::float8 AS s) AS x;
+    SELECT bool_and(abs(value::text::float8 - (f ->> key)::float8) <= 1e-10 * abs(value::text::float8)) INTO same_facts
+      FROM jsonb_each(m.facts) WHERE key IN ('deviance', 'null_deviance', 'log_likelihood', 'aic', 'dispersion', 'pearson_chi_squared');
+END
+$$;
+SELECT * FROM compare_glm('y', '{"family": "poisson"}');
+SELECT * FROM compare_glm('y', '{"family": "poisson", "link": "sqrt"}');
+SELECT * FROM compare_glm('y', '{"family": "gaussian", "link": "log"}');
+SELECT * FROM compare_glm('g', '{"family": "gamma", "link": "log"}');
+SELECT * FROM compare_glm('g', '{"family": "gamma"}');
+SELECT * FROM compare_glm('c', '{"link": "probit"}', 2);
+SELECT * FROM compare_glm('c', '{"intercept": false}', 2);
+
+-- the same in slices
+SELECT difference(whole.says, sliced.says) < 1e-10 AS same
+  FROM fit('SELECT mlops.glm_state(y, ARRAY[a, b], w, $1) FROM counts', mlops.pass('glm', '{"family": "poisson"}')) AS whole,
+       fit('SELECT mlops.merge(s ORDER BY md5(n::text)) FROM (SELECT i % 5 AS n, mlops.glm_state(y, ARRAY[a, b], w, $1) AS s
+            FROM counts GROUP BY i % 5 UNION ALL SELECT 9, $1) AS q', mlops.pass('glm', '{"family": "poisson"}')) AS sliced;
+
+-- ---- naive Bayes: one pass, with values that are missing ----
+
+SELECT mlops_train_now('bayes', 'SELECT a, CASE WHEN i % 7 > 0 THEN b END AS b, w, c FROM state.counts', 'c', algorithm => 'naive_bayes', weight => 'w', holdout => 0);
+CREATE TABLE bayes AS
+SELECT mlops.naive_bayes(c::int, ARRAY[a, CASE WHEN i % 7 > 0 THEN b END], w, NULL) AS says FROM counts;
+SELECT (says ->> 'rows')::int AS rows, says ->> 'done' AS done, jsonb_array_length(says -> 'means') AS numbers FROM bayes;
+-- means and variances are those of the rows of each class
+SELECT abs((says #>> '{means,1,0}')::float8 / m - 1) < 1e-12 AS mean, abs((says #>> '{variances,1,0}')::float8 / v - 1) < 1e-7 AS variance
+  FROM bayes, (SELECT sum(w * b) / sum(w) AS m, sum(w * b * b) / sum(w) - (sum(w * b) / sum(w)) ^ 2 AS v FROM counts WHERE NOT c AND i % 7 > 0) AS q;
+-- in slices, merged in another order
+SELECT bool_and(abs(m::text::float8 - (sliced #> '{variances}' -> (i - 1)::int ->> c)::float8) < 1e-11 * m::text::float8) AS same
+  FROM bayes, jsonb_array_elements(says -> 'variances') WITH ORDINALITY AS v (row, i), generate_series(0, 1) AS c, LATERAL (SELECT row -> c AS m) AS e, (SELECT mlops.final(mlops.merge(s ORDER BY md5(n::text))) AS sliced
+  FROM (SELECT i % 8 AS n, mlops.naive_bayes_state(c::int, ARRAY[a, CASE WHEN i % 7 > 0 THEN b ELSE 'NaN' END], w, NULL) AS s
+          FROM counts GROUP BY i % 8) AS q) AS r;
+-- three classes
+SELECT jsonb_array_length(mlops.naive_bayes(i % 3, ARRAY[a + i % 3, b], 1, mlops.pass('naive_bayes', classes => 3)) -> 'log_priors') AS classes FROM counts;
+
 -- ---- what distributed plans ask of an aggregate ----
 
 -- A state that is a value with a text and a binary form, a combine function,
@@ -154,6 +214,13 @@ SELECT mlops.logistic_regression(1, ARRAY[a]) ->> 'rows' AS rows, mlops.next(mlo
 SELECT mlops.final(s) FROM (SELECT mlops.logistic_regression_state(c, ARRAY[a], 1, pass) AS s
   FROM (SELECT mlops.next(mlops.logistic_regression_state(c, ARRAY[a])) AS pass FROM t) AS p, t WHERE i > 9) AS q;
 
+-- what only rows say is refused when their pass ends, and what the parameters say at once
+SELECT * FROM fit('SELECT mlops.glm_state(y - 1, ARRAY[a, b], 1, $1) FROM counts', mlops.pass('glm', '{"family": "poisson"}'));
+SELECT * FROM fit('SELECT mlops.glm_state(0, ARRAY[a, b], 1, $1) FROM counts', mlops.pass('glm', '{"family": "poisson"}'));
+SELECT * FROM fit('SELECT mlops.glm_state(1, ARRAY[a, b], 1, $1) FROM counts', mlops.pass('glm', classes => 2));
+SELECT * FROM fit('SELECT mlops.glm_state(y, ARRAY[a, b], 1, $1) FROM counts', mlops.pass('glm', '{"offset": "a"}'));
+SELECT mlops.final(mlops.naive_bayes_state(1, ARRAY[a])) FROM t;
+
 -- Whatever bytes: a state that adds, merges and ends, or an error.
 SELECT ''::mlops.state;
 SELECT '\x00'::mlops.state;
@@ -178,9 +245,12 @@ SELECT DISTINCT outcome COLLATE "C" AS outcome
   FROM fuzz_artifacts(ARRAY(SELECT mlops.state_send(s) FROM slice WHERE n IN (1, 9) UNION ALL
                             SELECT mlops.state_send(mlops.logistic_regression_state(c, ARRAY[a, b])) FROM t WHERE i < 100 UNION ALL
                             SELECT mlops.state_send(mlops.logistic_regression_state(c, ARRAY[a, b], 1, pass)) FROM t,
-                                   (SELECT mlops.next(mlops.logistic_regression_state(c, ARRAY[a, b])) AS pass FROM t) AS p), 1500, 5)
+                                   (SELECT mlops.next(mlops.logistic_regression_state(c, ARRAY[a, b])) AS pass FROM t) AS p UNION ALL
+                            SELECT mlops.state_send(mlops.glm_state(c, ARRAY[a, b], 1, pass)) FROM t,
+                                   (SELECT mlops.next(mlops.glm_state(c, ARRAY[a, b], 1, mlops.pass('glm', classes => 2))) AS pass FROM t) AS p UNION ALL
+                            SELECT mlops.state_send(mlops.naive_bayes_state(c, ARRAY[a, b])) FROM t WHERE i < 100), 1500, 5)
  WHERE outcome NOT IN ('a model', 'ML004', 'ML003', 'ML002', '22023', '22P02', '22003', '54000', '42704');
 
 SET client_min_messages = error;
 DROP SCHEMA state CASCADE;
-SELECT count(mlops_drop_model(m)) FROM unnest('{line,ridge,logit}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)) FROM unnest('{line,ridge,logit,glm_y,glm_g,glm_c,bayes}'::text[]) AS m;
