@@ -29,7 +29,7 @@ typedef struct Params
 	double		quantile;
 	int64		trees;
 	double		learning_rate;
-	int			growth;			/* 0: depth, 1: leaf */
+	int			growth;
 	int64		max_depth;
 	int64		max_leaves;
 	double		min_child_weight;
@@ -49,7 +49,17 @@ typedef struct Params
 } Params;
 
 static const char *const objectives[] = {"auto", "squared_error", "absolute_error", "quantile", "poisson", NULL};
-static const char *const growths[] = {"depth", "leaf", NULL};
+static const char *const growths[] = {"auto", "depth", "leaf", NULL};
+
+enum
+{
+	GROWTH_AUTO,
+	GROWTH_DEPTH,
+	GROWTH_LEAF
+};
+
+#define LEAVES_WITHOUT_LIMITS	31
+#define DEPTH_WITHOUT_LIMITS	6
 
 #define OFFSET(field) offsetof(Params, field)
 
@@ -63,14 +73,14 @@ static const MlParam params[] = {
 	{"quantile", ML_PARAM_FLOAT, OFFSET(quantile), 0.5, 0.001, 0.999, NULL,
 	"share of the targets below the prediction, of objective quantile"},
 	{"growth", ML_PARAM_ENUM, OFFSET(growth), 0, 0, 0, growths,
-	"which leaf is split next: depth, all of a level; leaf, the one that gains most"},
-	{"max_depth", ML_PARAM_INT, OFFSET(max_depth), 6, 0, ML_TREE_MAX_DEPTH, NULL,
-	"splits between the root and a leaf; 0: as many as a model can hold"},
+	"which leaf is split next: depth, all of a level; leaf, the one that gains most; auto: leaf where max_leaves limits"},
+	{"max_depth", ML_PARAM_INT, OFFSET(max_depth), 0, 0, ML_TREE_MAX_DEPTH, NULL,
+	"splits between the root and a leaf; 0: no limit, but 6 with growth depth and no max_leaves"},
 	{"max_leaves", ML_PARAM_INT, OFFSET(max_leaves), 0, 0, 1000000, NULL,
-	"leaves of a tree; 0: no limit"},
+	"leaves of a tree; 0: 31, or no limit where max_depth is one"},
 	{"min_child_weight", ML_PARAM_FLOAT, OFFSET(min_child_weight), 1, 0, INFINITY, NULL,
 	"least sum of second derivatives in a leaf: of weights for squared_error, of p (1 - p) for classes"},
-	{"min_leaf_rows", ML_PARAM_INT, OFFSET(min_leaf_rows), 1, 1, 1000000000, NULL,
+	{"min_leaf_rows", ML_PARAM_INT, OFFSET(min_leaf_rows), 10, 1, 1000000000, NULL,
 	"least rows in a leaf"},
 	{"l1", ML_PARAM_FLOAT, OFFSET(l1), 0, 0, INFINITY, NULL,
 	"penalty on the size of leaves' values"},
@@ -144,13 +154,27 @@ check_monotone(const Params *p, MlObjectiveKind kind)
 				 errhint("Use objective \"squared_error\" or \"poisson\".")));
 }
 
+/* how large trees are, and which leaf is split next */
+static void
+set_limits(MlGrowth *growth, const Params *p)
+{
+	growth->max_depth = p->max_depth;
+	growth->max_leaves = p->max_leaves;
+	if (p->max_depth == 0 && p->max_leaves == 0)
+	{
+		if (p->growth == GROWTH_DEPTH)
+			growth->max_depth = DEPTH_WITHOUT_LIMITS;
+		else
+			growth->max_leaves = LEAVES_WITHOUT_LIMITS;
+	}
+	growth->leaf_wise = p->growth == GROWTH_AUTO ? growth->max_leaves > 0 : p->growth == GROWTH_LEAF;
+}
+
 /* penalties in the unit of the objective */
 static void
 set_growth(MlGrowth *growth, const Params *p, double unit)
 {
-	growth->leaf_wise = p->growth == 1;
-	growth->max_depth = p->max_depth;
-	growth->max_leaves = p->max_leaves;
+	set_limits(growth, p);
 	growth->min_child_weight = p->min_child_weight;
 	growth->min_leaf_rows = p->min_leaf_rows;
 	growth->l1 = p->l1 / unit;

@@ -47,9 +47,15 @@ SELECT i AS id, a, b, (ARRAY['red', 'green', 'blue', 'black', NULL])[i % 5 + 1] 
 CALL mlops_train('surface', 'SELECT a, b, colour, gap, y FROM points', 'y', algorithm => 'gradient_boosting');
 CALL mlops_train('high', 'SELECT a, b, colour, gap, y > 4 AS high FROM points', 'high', algorithm => 'gradient_boosting');
 CALL mlops_train('third', 'SELECT a, b, colour, gap, width_bucket(y, ARRAY[2, 5]::float8[])::text AS third FROM points', 'third', algorithm => 'gradient_boosting', params => '{"trees": 40}');
-SELECT model, (facts ->> 'trees')::int AS trees, (facts ->> 'depth')::int AS depth,
+SELECT model, (facts ->> 'trees')::int AS trees, (facts ->> 'leaves')::int <= 31 * (facts ->> 'trees')::int AS of_31_leaves,
        coalesce((holdout_metrics ->> 'r2'), (holdout_metrics ->> 'roc_auc'), (holdout_metrics ->> 'accuracy'))::float8 > 0.85 AS good
   FROM mlops.version WHERE model IN ('surface', 'high', 'third') ORDER BY model COLLATE "C";
+
+-- 31 leaves, those that gain most first, where nothing limits a tree; with a depth it is the limit, and leaves are split by level
+CALL mlops_train('deep', 'SELECT a, b, colour, gap, y FROM points', 'y', algorithm => 'gradient_boosting', params => '{"trees": 5, "max_depth": 7}');
+CALL mlops_train('levels', 'SELECT a, b, colour, gap, y FROM points', 'y', algorithm => 'gradient_boosting', params => '{"trees": 5, "growth": "depth"}');
+SELECT model, (facts ->> 'depth')::int AS depth, (facts ->> 'leaves')::int > 31 * 5 AS more_than_31_leaves
+  FROM mlops.version WHERE model IN ('deep', 'levels') ORDER BY model COLLATE "C";
 
 -- leaf-wise growth, samples of rows and columns, quantiles that cover what they say
 CALL mlops_train('leafwise', 'SELECT a, b, colour, gap, y FROM points', 'y', algorithm => 'gradient_boosting',
@@ -74,8 +80,8 @@ SELECT (facts ->> 'trees')::int = (facts ->> 'best_round')::int AS cut, (facts -
 -- the same rows in another order, and a row of weight 2 for two, give the same model
 CALL mlops_train('surface', 'SELECT a, b, colour, gap, y FROM points ORDER BY md5(id::text)', 'y', algorithm => 'gradient_boosting');
 SELECT count(DISTINCT sha256) AS different FROM mlops.version WHERE model = 'surface';
-CALL mlops_train('weighted', 'SELECT a, b, y, 1 + id % 2 AS w FROM points WHERE id <= 200', 'y', algorithm => 'gradient_boosting', weight => 'w', holdout => 0);
-CALL mlops_train('repeated', 'SELECT a, b, y FROM points, generate_series(0, id % 2) WHERE id <= 200', 'y', algorithm => 'gradient_boosting', holdout => 0);
+CALL mlops_train('weighted', 'SELECT a, b, y, 1 + id % 2 AS w FROM points WHERE id <= 200', 'y', algorithm => 'gradient_boosting', weight => 'w', params => '{"min_leaf_rows": 1}', holdout => 0);
+CALL mlops_train('repeated', 'SELECT a, b, y FROM points, generate_series(0, id % 2) WHERE id <= 200', 'y', algorithm => 'gradient_boosting', params => '{"min_leaf_rows": 1}', holdout => 0);
 SELECT max(abs(mlops_predict('weighted/1', p) - mlops_predict('repeated/1', p))) < 1e-6 AS same FROM (SELECT a, b FROM points WHERE id <= 200) AS p;
 
 -- refused

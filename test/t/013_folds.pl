@@ -51,7 +51,7 @@ my @sets = (
 		fold => 'CASE WHEN row_number() OVER (ORDER BY row_id) <= 0.7 * count(*) OVER () THEN 1 ELSE 0 END', folds => 1 },
 	{ name => 'elec2', drop => 'row_id, date', target => 'class_up', positive => '1', learners => ['linear'],
 		fold => 'ntile(5) OVER (ORDER BY row_id) - 1' },);
-my %params = (linear => '{"l2": 1, "impute": "median"}', boosting => '{"growth": "leaf", "max_leaves": 31, "max_depth": 0, "min_leaf_rows": 10}');
+my %params = (linear => '{"l2": 1, "impute": "median"}', boosting => '{}');
 
 for my $set (@sets)
 {
