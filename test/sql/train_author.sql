@@ -83,6 +83,21 @@ CALL mlops_reproduce('author/' || :plain);
 CALL mlops_retrain('author/' || :plain);
 SELECT count(*) FROM mlops_rows('author/' || :kept);
 
+-- a search without a source trains from that of what is active, as a retraining does
+SET ROLE regress_ml_ann;
+CALL mlops_train('author_search', 'points', 'y') \gset
+SELECT version FROM mlops_promote('author_search', 1);
+SELECT mlops_grant('author_search', 'regress_ml_ben', 'train');
+SET ROLE regress_ml_ben;
+CREATE TEMP TABLE points (x float8, y float8);
+CALL mlops_search('author_search', budget => '{"candidates": 1}') \gset
+\echo :LAST_ERROR_SQLSTATE
+DISCARD TEMP;
+CALL mlops_search('author_search', budget => '{"candidates": 1}') \gset
+RESET ROLE;
+SELECT version, trained_by, spec ->> 'author' AS author FROM mlops.version WHERE model = 'author_search' ORDER BY version;
+
+SELECT mlops_drop_model('author_search', force => true);
 SELECT mlops_drop_model('author');
 DROP SCHEMA train_author_test CASCADE;
 REVOKE CREATE ON SCHEMA mlops FROM regress_ml_ann;
