@@ -93,6 +93,11 @@ CREATE FUNCTION mlops.row_design(bundle mlops.bundle, names text[], VARIADIC col
     AS 'MODULE_PATHNAME', 'mlops_row_design';
 COMMENT ON FUNCTION mlops.row_design(mlops.bundle, text[], "any") IS 'the numbers that a learner sees of a row; for queries that mlops makes';
 
+CREATE FUNCTION mlops.row_encoded(bundle mlops.bundle, names text[], VARIADIC columns "any") RETURNS float8[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_row_encoded';
+COMMENT ON FUNCTION mlops.row_encoded(mlops.bundle, text[], "any") IS 'the numbers and codes that a row becomes; for queries that mlops makes';
+
 CREATE FUNCTION mlops.row_label(bundle mlops.bundle, target "any") RETURNS float8
     LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
     AS 'MODULE_PATHNAME', 'mlops_row_label';

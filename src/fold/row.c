@@ -7,6 +7,7 @@
  *		mlops.row_held_out(seed, holdout, key, names, columns...)
  *		mlops.row_label(bundle, target)
  *		mlops.row_design(bundle, names, columns...)	in carried.c
+ *		mlops.row_encoded(bundle, names, columns...)	likewise
  *
  * The bits are those of frame/column.c: a row is in the same part of a division
  * whichever driver reads it.

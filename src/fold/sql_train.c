@@ -61,8 +61,6 @@ ml_sql_obstacle(const MlTraining *training)
 
 	if (algorithm->pass_size == NULL || training->frame->target_column < 0)
 		return psprintf("algorithm \"%s\" needs the rows in memory", algorithm->name);
-	if (algorithm->consume_block)
-		return psprintf("algorithm \"%s\" needs the rows in memory", algorithm->name);
 	if (ml_training_offset(training).column != NULL)
 		return "an offset needs the rows in memory";
 	if (training->spec.group_by != NULL)
@@ -223,6 +221,19 @@ keep_own(void *arg, char *key, JsonbValue *value)
 	}
 }
 
+/* the columns of encoded rows: numbers, then codes, how many of which the pass begins with */
+static void
+lay_out(MlFold *fold, const MlRecipe *recipe)
+{
+	int			n = recipe->nnumbers + recipe->ncategories;
+
+	ml_fold_columns(fold, n);
+	fold->npass = n;
+	fold->pass = ml_fold_alloc(fold, n, sizeof(double), "a pass");
+	for (int g = 0; g < recipe->ncategories; g++)
+		fold->pass[recipe->nnumbers + g] = ML_NCODES(&recipe->features[recipe->category_design[g].feature]);
+}
+
 static MlFold *
 first_pass(const MlTraining *training)
 {
@@ -235,6 +246,11 @@ first_pass(const MlTraining *training)
 	fold = ml_fold_make(CurrentMemoryContext, training->algorithm, params.own,
 						recipe->target.task == ML_TASK_REGRESSION ? 0 : recipe->target.nclasses);
 	fold->seed = training->spec.seed;
+	if (training->algorithm->consume_block)
+	{
+		lay_out(fold, recipe);
+		return fold;
+	}
 	ml_fold_columns(fold, recipe->ndesign);
 	for (int j = 0; j < recipe->ndesign; j++)
 		fold->scaled[j] = recipe->design[j].kind == ML_DESIGN_NUMBER;
@@ -255,7 +271,9 @@ flat_state(MlFold *fold)
 static void
 name_columns(MlFold *fold, const MlRecipe *recipe)
 {
-	for (int j = 0; j < recipe->ndesign; j++)
+	for (int k = 0; fold->recipe && k < recipe->nnumbers; k++)
+		fold->recipe->numbers[k].name = recipe->numbers[k].name;
+	for (int j = 0; fold->recipe == NULL && j < recipe->ndesign; j++)
 		((const char **) fold->matrix.column_name)[j] = recipe->design[j].name;
 }
 
@@ -264,8 +282,9 @@ run_passes(MlSql *sql)
 {
 	MlTraining *training = sql->training;
 	const MlFrame *frame = sql->frame;
-	char	   *query = psprintf("SELECT mlops.%s_state(mlops.row_label($1, q.%s), mlops.row_design($1, %s%s), %s, $2) FROM %s WHERE %s AND NOT %s",
+	char	   *query = psprintf("SELECT mlops.%s_state(mlops.row_label($1, q.%s), mlops.row_%s($1, %s%s), %s, $2) FROM %s WHERE %s AND NOT %s",
 								 training->algorithm->name, quote_identifier(frame->cols[frame->target_column].name),
+								 training->algorithm->consume_block ? "encoded" : "design",
 								 sql->feature_names, sql->features, sql->weight, sql->from, sql->usable, sql->held);
 	MemoryContext cxt = CurrentMemoryContext;
 	MlFold	   *fold = first_pass(training);
@@ -410,6 +429,12 @@ train(MlTraining *training)
 	sum_fingerprints(&sql, training->frame);
 	MemoryContextSwitchTo(training->cxt);
 	training->recipe = ml_sql_recipe(&sql);
+	if (training->recipe->target.task == ML_TASK_MULTICLASS)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("this training cannot run in SQL: the target has %d classes", training->recipe->target.nclasses),
+				 errdetail("Passes in SQL are for numbers and two classes."),
+				 errhint("Train in memory, or make the target a boolean in the source.")));
 	training->preparing = ml_training_seconds() - start;
 
 	start = ml_training_seconds();

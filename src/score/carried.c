@@ -167,6 +167,43 @@ CARRIED_ALL(mlops_bundle_predict_proba, ML_RESULT_PROBA)
 
 /* ---- the rows of a training in SQL ---- */
 
+static ArrayType *
+empty_doubles(int n)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + sizeof(double) * (Size) n;
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = FLOAT8OID;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	return array;
+}
+
+/* the encoded row: its numbers, NaN where one is missing, then its codes */
+static Datum
+row_encoded(FunctionCallInfo fcinfo)
+{
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ANY);
+	const MlRecipe *recipe = scorer->model->recipe;
+	ArrayType  *array;
+	double	   *x;
+
+	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
+		for (int f = 0; f < recipe->nfeatures; f++)
+			ml_recipe_put_null(&recipe->features[f], &scorer->row);
+	if (ml_recipe_row_dropped(recipe, &scorer->row))
+		PG_RETURN_NULL();
+	array = empty_doubles(recipe->nnumbers + recipe->ncategories);
+	x = (double *) ARR_DATA_PTR(array);
+	for (int k = 0; k < recipe->nnumbers; k++)
+		x[k] = scorer->row.number[k];
+	for (int g = 0; g < recipe->ncategories; g++)
+		x[recipe->nnumbers + g] = scorer->row.code[g];
+	PG_RETURN_ARRAYTYPE_P(array);
+}
+
 /* the design of a row by the recipe of a bundle: float8[]; NULL where the recipe drops it */
 static Datum
 row_design(FunctionCallInfo fcinfo)
@@ -179,7 +216,6 @@ row_design(FunctionCallInfo fcinfo)
 	MlRow		own;
 	int			n = recipe->ndesign;
 	ArrayType  *array;
-	Size		size = ARR_OVERHEAD_NONULLS(1) + sizeof(double) * (Size) n;
 
 	if (site->shift == NULL)
 	{
@@ -196,12 +232,7 @@ row_design(FunctionCallInfo fcinfo)
 	row = ml_model_own_row(scorer->model, &scorer->row, scorer->work, &own);
 	if (ml_recipe_row_dropped(recipe, row))
 		PG_RETURN_NULL();
-	array = palloc0(size);
-	SET_VARSIZE(array, size);
-	array->ndim = 1;
-	array->elemtype = FLOAT8OID;
-	ARR_DIMS(array)[0] = n;
-	ARR_LBOUND(array)[0] = 1;
+	array = empty_doubles(n);
 	ml_design_row(recipe, row, site->shift, site->scale, (double *) ARR_DATA_PTR(array));
 	PG_RETURN_ARRAYTYPE_P(array);
 }
@@ -253,4 +284,5 @@ row_label(FunctionCallInfo fcinfo)
 }
 
 CARRIED(mlops_row_design, row_design(fcinfo))
+CARRIED(mlops_row_encoded, row_encoded(fcinfo))
 CARRIED(mlops_row_label, row_label(fcinfo))

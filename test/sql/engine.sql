@@ -54,6 +54,14 @@ SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
   FROM compare('probit', 'engine.t', 'c', 'glm', '{"link": "probit", "l2": 3}', exclude => '{id,y,w}');
 
+-- naive Bayes, from rows with missing values and categories as they are
+SELECT mlops_train_now('bayes', 'engine.t', 'c', algorithm => 'naive_bayes', exclude => '{id,y}', weight => 'w', options => format('{"engine": "%s"}', e)::jsonb)
+  FROM unnest('{memory,sql}'::text[]) AS e;
+SELECT max(abs(mlops_predict('bayes/1', t) - mlops_predict('bayes/2', t))) < 1e-10 AS same FROM t;
+SELECT bool_and(abs((e.number #>> '{}')::float8 - (s.holdout_metrics ->> e.name)::float8) <= 1e-9 * abs((e.number #>> '{}')::float8)) AS same_metrics
+  FROM mlops.version AS m, mlops.version AS s, jsonb_each(m.holdout_metrics) AS e (name, number)
+ WHERE m.model = 'bayes' AND m.version = 1 AND s.model = 'bayes' AND s.version = 2;
+
 -- rows that are left out, and nothing held out
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
   FROM compare('drop', 'SELECT a, b, z, f AS g, NULLIF(y, 1) AS y, i AS w FROM engine.t, LATERAL (SELECT id % 4 AS i) AS l', 'y',
@@ -98,6 +106,8 @@ SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', algorithm => '
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', options => '{"engine": "sql", "refit": true}');
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', options => '{"engine": "sparc"}');
 SELECT mlops_train_now('no', 'SELECT a, ''NaN''::float8 AS b, y FROM engine.t', 'y', options => '{"engine": "sql"}');
+SELECT mlops_train_now('no', 'SELECT a, b, id % 3 AS c FROM engine.t', 'c', algorithm => 'naive_bayes', options => '{"engine": "sql"}');
+SELECT mlops_train_now('no', 'SELECT a, b, round(y * y) AS y FROM engine.t', 'y', algorithm => 'glm', params => '{"offset": "b"}', options => '{"engine": "sql"}');
 \set VERBOSITY terse
 SELECT mlops_train_now('no', 'SELECT a, 1 AS one, 2 AS y FROM engine.t', 'y', options => '{"engine": "sql"}');
 SELECT mlops_train_now('no', 'SELECT 1 AS one, y FROM engine.t', 'y', options => '{"engine": "sql"}');
@@ -110,5 +120,5 @@ CREATE FUNCTION spy(x float8) RETURNS float8 LANGUAGE sql AS 'INSERT INTO engine
 SELECT mlops_train_now('no', 'SELECT engine.spy(a) AS a, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 
 SET client_min_messages = error;
-SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,counts,probit,lasso,logit_ridge,drop,flag,number,default,parallel,large}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,parallel,large}'::text[]) AS m;
 DROP SCHEMA engine CASCADE;
