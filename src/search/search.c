@@ -478,6 +478,33 @@ train_best(Search *search, MemoryContext parent, char *note)
 	return version;
 }
 
+/* What the spec of the active version says cannot be said again beside it. */
+static void
+refuse_beside_spec(FunctionCallInfo fcinfo)
+{
+	static const char *const name[] = {
+		[ARG_TARGET] = "target", [ARG_FEATURES] = "features", [ARG_EXCLUDE] = "exclude", [ARG_KEY] = "key",
+		[ARG_TIME_COLUMN] = "time_column", [ARG_WEIGHT] = "weight"
+	};
+	const char *given = NULL;
+
+	for (int i = ARG_TARGET; i <= ARG_WEIGHT; i++)
+		if (!PG_ARGISNULL(i))
+			given = name[i];
+	if (!PG_ARGISNULL(ARG_HOLDOUT) && PG_GETARG_FLOAT8(ARG_HOLDOUT) != ML_DEFAULT_HOLDOUT)
+		given = "holdout";
+	if (!PG_ARGISNULL(ARG_SEED) && PG_GETARG_INT64(ARG_SEED) != ML_DEFAULT_SEED)
+		given = "seed";
+	if (!PG_ARGISNULL(ARG_OPTIONS) && JB_ROOT_COUNT(PG_GETARG_JSONB_P(ARG_OPTIONS)) > 0)
+		given = "options";
+	if (given != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" was given without a \"source\"", given),
+				 errdetail("A search without a source has all of its spec from the active version."),
+				 errhint("Give the source too, or leave \"%s\" out.", given)));
+}
+
 /* the source given, or that of what is active */
 static void
 take_spec(FunctionCallInfo fcinfo, Search *search)
@@ -490,6 +517,7 @@ take_spec(FunctionCallInfo fcinfo, Search *search)
 	spec->options.refit = true;
 	if (PG_ARGISNULL(ARG_SOURCE))
 	{
+		refuse_beside_spec(fcinfo);
 		ml_retrain_prepare(training, training->model, NULL, &facts);
 		spec->params = NULL;
 		spec->algorithm = NULL;

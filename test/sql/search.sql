@@ -115,3 +115,5 @@ CALL mlops_search('search_grid', search => '00000000-0000-0000-0000-000000000000
 SELECT count(mlops_drop_model(m, force => true)::text) > 0 AS dropped
   FROM unnest(ARRAY(SELECT model FROM mlops.model WHERE model LIKE 'search\_%')) AS m;
 DROP TABLE search_visit;
+CALL mlops_search('search_grid', target => 'bought');
+CALL mlops_search('search_grid', holdout => 0.5);
