@@ -121,6 +121,28 @@ refuse_infinite(const MlNumber *number)
 			 errhint("Leave such rows out in the source, or make the values NULL.")));
 }
 
+/* the values in the middle; sorted by the server, on disk if need be */
+static void
+learn_medians(MlSql *sql, MlRecipe *recipe)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfoString(&query, "SELECT count(*)");
+	list_numbers(sql, recipe, &query,
+				 ", percentile_disc(0.5) WITHIN GROUP (ORDER BY %1$s), percentile_disc(0.5) WITHIN GROUP (ORDER BY %1$s DESC)");
+	appendStringInfo(&query, " FROM %s WHERE %s AND NOT %s", sql->from, sql->usable, sql->held);
+	ml_sql_run(sql, query.data);
+	for (int i = 0; i < recipe->nnumbers; i++)
+	{
+		double		lower = ml_sql_float(0, 2 + 2 * i);
+		double		upper = ml_sql_float(0, 3 + 2 * i);
+
+		if (!isnan(lower))
+			recipe->numbers[i].fill = lower == upper ? lower : lower / 2 + upper / 2;
+	}
+}
+
 static void
 learn_numbers(MlSql *sql, MlRecipe *recipe, double weight)
 {
@@ -172,6 +194,8 @@ learn_numbers(MlSql *sql, MlRecipe *recipe, double weight)
 		}
 		number->fill = number->mean;
 	}
+	if (recipe->params.impute == ML_IMPUTE_MEDIAN)
+		learn_medians(sql, recipe);
 }
 
 /* ---- categories ---- */

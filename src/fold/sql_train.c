@@ -69,8 +69,8 @@ ml_sql_obstacle(const MlTraining *training)
 		return "an encoder needs the rows in memory";
 	if (training->spec.time_column != NULL && training->spec.holdout > 0)
 		return "the latest rows cannot be held out";
-	if (training->recipe_params.impute == ML_IMPUTE_MEDIAN)
-		return "impute => 'median' needs the rows in memory";
+	if (training->recipe_params.impute == ML_IMPUTE_MEDIAN && training->spec.weight != NULL)
+		return "impute => 'median' of weighted rows needs the rows in memory";
 	if (training->spec.options.refit)
 		return "the option \"refit\" needs the rows in memory";
 	if (training->spec.options.keep_rows)

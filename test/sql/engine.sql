@@ -66,6 +66,10 @@ SELECT bool_and(abs((e.number #>> '{}')::float8 - (s.holdout_metrics ->> e.name)
   FROM mlops.version AS m, mlops.version AS s, jsonb_each(m.holdout_metrics) AS e (name, number)
  WHERE m.model = 'bayes' AND m.version = 1 AND s.model = 'bayes' AND s.version = 2;
 
+-- missing numbers are filled with the exact median, of rows without weights
+SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
+  FROM compare('median', 'SELECT z, a, plan, y FROM engine.t', 'y', params => '{"impute": "median"}');
+
 -- rows that are left out, and nothing held out
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
   FROM compare('drop', 'SELECT a, b, z, f AS g, NULLIF(y, 1) AS y, i AS w FROM engine.t, LATERAL (SELECT id % 4 AS i) AS l', 'y',
@@ -105,7 +109,7 @@ RESET mlops.max_training_memory;
 SET client_min_messages = warning;
 SELECT mlops_train_now('no', 'SELECT a, b, now() AS t, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 \echo :LAST_ERROR_SQLSTATE
-SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', params => '{"impute": "median"}', options => '{"engine": "sql"}');
+SELECT mlops_train_now('no', 'SELECT a, w, y FROM engine.t', 'y', weight => 'w', params => '{"impute": "median"}', options => '{"engine": "sql"}');
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', algorithm => 'baseline', options => '{"engine": "sql"}');
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', options => '{"engine": "sql", "refit": true}');
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', options => '{"engine": "sparc"}');
@@ -124,5 +128,5 @@ CREATE FUNCTION spy(x float8) RETURNS float8 LANGUAGE sql AS 'INSERT INTO engine
 SELECT mlops_train_now('no', 'SELECT engine.spy(a) AS a, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 
 SET client_min_messages = error;
-SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,parallel,large}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,median,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,parallel,large}'::text[]) AS m;
 DROP SCHEMA engine CASCADE;
