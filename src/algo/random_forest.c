@@ -89,6 +89,7 @@ fit_rows(const MlFit *fit)
 	b->growth.columns_per_tree = 1;
 	b->growth.columns_per_level = 1;
 	b->growth.columns_per_split = columns_of(fit);
+	b->growth.order_by_tree = true;
 	b->growth.category_smoothing = p->category_smoothing;
 	ml_bagging_fit(b);
 	return b;

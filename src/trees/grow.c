@@ -5,7 +5,8 @@
  * The rows of a node are neighbours in grower->row, in ascending order; a split
  * parts them in two without changing that. Of two children only the smaller
  * one's histogram is added up, the other is the parent's less that. Where few
- * columns are drawn for each split every node adds up just those instead.
+ * columns are drawn for each split every node adds up just those instead. Small
+ * nodes have no histogram: their rows are added up for one feature at a time.
  *
  * Nodes wait in a heap: the one that gains most first (leaf-wise), or the
  * deepest first, so that few histograms are held, or the first made first where
@@ -25,6 +26,7 @@
 #define HELD_LEAST		4
 #define HELD_MOST		4096
 #define FIRST_NODES		255
+#define SMALL_NODE		256		/* rows of a node that is searched without a histogram, at most */
 
 /* a leaf that can be split */
 typedef struct MlOpenNode
@@ -115,6 +117,9 @@ ml_grower_make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclas
 	g->spare_row = ml_fit_alloc(fit, bins->nrows, sizeof(uint32), "rows of a tree");
 	g->tree_column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
 	g->column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
+	g->scratch = ml_fit_alloc(fit, 256 * g->width, sizeof(int64), "sums by bin");
+	if (growth->order_by_tree)
+		g->code_order = ml_fit_alloc(fit, bins->nbins, sizeof(uint8), "order of the codes");
 	g->spare_histogram = ml_fit_alloc(fit, g->held_limit + 4, sizeof(int64 *), "sums by bin");
 	make_room(g, FIRST_NODES);
 	return g;
@@ -247,6 +252,8 @@ search_node(MlGrower *g, MlOpenNode *open)
 	open->split.grower = g;
 	open->split.sum = g->sum + (Size) open->node * g->width;
 	open->split.histogram = open->histogram;
+	open->split.row = g->row + g->node[open->node].first;
+	open->split.n = g->node[open->node].n;
 	open->split.low = g->node[open->node].low;
 	open->split.high = g->node[open->node].high;
 	ml_split_begin(&open->split);
@@ -259,7 +266,7 @@ search_node(MlGrower *g, MlOpenNode *open)
 		count = Min(count, n - from);
 		if (count < n)
 			draw_columns(g->column, from, n, count, random);
-		if (g->direct)
+		if (g->direct && open->histogram)
 			build(g, open->node, g->column + from, count, open->histogram);
 		for (int k = from; k < from + count; k++)
 			ml_split_feature(&open->split, g->column[k]);
@@ -396,6 +403,13 @@ add_children(MlGrower *g, const MlOpenNode *open, int64 nleft)
 	pfree(right);
 }
 
+/* its few rows are looked at for every feature: cheaper than all of a histogram's bins */
+static bool
+is_small(const MlGrower *g, int node)
+{
+	return g->node[node].n <= SMALL_NODE;
+}
+
 /* histograms of two children from their parent's, which is used up; only of those that may split */
 static void
 child_histograms(MlGrower *g, const MlOpenNode *open, const bool *wanted, int64 **histogram)
@@ -404,12 +418,12 @@ child_histograms(MlGrower *g, const MlOpenNode *open, const bool *wanted, int64 
 	int			small = g->node[left].n <= g->node[left + 1].n ? 0 : 1;
 
 	histogram[0] = histogram[1] = NULL;
-	if (open->histogram == NULL || !wanted[1 - small])
+	if (open->histogram == NULL || !wanted[1 - small] || is_small(g, left + 1 - small))
 	{
 		return_histogram(g, open->histogram);
 		for (int side = 0; side < 2; side++)
 		{
-			if (!wanted[side])
+			if (!wanted[side] || is_small(g, left + side))
 				continue;
 			histogram[side] = take_histogram(g);
 			if (!g->direct)
@@ -421,7 +435,7 @@ child_histograms(MlGrower *g, const MlOpenNode *open, const bool *wanted, int64 
 	build(g, left + small, g->tree_column, g->ntree_columns, histogram[small]);
 	ml_histogram_subtract(g, open->histogram, histogram[small]);
 	histogram[1 - small] = open->histogram;
-	if (!wanted[small])
+	if (!wanted[small] || is_small(g, left + small))
 	{
 		return_histogram(g, histogram[small]);
 		histogram[small] = NULL;
@@ -486,11 +500,13 @@ ml_grow_tree(MlGrower *g, uint64 random)
 	g->ntree_columns = sample_columns(g->tree_column, g->bins->nfeatures,
 									  g->growth->columns_per_tree, random);
 	add_root(g);
+	if (g->code_order)
+		ml_split_order(g);
 	if (may_split(g, 0, 0) && g->ntree_columns > 0)
 	{
-		int64	   *histogram = take_histogram(g);
+		int64	   *histogram = is_small(g, 0) ? NULL : take_histogram(g);
 
-		if (!g->direct)
+		if (histogram && !g->direct)
 			build(g, 0, g->tree_column, g->ntree_columns, histogram);
 		open_node(g, 0, 0, histogram);
 	}

@@ -40,6 +40,7 @@ typedef struct MlGrowth
 	double		columns_per_level;
 	double		columns_per_split;
 	double		category_smoothing;
+	bool		order_by_tree;	/* codes are put in order once a tree, else at every node */
 	const int8 *monotone;		/* by binned feature: 1, -1 or 0; NULL: all 0 */
 } MlGrowth;
 
@@ -94,6 +95,8 @@ typedef struct MlGrower
 	struct MlOpenNode **heap;
 	int			nheap;
 	int			heap_capacity;
+	int64	   *scratch;		/* bins of one feature, zero when nobody uses it */
+	uint8	   *code_order;		/* order_by_tree: bins of each category in order, beginning at its first */
 	int64	  **spare_histogram;
 	int			nspare;
 	int			nheld;
@@ -195,7 +198,9 @@ typedef struct MlSplitSearch
 {
 	const MlGrower *grower;
 	const int64 *sum;			/* of the node */
-	const int64 *histogram;
+	const int64 *histogram;		/* NULL: a small node, made of these rows */
+	const uint32 *row;
+	int64		n;
 	double		low;			/* bounds of the node's values */
 	double		high;
 	double		parent;			/* score of the node unsplit */
@@ -209,6 +214,7 @@ typedef struct MlSplitSearch
 } MlSplitSearch;
 
 extern void ml_split_begin(MlSplitSearch *search);
+extern void ml_split_order(MlGrower *grower);
 extern void ml_split_feature(MlSplitSearch *search, int feature);
 
 /* settles the set of the best split and adds up its left side, to width sums */

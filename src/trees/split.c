@@ -12,12 +12,18 @@
  * that no row of the node has go to the heavier side, and so do missing
  * numbers of a node without any.
  *
+ * In a forest the order is that of the whole tree's rows (M. Wright & I. Koenig,
+ * Splitting on categorical predictors in random forests, PeerJ 7, 2019): the
+ * few rows of a deep node would say more of themselves than of the codes.
+ *
  * Equal gains: the first one found stands.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "trees/grow.h"
 
 #define ROUNDING 1e-12			/* a gain below this share of the node's score is none */
@@ -222,26 +228,119 @@ is_better(const MlSplitSearch *search, double gain)
 		gain > ROUNDING * fabs(search->parent);
 }
 
-/* number: tries every cut with the missing ones on one side */
+/* ---- the bins of one feature, of which a node has rows ---- */
+
+#define WORDS	(256 / 64)
+
+typedef struct Occupied
+{
+	const int64 *sum;			/* by bin */
+	uint64		has[WORDS];		/* bins that are not empty */
+	bool		scratch;		/* sum is the grower's, to be left zeroed */
+} Occupied;
+
+/* for (int b = first_bin(has); b >= 0; b = next_bin(has, b)) */
+static inline int
+next_bin(const uint64 *has, int bin)
+{
+	int			word = (bin + 1) / 64;
+	uint64		bits;
+
+	if (word >= WORDS)
+		return -1;
+	bits = has[word] & (~(uint64) 0 << ((bin + 1) % 64));
+	while (bits == 0)
+	{
+		if (++word == WORDS)
+			return -1;
+		bits = has[word];
+	}
+	return word * 64 + pg_rightmost_one_pos64(bits);
+}
+
+static inline int
+first_bin(const uint64 *has)
+{
+	return next_bin(has, -1);
+}
+
+static inline bool
+has_bin(const Occupied *o, int bin)
+{
+	return (o->has[bin / 64] >> (bin % 64)) & 1;
+}
+
+static inline const int64 *
+sum_of(const MlGrower *grower, const Occupied *o, int bin)
+{
+	return o->sum + (Size) bin * grower->width;
+}
+
+/* adds up rows by bin of a feature in the grower's scratch */
 static void
-scan_number(MlSplitSearch *search, int feature, const int64 *missing, bool missing_left)
+add_rows(const MlGrower *g, int feature, const uint32 *row, int64 n, Occupied *o)
+{
+	const uint8 *byte = g->bins->row + feature;
+	Size		stride = g->bins->stride;
+
+	o->sum = g->scratch;
+	o->scratch = true;
+	for (int64 i = 0; i < n; i++)
+	{
+		int			bin = byte[row[i] * stride];
+
+		o->has[bin / 64] |= (uint64) 1 << (bin % 64);
+		if (g->nclasses > 0)
+			g->scratch[bin * g->width + g->label[row[i]]] += g->weight[row[i]];
+		else
+			((MlPair *) g->scratch)[bin] += g->pair[row[i]];
+	}
+}
+
+static void
+begin_bins(const MlSplitSearch *search, int feature, Occupied *o)
 {
 	const MlGrower *grower = search->grower;
 	const MlBinFeature *f = &grower->bins->feature[feature];
-	const int64 *bin = search->histogram + (Size) f->first * grower->width;
+
+	memset(o, 0, sizeof(*o));
+	if (search->histogram == NULL)
+	{
+		add_rows(grower, feature, search->row, search->n, o);
+		return;
+	}
+	o->sum = search->histogram + (Size) f->first * grower->width;
+	for (int b = 0; b < f->nbins; b++)
+		o->has[b / 64] |= (uint64) any_weight(grower, sum_of(grower, o, b)) << (b % 64);
+}
+
+static void
+end_bins(const MlGrower *grower, const Occupied *o)
+{
+	if (!o->scratch)
+		return;
+	for (int b = first_bin(o->has); b >= 0; b = next_bin(o->has, b))
+		memset(grower->scratch + b * grower->width, 0, grower->width * sizeof(int64));
+}
+
+/* number: tries every cut with the missing ones on one side */
+static void
+scan_number(MlSplitSearch *search, int feature, const Occupied *o, const int64 *missing, bool missing_left)
+{
+	const MlGrower *grower = search->grower;
+	const MlBinFeature *f = &grower->bins->feature[feature];
 	int			direction = grower->growth->monotone ? grower->growth->monotone[feature] : 0;
 	int			last = f->nvalues - (missing && !missing_left ? 0 : 1);
-	int64		left[ML_MAX_CLASSES] = {0};
+	int64		left[ML_MAX_CLASSES];
 
+	memset(left, 0, grower->width * sizeof(int64));
 	if (missing_left)
 		add_bin(grower, left, missing);
-	for (int b = 0; b < last; b++, bin += grower->width)
+	for (int b = first_bin(o->has); b >= 0 && b < last; b = next_bin(o->has, b))
 	{
 		double		gain;
 
-		if (!any_weight(grower, bin))
-			continue;
-		add_bin(grower, left, bin);
+		add_bin(grower, left, sum_of(grower, o, b));
 		gain = gain_of(search, direction, left);
 		if (!is_better(search, gain))
 			continue;
@@ -253,20 +352,19 @@ scan_number(MlSplitSearch *search, int feature, const int64 *missing, bool missi
 }
 
 static void
-split_number(MlSplitSearch *search, int feature)
+split_number(MlSplitSearch *search, int feature, const Occupied *o)
 {
-	const MlGrower *grower = search->grower;
-	const MlBinFeature *f = &grower->bins->feature[feature];
+	const MlBinFeature *f = &search->grower->bins->feature[feature];
 	const int64 *missing = NULL;
 
-	if (f->missing >= 0)
-		missing = search->histogram + (Size) (f->first + f->missing) * grower->width;
-	if (missing && !any_weight(grower, missing))
-		missing = NULL;
-	scan_number(search, feature, missing, false);
+	if (f->missing >= 0 && has_bin(o, f->missing))
+		missing = sum_of(search->grower, o, f->missing);
+	scan_number(search, feature, o, missing, false);
 	if (missing)
-		scan_number(search, feature, missing, true);
+		scan_number(search, feature, o, missing, true);
 }
+
+/* ---- categories ---- */
 
 typedef struct Code
 {
@@ -286,12 +384,12 @@ by_key(const void *a, const void *b)
 }
 
 static int
-heaviest_class(const MlSplitSearch *search)
+heaviest_class(const MlGrower *grower, const int64 *sum)
 {
 	int			best = 0;
 
-	for (int c = 1; c < search->grower->nclasses; c++)
-		if (search->sum[c] > search->sum[best])
+	for (int c = 1; c < grower->nclasses; c++)
+		if (sum[c] > sum[best])
 			best = c;
 	return best;
 }
@@ -303,27 +401,66 @@ top_of(const MlGrower *grower, const int64 *sum, int heaviest)
 	return grower->nclasses > 0 ? ml_grower_h(grower, sum[heaviest]) : ml_grower_g(grower, sum[0]);
 }
 
-/* the codes that the node has, in order; returns how many */
+/* the codes that rows have, in order; returns how many */
 static int
-order_codes(const MlSplitSearch *search, const MlBinFeature *f, Code *code)
+order_codes(const MlGrower *grower, const int64 *sum, const Occupied *o, Code *code)
 {
-	const MlGrower *grower = search->grower;
 	double		smoothing = grower->growth->category_smoothing;
-	int			heaviest = heaviest_class(search);
-	double		mean = top_of(grower, search->sum, heaviest) / weight_of(grower, search->sum);
+	int			heaviest = heaviest_class(grower, sum);
+	double		mean = top_of(grower, sum, heaviest) / weight_of(grower, sum);
 	int			n = 0;
 
-	for (int b = 0; b < f->nbins; b++)
+	for (int b = first_bin(o->has); b >= 0; b = next_bin(o->has, b))
 	{
-		const int64 *bin = search->histogram + (Size) (f->first + b) * grower->width;
+		const int64 *bin = sum_of(grower, o, b);
 
-		if (!any_weight(grower, bin))
-			continue;
 		code[n].key = (top_of(grower, bin, heaviest) + smoothing * mean) /
 			(weight_of(grower, bin) + smoothing);
 		code[n++].bin = b;
 	}
 	qsort(code, n, sizeof(Code), by_key);
+	return n;
+}
+
+/*
+ * The order of a tree's codes. Codes that none of its rows has come last, where
+ * they go to the right of every split.
+ */
+void
+ml_split_order(MlGrower *g)
+{
+	Code		code[ML_MAX_BINS];
+
+	for (int k = 0; k < g->ntree_columns; k++)
+	{
+		const MlBinFeature *f = &g->bins->feature[g->tree_column[k]];
+		uint8	   *order = g->code_order + f->first;
+		Occupied	o = {0};
+		int			n;
+
+		if (!f->category)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		add_rows(g, g->tree_column[k], g->row, g->nrows, &o);
+		n = order_codes(g, g->sum, &o, code);
+		for (int i = 0; i < n; i++)
+			order[i] = code[i].bin;
+		for (int b = 0; b < f->nbins; b++)
+			if (!has_bin(&o, b))
+				order[n++] = b;
+		end_bins(g, &o);
+	}
+}
+
+/* the node's codes in the order of the tree; returns how many */
+static int
+recall_codes(const MlGrower *grower, const MlBinFeature *f, const Occupied *o, Code *code)
+{
+	int			n = 0;
+
+	for (int i = 0; i < f->nbins; i++)
+		if (has_bin(o, grower->code_order[f->first + i]))
+			code[n++].bin = grower->code_order[f->first + i];
 	return n;
 }
 
@@ -345,19 +482,21 @@ fill_set(MlSplitSearch *search, const MlBinFeature *f, const Code *code, int n, 
 }
 
 static void
-split_category(MlSplitSearch *search, int feature)
+split_category(MlSplitSearch *search, int feature, const Occupied *o)
 {
 	const MlGrower *grower = search->grower;
 	const MlBinFeature *f = &grower->bins->feature[feature];
 	Code		code[ML_MAX_BINS];
-	int			n = order_codes(search, f, code);
-	int64		left[ML_MAX_CLASSES] = {0};
+	int			n = grower->code_order ? recall_codes(grower, f, o, code)
+		: order_codes(grower, search->sum, o, code);
+	int64		left[ML_MAX_CLASSES];
 
+	memset(left, 0, grower->width * sizeof(int64));
 	for (int i = 0; i + 1 < n; i++)
 	{
 		double		gain;
 
-		add_bin(grower, left, search->histogram + (Size) (f->first + code[i].bin) * grower->width);
+		add_bin(grower, left, sum_of(grower, o, code[i].bin));
 		gain = gain_of(search, 0, left);
 		if (!is_better(search, gain))
 			continue;
@@ -372,23 +511,23 @@ split_category(MlSplitSearch *search, int feature)
 void
 ml_split_feature(MlSplitSearch *search, int feature)
 {
+	Occupied	o;
+
+	begin_bins(search, feature, &o);
 	if (search->grower->bins->feature[feature].category)
-		split_category(search, feature);
+		split_category(search, feature, &o);
 	else
-		split_number(search, feature);
+		split_number(search, feature, &o);
+	end_bins(search->grower, &o);
 }
 
 /* a cut amid bins that the node does not have goes to the middle of them */
 static void
-centre_cut(MlSplitSearch *search, const MlBinFeature *f)
+centre_cut(MlSplitSearch *search, const MlBinFeature *f, const Occupied *o)
 {
-	const MlGrower *grower = search->grower;
-	int			next = search->bin + 1;
+	int			next = next_bin(o->has, search->bin);
 
-	while (next < f->nvalues &&
-		   !any_weight(grower, search->histogram + (Size) (f->first + next) * grower->width))
-		next++;
-	if (next < f->nvalues)
+	if (next >= 0 && next < f->nvalues)
 		search->bin += (next - 1 - search->bin) / 2;
 	else
 		search->bin = f->nvalues - 1;	/* only missing ones go right */
@@ -399,10 +538,12 @@ ml_split_left(MlSplitSearch *search, int64 *left)
 {
 	const MlGrower *grower = search->grower;
 	const MlBinFeature *f = &grower->bins->feature[search->feature];
+	Occupied	o;
 
+	begin_bins(search, search->feature, &o);
 	if (!f->category)
 	{
-		centre_cut(search, f);
+		centre_cut(search, f, &o);
 		memset(search->set, 0, sizeof(search->set));
 		for (int b = 0; b <= search->bin; b++)
 			ml_set_add(search->set, b);
@@ -410,7 +551,8 @@ ml_split_left(MlSplitSearch *search, int64 *left)
 			ml_set_add(search->set, f->missing);
 	}
 	memset(left, 0, grower->width * sizeof(int64));
-	for (int b = 0; b < f->nbins; b++)
+	for (int b = first_bin(o.has); b >= 0; b = next_bin(o.has, b))
 		if (ml_set_has(search->set, b))
-			add_bin(grower, left, search->histogram + (Size) (f->first + b) * grower->width);
+			add_bin(grower, left, sum_of(grower, &o, b));
+	end_bins(grower, &o);
 }

@@ -88,6 +88,29 @@ foreach my $params ('{"max_epochs": 2}', '{"max_epochs": 1, "hidden": [64, 16], 
 		"mlp with $params: the same bytes too");
 }
 
+# trees: nodes of one tree, or trees of a forest
+my %trees = (
+	decision_tree => '{"max_depth": 8}',
+	random_forest => '{"trees": 7, "max_depth": 8}',
+	gradient_boosting => '{"trees": 3, "max_depth": 5, "subsample": 0.8, "early_stopping": 3}');
+
+for my $learner (sort keys %trees)
+{
+	for my $target ('label', 'kind', 'k')
+	{
+		foreach (0, 1, 2)
+		{
+			my ($code, $out, $err) = $node->psql('postgres', qq{SET mlops.training_workers = $_;
+				CALL mlops_train('${learner}_$target', 'SELECT * FROM flat WHERE k IS NOT NULL', '$target', algorithm => '$learner', params => '$trees{$learner}', weight => 'w', holdout => 0)});
+
+			is($code, 0, "$learner for $target with $_ workers");
+			unlike($err, qr/one process/, 'in as many processes as it should');
+		}
+		is($node->safe_psql('postgres', qq{SELECT count(DISTINCT sha256), count(*) FROM mlops.version WHERE model = '${learner}_$target'}), '1|3',
+			"$learner for $target: the same bytes");
+	}
+}
+
 # no place for any background worker
 $node->append_conf('postgresql.conf', "max_worker_processes = 0\n");
 $node->restart;
@@ -132,14 +155,16 @@ sub wait_until
 # starts a long training, does something when its workers are there, and looks what is left
 sub ends_clean
 {
-	my ($how, $end, $expected) = @_;
+	my ($how, $end, $expected, $algorithm) = @_;
+
+	$algorithm //= 'logistic_regression';
 
 	$postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];
 	my $before = segments();
 	my ($in, $out, $err) = ('', '', '');
 	my $session = IPC::Run::start(
 		[ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'SET mlops.training_workers = 2', '-c',
-			q{CALL mlops_train('long', 'wide', 'label', algorithm => 'logistic_regression', holdout => 0)} ],
+			qq{CALL mlops_train('long', 'wide', 'label', algorithm => '$algorithm', holdout => 0)} ],
 		'<', \$in, '>', \$out, '2>', \$err);
 
 	ok(wait_until(sub { workers() == 2 }, 60), "$how: the workers are there");
@@ -157,6 +182,8 @@ my $pid = q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL%' AND pid <>
 $node->safe_psql('postgres', 'SELECT 1');
 ends_clean('finished', sub { }, 'finished');
 ends_clean('cancel', sub { $node->safe_psql('postgres', "SELECT pg_cancel_backend(($pid))") }, 'canceling statement due to user request');
+ends_clean("cancel $_", sub { $node->safe_psql('postgres', "SELECT pg_cancel_backend(($pid))") }, 'canceling statement due to user request', $_)
+  foreach ('random_forest', 'gradient_boosting');
 ends_clean('terminate', sub { $node->safe_psql('postgres', "SELECT pg_terminate_backend(($pid))") }, 'terminating connection');
 
 my ($code, $out, $err) = $node->psql('postgres', q{

@@ -1,9 +1,10 @@
 """scikit-learn's mean score over the folds of a CSV with a random
 forest on ordinal codes.
 
-usage: trees.py FILE TARGET POSITIVE    (POSITIVE empty: regression)
-The CSV has a header and a column fold; prints one score a fold.
+usage: trees.py FILE TARGET POSITIVE SEEDS    (POSITIVE empty: regression)
+The CSV has a header and a column fold; prints one score a fold and seed.
 """
+import itertools
 import os
 import sys
 
@@ -13,7 +14,7 @@ import pandas as pd
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.metrics import r2_score, roc_auc_score
 
-path, target, positive = sys.argv[1:4]
+path, target, positive, seeds = sys.argv[1:5]
 rows = pd.read_csv(path)
 fold = rows.pop("fold")
 y = rows.pop(target)
@@ -22,13 +23,18 @@ if positive:
 for c in rows:
     if rows[c].dtype == object:
         rows[c] = rows[c].fillna("(null)").astype("category").cat.codes
-if positive:
-    model = RandomForestClassifier(100, max_depth=16, random_state=1)
-else:
-    model = RandomForestRegressor(100, max_depth=16, max_features=1 / 3, random_state=1)
+
+
+def model_of(seed):
+    if positive:
+        return RandomForestClassifier(100, max_depth=16, random_state=seed)
+    return RandomForestRegressor(100, max_depth=16, max_features=1 / 3, random_state=seed)
+
+
 rows = rows.fillna(rows.median())
-for k in sorted(fold.unique()):
+for seed, k in itertools.product(range(1, int(seeds) + 1), sorted(fold.unique())):
     train, test = fold != k, fold == k
+    model = model_of(seed)
     model.fit(rows[train], y[train])
     if positive:
         print(repr(roc_auc_score(y[test], model.predict_proba(rows[test])[:, 1])))
