@@ -120,6 +120,7 @@ typedef struct Boosting
 	MlEnsemble *ensemble;
 	bool	   *taken;			/* subsample: rows of the round */
 	double	   *value;			/* of the nodes of a tree */
+	double	   *cover;
 	int			value_capacity;
 	int			rounds;
 	int			best_round;		/* rounds that are kept */
@@ -248,15 +249,20 @@ add_tree(Boosting *b, int round, int output)
 	if (g->nnodes > b->value_capacity)
 	{
 		if (b->value)
+		{
 			pfree(b->value);
+			pfree(b->cover);
+		}
 		b->value_capacity = g->node_capacity;
+		b->cover = ml_fit_alloc(b->fit, b->value_capacity, sizeof(double), "nodes of a tree");
 		b->value = ml_fit_alloc(b->fit, b->value_capacity, sizeof(double), "nodes of a tree");
 	}
 	ml_objective_leaves(o, g, output, b->params->learning_rate, b->value);
 	ml_objective_update(o, g, output, b->value, b->taken);
 	for (int i = 0; i < g->nnodes; i++)
 		b->value[i] *= o->unit;
-	ml_ensemble_add(b->ensemble, g, output, b->value, b->fit->rows->weight, o->unit * o->unit);
+	ml_grown_covers(g, b->fit->rows->weight, NULL, b->cover);
+	ml_ensemble_add(b->ensemble, g, output, b->value, b->cover, o->unit * o->unit);
 }
 
 /* true: no better round has been seen for long enough */

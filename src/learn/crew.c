@@ -30,6 +30,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/spin.h"
+#include "trees/bagging.h"
 #include "trees/grow.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -88,6 +89,7 @@ static const MlCrewFunction tasks[] = {
 	[ML_CREW_FOLD] = ml_fold_crew_chunk,
 	[ML_CREW_HISTOGRAM] = ml_histogram_crew_chunk,
 	[ML_CREW_NETWORK] = ml_pool_chunk,
+	[ML_CREW_TREES] = ml_bagging_crew_chunk,
 };
 
 /* ---- chunks ---- */
@@ -475,6 +477,16 @@ ml_crew_run(MlCrew *crew, MlCrewTask task, const void *args, Size size, int64 nc
 /* ---- a worker ---- */
 
 static bool in_chunk = false;
+
+void
+ml_crew_look(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (in_chunk && ShutdownRequestPending)
+		ereport(ERROR,
+				(errcode(ERRCODE_ADMIN_SHUTDOWN),
+				 errmsg("a training worker ended")));
+}
 
 /* the first failure of a crew is kept, and ends the run */
 static void

@@ -65,7 +65,8 @@ typedef enum MlCrewTask
 {
 	ML_CREW_FOLD,				/* fold_crew.c: blocks of a pass */
 	ML_CREW_HISTOGRAM,			/* trees/histogram_crew.c: features of a node */
-	ML_CREW_NETWORK				/* algo/mlp_pool.c: rows of a batch */
+	ML_CREW_NETWORK,			/* algo/mlp_pool.c: rows of a batch */
+	ML_CREW_TREES				/* trees/bagging_crew.c: trees of a forest */
 } MlCrewTask;
 
 /*
@@ -87,6 +88,9 @@ extern int	ml_crew_workers(const MlCrew *crew);	/* 0: a crew of one */
 
 /* args: a copy of size bytes (at most ML_CREW_MAX_ARGS) reaches every chunk */
 extern void ml_crew_run(MlCrew *crew, MlCrewTask task, const void *args, Size size, int64 nchunks);
+
+/* for chunks that take longer: in a worker that is not wanted any more an error, which nobody sees */
+extern void ml_crew_look(void);
 
 /* waits until the workers have gone, so that the next crew finds their places free */
 extern void ml_crew_dismiss(MlCrew *crew);

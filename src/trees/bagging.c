@@ -73,7 +73,8 @@ make_pairs(MlBagging *b)
 	MlGrower   *g = b->grower;
 	double		largest = 0;
 
-	b->pair = ml_fit_alloc(b->fit, b->bins->nrows, sizeof(MlPair), "gradients of the rows");
+	if (b->crew == NULL)
+		b->pair = ml_fit_alloc(b->fit, b->bins->nrows, sizeof(MlPair), "gradients of the rows");
 	for (int64 i = 0; i < b->bins->nrows; i++)
 		largest = fmax(largest, fabs(y[i] / b->unit - b->centre) * weight_of(b, i));
 	g->h_unit = ml_grower_unit(largest_weight(b), b->bins->nrows, g->count_bits);
@@ -94,7 +95,8 @@ make_weights(MlBagging *b)
 {
 	MlGrower   *g = b->grower;
 
-	b->weight = ml_fit_alloc(b->fit, b->bins->nrows, sizeof(int64), "weights of the rows");
+	if (b->crew == NULL)
+		b->weight = ml_fit_alloc(b->fit, b->bins->nrows, sizeof(int64), "weights of the rows");
 	g->h_unit = ml_grower_unit(largest_weight(b), b->bins->nrows, g->count_bits);
 	for (int64 i = 0; i < b->bins->nrows; i++)
 	{
@@ -131,8 +133,6 @@ give_rows(MlBagging *b)
 	{
 		int			count = b->count ? b->count[i] : 1;
 
-		if (b->row_weight)
-			b->row_weight[i] = count * weight_of(b, i);
 		if (count == 0)
 			continue;
 		g->row[g->nrows++] = (uint32) i;
@@ -237,8 +237,12 @@ fill_values(MlBagging *b)
 	if ((int64) g->nnodes * b->noutputs > b->value_capacity)
 	{
 		if (b->value)
+		{
 			pfree(b->value);
+			pfree(b->cover);
+		}
 		b->value_capacity = (int64) g->node_capacity * b->noutputs;
+		b->cover = ml_fit_alloc(b->fit, b->value_capacity, sizeof(double), "nodes of a tree");
 		b->value = ml_fit_alloc(b->fit, b->value_capacity, sizeof(double), "nodes of a tree");
 	}
 	for (int i = 0; i < g->nnodes; i++)
@@ -272,18 +276,20 @@ vote(MlBagging *b)
 		int			leaf;
 
 		if (i % 65536 == 0)
-			CHECK_FOR_INTERRUPTS();
+			ml_crew_look();
 		if (b->count[i] > 0)
 			continue;
 		leaf = ml_grown_leaf(g, i);
-		b->voters[i]++;
+		(void) __atomic_fetch_add(&b->voters[i], 1, __ATOMIC_RELAXED);
 		for (int c = 0; c < b->noutputs; c++)
-			b->vote[c * b->bins->nrows + i] += b->value[(Size) c * g->nnodes + leaf];
+			(void) __atomic_fetch_add(&b->vote[c * b->bins->nrows + i],
+									  llrint(b->value[(Size) c * g->nnodes + leaf] / b->unit / b->vote_unit),
+									  __ATOMIC_RELAXED);
 	}
 }
 
-static void
-grow(MlBagging *b, int64 tree)
+void
+ml_bagging_grow(MlBagging *b, int64 tree)
 {
 	MlGrower   *g = b->grower;
 
@@ -293,11 +299,16 @@ grow(MlBagging *b, int64 tree)
 	ml_grow_tree(g, ml_hash_word(ml_hash_word(b->fit->seed, 4), tree));
 	prune(b);
 	fill_values(b);
-	for (int c = 0; c < b->noutputs; c++)
-		ml_ensemble_add(b->ensemble, g, c, b->value + (Size) c * g->nnodes,
-						b->row_weight, b->unit * b->unit);
+	ml_grown_covers(g, b->fit->rows->weight, b->count, b->cover);
 	if (b->bootstrap)
 		vote(b);
+}
+
+void
+ml_bagging_add(MlBagging *b, const MlGrower *tree, const double *value, const double *cover)
+{
+	for (int c = 0; c < b->noutputs; c++)
+		ml_ensemble_add(b->ensemble, tree, c, value + (Size) c * tree->nnodes, cover, b->unit * b->unit);
 }
 
 static void
@@ -311,19 +322,21 @@ start(MlBagging *b)
 	b->growth.monotone = ml_monotone_features(fit, b->bins, b->monotone);
 	b->noutputs = fit->task == ML_TASKS_MULTICLASS ? fit->rows->nclasses : 1;
 	b->nclasses = b->noutputs > 1 ? b->noutputs : 0;
-	b->grower = ml_grower_make(fit, b->bins, &b->growth, b->nclasses);
+	ml_bagging_hire(b);
+	if (b->crew == NULL)
+		b->grower = ml_grower_make(fit, b->bins, &b->growth, b->nclasses);
 	b->ensemble = ml_ensemble_make(fit, b->bins);
 	measure_target(b);
 	if (b->nclasses > 0)
 		make_weights(b);
 	else
 		make_pairs(b);
-	if (fit->rows->weight || b->bootstrap)
-		b->row_weight = ml_fit_alloc(fit, n, sizeof(double), "weights of the rows");
+	b->vote_unit = ml_grower_unit(1, b->ntrees, 0);
 	if (b->bootstrap)
-	{
 		b->count = ml_fit_alloc(fit, n, sizeof(uint16), "rows of a tree");
-		b->vote = ml_fit_alloc(fit, (Size) n * b->noutputs, sizeof(double), "out-of-bag predictions");
+	if (b->bootstrap && b->crew == NULL)
+	{
+		b->vote = ml_fit_alloc(fit, (Size) n * b->noutputs, sizeof(int64), "out-of-bag predictions");
 		b->voters = ml_fit_alloc(fit, n, sizeof(uint32), "out-of-bag predictions");
 	}
 }
@@ -332,9 +345,15 @@ void
 ml_bagging_fit(MlBagging *b)
 {
 	start(b);
+	if (b->crew)
+	{
+		ml_bagging_grow_together(b);
+		return;
+	}
 	for (int64 tree = 0; tree < b->ntrees; tree++)
 	{
-		grow(b, tree);
+		ml_bagging_grow(b, tree);
+		ml_bagging_add(b, b->grower, b->value, b->cover);
 		if (b->fit->progress)
 			b->fit->progress(b->fit->progress_arg, tree + 1, b->ntrees, NAN);
 	}
@@ -362,7 +381,7 @@ score_regression(const MlBagging *b, MlFitted *fitted)
 	for (int64 i = 0; i < b->bins->nrows; i++)
 	{
 		double		d = y[i] / b->unit - mean;
-		double		e = b->voters[i] > 0 ? (y[i] - b->vote[i] / b->voters[i]) / b->unit : 0;
+		double		e = b->voters[i] > 0 ? y[i] / b->unit - b->vote[i] * b->vote_unit / b->voters[i] : 0;
 
 		if (b->voters[i] == 0)
 			continue;
@@ -388,20 +407,30 @@ score_classes(const MlBagging *b, MlFitted *fitted)
 
 		if (b->voters[i] == 0)
 			continue;
-		p = b->vote[b->noutputs > 1 ? label * b->bins->nrows + i : i] / b->voters[i];
+		p = b->vote[b->noutputs > 1 ? label * b->bins->nrows + i : i] * b->vote_unit / b->voters[i];
 		if (b->noutputs == 1 && label == 0)
 			p = 1 - p;
 		for (int c = 1; c < b->noutputs; c++)
 			if (b->vote[c * b->bins->nrows + i] > b->vote[best * b->bins->nrows + i])
 				best = c;
 		if (b->noutputs == 1)
-			best = b->vote[i] / b->voters[i] >= 0.5;
+			best = b->vote[i] * b->vote_unit / b->voters[i] >= 0.5;
 		total += w;
 		right += best == label ? w : 0;
 		loss -= w * log(fmax(p, LEAST_PROBABILITY));
 	}
 	ml_fitted_fact(fitted, "oob_accuracy", total > 0 ? right / total : NAN);
 	ml_fitted_fact(fitted, "oob_log_loss", total > 0 ? loss / total : NAN);
+}
+
+/* facts that need the votes, which a crew's memory holds */
+static void
+score(const MlBagging *b, MlFitted *fitted)
+{
+	if (b->bootstrap && b->fit->rows->nclasses > 0)
+		score_classes(b, fitted);
+	else if (b->bootstrap)
+		score_regression(b, fitted);
 }
 
 MlFitted *
@@ -416,10 +445,10 @@ ml_bagging_finish(MlBagging *b)
 	ml_fitted_fact(fitted, "trees", b->ensemble->ntrees);
 	ml_fitted_fact(fitted, "depth", b->ensemble->depth);
 	ml_fitted_fact(fitted, "leaves", (double) ml_ensemble_leaves(b->ensemble));
-	if (b->bootstrap && b->fit->rows->nclasses > 0)
-		score_classes(b, fitted);
-	else if (b->bootstrap)
-		score_regression(b, fitted);
+	score(b, fitted);
+	if (b->crew)
+		ml_crew_dismiss(b->crew);
+	b->crew = NULL;
 	if (b->ensemble->nnodes == b->ensemble->ntrees)
 		ml_fitted_note(fitted, "no split was worth it: every tree is a single leaf");
 	return fitted;

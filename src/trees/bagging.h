@@ -32,11 +32,13 @@ typedef struct MlBagging
 	MlPair	   *pair;			/* of every row drawn once */
 	int64	   *weight;			/* the same with classes */
 	uint16	   *count;			/* how often a tree has a row */
-	double	   *row_weight;		/* count times weight */
 	double	   *value;			/* of nodes, by output */
+	double	   *cover;
 	int64		value_capacity;
-	double	   *vote;			/* noutputs x rows: sums of the trees that have not seen a row */
+	int64	   *vote;			/* noutputs x rows: sums of the trees that have not seen a row, in vote_unit */
 	uint32	   *voters;
+	double		vote_unit;		/* whole numbers: the order of the trees is no matter */
+	MlCrew	   *crew;			/* grows trees side by side; NULL: one after the other */
 } MlBagging;
 
 /* grows the trees; what is not its own has been filled in */
@@ -44,5 +46,25 @@ extern void ml_bagging_fit(MlBagging *bagging);
 
 /* the result, in the current context */
 extern MlFitted *ml_bagging_finish(MlBagging *bagging);
+
+/* grows a tree, which b->grower, value and cover hold then, and lets it vote */
+extern void ml_bagging_grow(MlBagging *bagging, int64 tree);
+
+/* appends a tree to the ensemble */
+extern void ml_bagging_add(MlBagging *bagging, const MlGrower *tree, const double *value, const double *cover);
+
+/* ---- bagging_crew.c ---- */
+
+/*
+ * Hires a crew if there are trees and rows enough: then bins, pairs, weights,
+ * votes lie in its memory. Else bagging->crew stays NULL.
+ */
+extern void ml_bagging_hire(MlBagging *bagging);
+
+/* grows all trees and appends them in order; all that bagging has has been filled in */
+extern void ml_bagging_grow_together(MlBagging *bagging);
+
+/* the task of a crew */
+extern void ml_bagging_crew_chunk(MlCrewMember *me, const void *args, int64 chunk);
 
 #endif							/* ML_TREES_BAGGING_H */

@@ -292,7 +292,8 @@ ml_bins_fill(MlBins *bins, const MlFit *fit)
 
 	if (bins->row == NULL)
 		bins->row = ml_fit_alloc(fit, rows->nrows, bins->stride, "bins of the rows");
-	bins->column = ml_fit_alloc(fit, rows->nrows, Max(bins->nfeatures, 1), "bins of the rows");
+	if (bins->column == NULL)
+		bins->column = ml_fit_alloc(fit, rows->nrows, Max(bins->nfeatures, 1), "bins of the rows");
 	for (int64 first = 0; first < rows->nrows; first += ML_BLOCK_ROWS)
 	{
 		int			n = (int) Min(ML_BLOCK_ROWS, rows->nrows - first);

@@ -44,7 +44,7 @@ typedef struct MlBins
 /* at most max_bins bins a feature, from a sample of a fit's rows; no rows yet */
 extern MlBins *ml_bins_make(const MlFit *fit, int max_bins);
 
-/* the bytes of all rows; bins->row may have been given memory for nrows x stride of them */
+/* the bytes of all rows; bins->row and column may have been given memory */
 extern void ml_bins_fill(MlBins *bins, const MlFit *fit);
 
 /*

@@ -90,21 +90,9 @@ fill_split(MlEnsemble *e, MlTreeNode *to, const MlGrownNode *from, double gain_u
 	to->gain = fmin(from->gain * gain_unit, DBL_MAX);
 }
 
-static double
-cover_of(const MlGrower *g, const MlGrownNode *node, const double *weight)
-{
-	double		sum = 0;
-
-	if (weight == NULL)
-		return node->n;
-	for (int64 i = 0; i < node->n; i++)
-		sum += weight[g->row[node->first + i]];
-	return sum;
-}
-
 void
 ml_ensemble_add(MlEnsemble *e, const MlGrower *g, int output,
-				const double *value, const double *weight, double gain_unit)
+				const double *value, const double *cover, double gain_unit)
 {
 	int32	   *place = palloc_extended(sizeof(int32) * g->nnodes, MCXT_ALLOC_HUGE);
 	int16	   *depth = palloc_extended(sizeof(int16) * g->nnodes, MCXT_ALLOC_HUGE);
@@ -129,7 +117,7 @@ ml_ensemble_add(MlEnsemble *e, const MlGrower *g, int output,
 		if (from->feature < 0)
 		{
 			to->value = value[i];
-			to->cover = cover_of(g, from, weight);
+			to->cover = cover[i];
 			continue;
 		}
 		fill_split(e, to, from, gain_unit);

@@ -28,13 +28,12 @@ typedef struct MlEnsemble
 extern MlEnsemble *ml_ensemble_make(const MlFit *fit, const MlBins *bins);
 
 /*
- * Appends the tree just grown. value[i] is that of node i if it is a leaf;
- * weight that of every row of the bins (NULL: 1), for the covers; gain_unit
- * what a gain of 1 stands for. Nodes made leaves by setting feature to -1 lose
+ * Appends a grown tree: of the grower, its nodes count. value[i] and cover[i]
+ * are those of node i if it is a leaf; gain_unit is what a gain of 1 stands for. Nodes made leaves by setting feature to -1 lose
  * what was below them.
  */
 extern void ml_ensemble_add(MlEnsemble *ensemble, const MlGrower *grower, int output,
-							const double *value, const double *weight, double gain_unit);
+							const double *value, const double *cover, double gain_unit);
 
 /* forgets all trees but the first ones */
 extern void ml_ensemble_cut(MlEnsemble *ensemble, int ntrees);

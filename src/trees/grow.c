@@ -96,8 +96,8 @@ take_rows(MlGrower *g)
 		g->pair = ml_fit_alloc(g->fit, n, sizeof(MlPair), "gradients of the rows");
 }
 
-MlGrower *
-ml_grower_make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses)
+static MlGrower *
+make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses)
 {
 	MlGrower   *g = ml_fit_alloc(fit, 1, sizeof(MlGrower), "state of the trees");
 
@@ -110,18 +110,45 @@ ml_grower_make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclas
 		frexp((double) bins->nrows, &g->count_bits);
 	g->direct = growth->columns_per_level * growth->columns_per_split < DIRECT_SHARE;
 	g->held_limit = (int) Min(HELD_MOST, Max(HELD_LEAST, HELD_BYTES / Max(histogram_size(g), 1)));
-	ml_histogram_hire(g);
-	if (g->crew == NULL)
-		take_rows(g);
-	ml_bins_fill(bins, fit);
+	return g;
+}
+
+static void
+take_work_memory(MlGrower *g)
+{
+	const MlFit *fit = g->fit;
+	const MlBins *bins = g->bins;
+
 	g->spare_row = ml_fit_alloc(fit, bins->nrows, sizeof(uint32), "rows of a tree");
 	g->tree_column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
 	g->column = ml_fit_alloc(fit, bins->nfeatures, sizeof(int), "columns of a tree");
 	g->scratch = ml_fit_alloc(fit, 256 * g->width, sizeof(int64), "sums by bin");
-	if (growth->order_by_tree)
+	if (g->growth->order_by_tree)
 		g->code_order = ml_fit_alloc(fit, bins->nbins, sizeof(uint8), "order of the codes");
 	g->spare_histogram = ml_fit_alloc(fit, g->held_limit + 4, sizeof(int64 *), "sums by bin");
 	make_room(g, FIRST_NODES);
+}
+
+MlGrower *
+ml_grower_make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses)
+{
+	MlGrower   *g = make(fit, bins, growth, nclasses);
+
+	ml_histogram_hire(g);
+	if (g->crew == NULL)
+		take_rows(g);
+	ml_bins_fill(bins, fit);
+	take_work_memory(g);
+	return g;
+}
+
+MlGrower *
+ml_grower_make_alone(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses)
+{
+	MlGrower   *g = make(fit, bins, growth, nclasses);
+
+	take_rows(g);
+	take_work_memory(g);
 	return g;
 }
 
@@ -514,7 +541,7 @@ ml_grow_tree(MlGrower *g, uint64 random)
 	{
 		MlOpenNode *open = pop(g);
 
-		CHECK_FOR_INTERRUPTS();
+		ml_crew_look();
 		split_node(g, open);
 		pfree(open);
 	}
@@ -536,4 +563,36 @@ ml_grown_leaf(const MlGrower *g, int64 row)
 	while (g->node[i].feature >= 0)
 		i = g->node[i].left + !ml_set_has(g->node[i].set, x[g->node[i].feature]);
 	return i;
+}
+
+void
+ml_grown_covers(const MlGrower *g, const double *weight, const uint16 *count, double *cover)
+{
+	for (int i = 0; i < g->nnodes; i++)
+	{
+		const MlGrownNode *node = &g->node[i];
+		double		sum = 0;
+
+		if (node->feature >= 0)
+			continue;
+		for (int64 k = 0; k < node->n && (weight || count); k++)
+		{
+			uint32		r = g->row[node->first + k];
+
+			sum += (count ? count[r] : 1) * (weight ? weight[r] : 1);
+		}
+		cover[i] = weight || count ? sum : node->n;
+	}
+}
+
+int64
+ml_growth_nodes(const MlGrowth *growth, int64 nrows)
+{
+	int64		leaves = Max(nrows / Max(growth->min_leaf_rows, 1), 1);
+
+	if (growth->max_leaves > 0)
+		leaves = Min(leaves, growth->max_leaves);
+	if (growth->max_depth > 0 && growth->max_depth < 40)
+		leaves = Min(leaves, (int64) 1 << growth->max_depth);
+	return 2 * leaves - 1;
 }

@@ -106,6 +106,9 @@ typedef struct MlGrower
 /* fills the bins with rows; nclasses 0: pairs */
 extern MlGrower *ml_grower_make(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses);
 
+/* the same for one process among many: no crew of its own, and bins that are filled elsewhere */
+extern MlGrower *ml_grower_make_alone(const MlFit *fit, MlBins *bins, const MlGrowth *growth, int nclasses);
+
 /* lets the workers go, if there are any */
 extern void ml_grower_end(MlGrower *grower);
 
@@ -120,6 +123,15 @@ extern void ml_grow_tree(MlGrower *grower, uint64 random);
 
 /* the leaf that a row of the bins falls into */
 extern int	ml_grown_leaf(const MlGrower *grower, int64 row);
+
+/*
+ * What the rows of each leaf weigh; weight NULL: 1, and count, how often a row
+ * is there, likewise.
+ */
+extern void ml_grown_covers(const MlGrower *grower, const double *weight, const uint16 *count, double *cover);
+
+/* nodes that a tree of so many rows has at most */
+extern int64 ml_growth_nodes(const MlGrowth *growth, int64 nrows);
 
 /* sums as numbers */
 static inline double

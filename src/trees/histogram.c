@@ -138,7 +138,7 @@ ml_histogram_build(const MlHistogramTask *task)
 	{
 		int64		n = Min(CHUNK, task->n - done);
 
-		CHECK_FOR_INTERRUPTS();
+		ml_crew_look();
 		if (g->nclasses > 0)
 			add_classes(task, task->first + done, n);
 		else if (ordered)
