@@ -423,8 +423,8 @@ order_codes(const MlGrower *grower, const int64 *sum, const Occupied *o, Code *c
 }
 
 /*
- * The order of a tree's codes. Codes that none of its rows has come last, where
- * they go to the right of every split.
+ * The order of a tree's codes. Codes that none of its rows has come last: no
+ * node asks for them.
  */
 void
 ml_split_order(MlGrower *g)
