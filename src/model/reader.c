@@ -309,6 +309,8 @@ read_target(MlCursor *c, MlTarget *target)
 		target->task == ML_TASK_MULTICLASS ? target->nclasses < 2 : target->nclasses != 0)
 		ml_cursor_refuse(c, at, psprintf("%d", target->nclasses),
 						 "2 for a binary task, 2 or more for several classes, else 0");
+	if (target->nclasses > ML_MAX_CLASSES)
+		ml_cursor_refuse(c, at, psprintf("%d", target->nclasses), psprintf("at most %d", ML_MAX_CLASSES));
 	if (positive >= Max(target->nclasses, 1))
 		ml_cursor_refuse(c, at - 4, psprintf("%d", positive),
 						 psprintf("less than %d", Max(target->nclasses, 1)));

@@ -140,6 +140,11 @@ SELECT mlops_import('exchange_new', jsonb_set(jsonb_set(jsonb_set(mlops_export('
 \set VERBOSITY terse
 SELECT mlops_import('exchange_new', jsonb_set(mlops_export('exchange_logistic/1')::jsonb, '{predictor,link}', '"softmax"'));
 \set VERBOSITY default
+-- more classes than a model can have would take memory out of proportion
+SELECT mlops_import('exchange_new', jsonb_set(jsonb_set(jsonb_set(mlops_export('exchange_classes/1')::jsonb,
+         '{target,classes}', classes), '{target,class_shares}', shares),
+         '{predictor}', jsonb_build_object('kind', 'linear', 'link', 'softmax', 'class_shares', shares)))
+  FROM (SELECT jsonb_agg(i::text) AS classes, jsonb_agg(0.005) AS shares FROM generate_series(1, 101) AS i) AS many;
 SELECT count(*) AS versions FROM mlops.version WHERE model = 'exchange_new';
 
 -- reading is enough to export, training to import

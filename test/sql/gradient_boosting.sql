@@ -95,5 +95,5 @@ CALL mlops_train('none', 'SELECT a, y FROM points', 'y', algorithm => 'gradient_
 \echo :LAST_ERROR_SQLSTATE
 
 SELECT count(mlops_drop_model(m, force => true)::text) AS dropped
-  FROM unnest(ARRAY['surface', 'high', 'third', 'leafwise', 'ninth', 'rising', 'early', 'weighted', 'repeated']) AS m;
+  FROM unnest(ARRAY['surface', 'high', 'third', 'leafwise', 'ninth', 'rising', 'early', 'weighted', 'repeated', 'deep', 'levels']) AS m;
 DROP SCHEMA gradient_boosting_test CASCADE;
