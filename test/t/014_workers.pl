@@ -189,7 +189,7 @@ ends_clean('terminate', sub { $node->safe_psql('postgres', "SELECT pg_terminate_
 my ($code, $out, $err) = $node->psql('postgres', q{
 	SET mlops.training_workers = 2;
 	SET statement_timeout = '1500ms';
-	CALL mlops_train('long', 'wide', 'label', algorithm => 'logistic_regression', holdout => 0)});
+	CALL mlops_train('long', 'wide', 'label', algorithm => 'random_forest', params => '{"trees": 2000}', holdout => 0)});
 
 like($err, qr/statement timeout/, 'statement_timeout holds');
 ok(wait_until(sub { workers() == 0 }, 1), 'statement_timeout: the workers are gone');
