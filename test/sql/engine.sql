@@ -128,5 +128,5 @@ CREATE FUNCTION spy(x float8) RETURNS float8 LANGUAGE sql AS 'INSERT INTO engine
 SELECT mlops_train_now('no', 'SELECT engine.spy(a) AS a, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 
 SET client_min_messages = error;
-SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,median,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,parallel,large}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,median,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,parallel,large,commented}'::text[]) AS m;
 DROP SCHEMA engine CASCADE;
