@@ -33,6 +33,9 @@ SQL_PIECES = \
 	sql/install/38_citus.sql \
 	sql/install/40_score.sql \
 	sql/install/42_bundle.sql \
+	sql/install/44_validate.sql \
+	sql/install/46_judge.sql \
+	sql/install/48_gate.sql \
 	sql/install/50_deploy.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
@@ -51,10 +54,12 @@ ROOMS = \
 	train \
 	fold \
 	search \
-	exchange
+	exchange \
+	validate \
+	judge
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o src/image.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o src/image.o src/json.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 

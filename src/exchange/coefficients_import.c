@@ -14,7 +14,7 @@
 
 #include "exchange/exchange.h"
 #include "miscadmin.h"
-#include "train/json.h"
+#include "json.h"
 #include "utils/memutils.h"
 
 #define INTERCEPT	"(intercept)"

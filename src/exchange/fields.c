@@ -9,7 +9,7 @@
 #include "common/shortest_dec.h"
 #include "exchange/fields.h"
 #include "interrupts.h"
-#include "train/json.h"
+#include "json.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"

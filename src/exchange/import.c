@@ -14,7 +14,7 @@
 #include "fmgr.h"
 #include "metric/metric.h"
 #include "recipe/task.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/train.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

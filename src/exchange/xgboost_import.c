@@ -14,7 +14,7 @@
 #include "exchange/exchange.h"
 #include "interrupts.h"
 #include "predictor/trees.h"
-#include "train/json.h"
+#include "json.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 

@@ -9,7 +9,7 @@
 
 #include "fold/fold.h"
 #include "recipe/recipe.h"
-#include "train/json.h"
+#include "json.h"
 
 /* a field of n coefficients, or null if none of them has it */
 static void

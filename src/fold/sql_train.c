@@ -22,7 +22,7 @@
 #include "fold/sql.h"
 #include "miscadmin.h"
 #include "score/bundle.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/params.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"

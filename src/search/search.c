@@ -17,7 +17,7 @@
 #include "registry/search_row.h"
 #include "search/search.h"
 #include "train/call.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/learn_link.h"
 #include "train/params.h"
 #include "train/procedure.h"

@@ -18,7 +18,7 @@
 
 #include "errors.h"
 #include "search/search.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/learn_link.h"
 #include "train/params.h"
 #include "utils/builtins.h"

@@ -16,7 +16,7 @@
 
 #include "lib/stringinfo.h"
 #include "train/encoder.h"
-#include "train/json.h"
+#include "json.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"

@@ -9,7 +9,7 @@
 
 #include "interrupts.h"
 #include "metric/metric.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/train.h"
 #include "utils/memutils.h"
 

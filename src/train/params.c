@@ -11,7 +11,7 @@
 
 #include "common/shortest_dec.h"
 #include "errors.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/params.h"
 
 typedef struct Parse

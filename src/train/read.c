@@ -16,7 +16,7 @@
 #include "train/class_weight.h"
 #include "train/encoder.h"
 #include "train/groups.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/learn_link.h"
 #include "train/train.h"
 #include "utils/builtins.h"
@@ -282,7 +282,7 @@ ml_training_read(MlTraining *training)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	GetUserIdAndSecContext(&user, &security);
 	level = ml_spec_enter_settings(&training->spec);
-	ml_author_become(training);
+	ml_training_become_author(training);
 	ml_budget_begin(&training->budget);
 	if (training->spec.options.engine == ML_ENGINE_MEMORY)
 		training->frame = read_frame(training, training->spec.source);

@@ -12,7 +12,7 @@
 #include "metric/metric.h"
 #include "recipe/task.h"
 #include "settings.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/learn_link.h"
 #include "train/train.h"
 #include "utils/builtins.h"

@@ -16,7 +16,7 @@
 #include "miscadmin.h"
 #include "result.h"
 #include "train/call.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/learn_link.h"
 #include "train/retrain.h"
 #include "utils/builtins.h"

@@ -13,7 +13,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "train/call.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/learn_link.h"
 #include "train/retrain.h"
 #include "utils/builtins.h"

@@ -13,15 +13,11 @@
 
 #include "errors.h"
 #include "frame/frame.h"
-#include "train/json.h"
+#include "json.h"
 #include "train/params.h"
 #include "train/spec.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-
-const char *const ml_spec_setting_names[ML_NSETTINGS] = {
-	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits"
-};
 
 static const char *const engine_choices[] = {"auto", "memory", "sql", NULL};
 
@@ -61,7 +57,7 @@ void
 ml_spec_take_settings(MlSpec *spec)
 {
 	for (int i = 0; i < ML_NSETTINGS; i++)
-		spec->settings[i] = pstrdup(GetConfigOption(ml_spec_setting_names[i], false, false));
+		spec->settings[i] = pstrdup(GetConfigOption(ml_setting_names[i], false, false));
 }
 
 void
@@ -243,13 +239,13 @@ take_setting(void *arg, char *key, JsonbValue *value)
 	MlSpec	   *spec = arg;
 
 	for (int i = 0; i < ML_NSETTINGS; i++)
-		if (pg_strcasecmp(key, ml_spec_setting_names[i]) == 0)
+		if (pg_strcasecmp(key, ml_setting_names[i]) == 0)
 		{
 			if (value->type != jbvNull)
 				spec->settings[i] = take_string(key, value);
 			return;
 		}
-	refuse_key("\"settings\" of a spec", key, ml_spec_setting_names, ML_NSETTINGS);
+	refuse_key("\"settings\" of a spec", key, ml_setting_names, ML_NSETTINGS);
 }
 
 static void
@@ -371,7 +367,7 @@ ml_spec_write(const MlSpec *spec)
 	ml_json_key(&json, "settings");
 	ml_json_begin_object(&json);
 	for (int i = 0; i < ML_NSETTINGS; i++)
-		ml_json_put_text(&json, ml_spec_setting_names[i], spec->settings[i]);
+		ml_json_put_text(&json, ml_setting_names[i], spec->settings[i]);
 	ml_json_end_object(&json);
 	if (spec->author != NULL)
 		ml_json_put_text(&json, "author", spec->author);
@@ -381,21 +377,13 @@ ml_spec_write(const MlSpec *spec)
 
 /* ---- settings ---- */
 
-/* GUC_ACTION_SAVE would be refused for transaction_read_only by newer servers */
-static void
-set_locally(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_LOCAL, true, 0, false);
-}
-
 int
 ml_spec_enter_settings(const MlSpec *spec)
 {
 	int			level = NewGUCNestLevel();
 
 	for (int i = 0; i < ML_NSETTINGS; i++)
-		set_locally(ml_spec_setting_names[i], spec->settings[i]);
+		ml_author_set(ml_setting_names[i], spec->settings[i]);
 	return level;
 }
 

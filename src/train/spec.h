@@ -8,15 +8,12 @@
 
 #include "postgres.h"
 
+#include "registry/author.h"
 #include "utils/jsonb.h"
 
 #define ML_DEFAULT_HOLDOUT	0.2
 #define ML_DEFAULT_SEED		42
 #define ML_DEFAULT_GROUP_ROWS 50
-
-/* the settings that the text of a source is read under, and its values printed */
-#define ML_NSETTINGS		5
-extern const char *const ml_spec_setting_names[ML_NSETTINGS];
 
 /* what runs the passes of a fit */
 typedef enum MlEngine
@@ -52,7 +49,7 @@ typedef struct MlSpec
 	double		holdout;
 	int64		seed;
 	MlTrainOptions options;
-	char	   *settings[ML_NSETTINGS];
+	char	   *settings[ML_NSETTINGS];	/* that the source is read under, and its values printed */
 
 	/*
 	 * The role that wrote the source: it runs as that role. NULL: the role

@@ -148,7 +148,7 @@ extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
  * author.c: makes the author of the source, if somebody else, the current user
  * for reading it; the caller goes back to who it was. Under the spec's settings.
  */
-extern void ml_author_become(const MlTraining *training);
+extern void ml_training_become_author(const MlTraining *training);
 
 /* fit.c: divides the rows of the frame; learns, fits and writes the artifact from its training part */
 extern void ml_training_arrange(MlTraining *training);

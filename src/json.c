@@ -9,7 +9,7 @@
 #include "common/shortest_dec.h"
 #include "compat.h"
 #include "mb/pg_wchar.h"
-#include "train/json.h"
+#include "json.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"

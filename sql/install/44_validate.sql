@@ -1,0 +1,1 @@
+-- Validation sets: rolling collections of labelled rows, and their editions.

@@ -1,0 +1,1 @@
+-- Gates: what a version must show to be promoted, and who has approved it.

@@ -1,0 +1,109 @@
+/*
+ * judge.h
+ *		Versions judged by labelled rows: metrics overall and by slice with
+ *		intervals, and two versions compared on the same rows.
+ *
+ * A jury is a set of labelled rows, read once and put into canonical order;
+ * any number of versions predict on it, so that what is compared is compared
+ * on identical rows. All of it lives in the jury's context.
+ *
+ * Intervals are of 95 %: closed form where there is one, DeLong for roc_auc, else a
+ * bootstrap whose random numbers are hashes of the seed and the row's fingerprint, so that the
+ * same rows give the same interval in whatever order they are stored.
+ */
+#ifndef ML_JUDGE_H
+#define ML_JUDGE_H
+
+#include "postgres.h"
+
+#include "budget.h"
+#include "frame/frame.h"
+#include "metric/metric.h"
+#include "model/model.h"
+#include "registry/registry.h"
+#include "validate/validate.h"
+
+/* the first slice of every jury: all rows, pinned ones weighing 0 */
+#define ML_JURY_OVERALL 0
+
+typedef struct MlJurySlice
+{
+	const char *name;			/* "" for all rows */
+	int64		n;				/* rows that count in it, before those a version was trained on are left out */
+	int64		min_rows;		/* fewer are too few to judge; 0: any number will do */
+} MlJurySlice;
+
+typedef struct MlJury MlJury;	/* rows; private to judge/ */
+typedef struct MlJudged MlJudged;	/* what one version says of them */
+
+/* a metric of ours, or a registered one of somebody's */
+typedef struct MlJudgeMetric MlJudgeMetric;
+
+extern const char *ml_judge_metric_name(const MlJudgeMetric *metric);
+extern bool ml_judge_metric_higher_is_better(const MlJudgeMetric *metric);
+
+typedef struct MlEstimate
+{
+	double		value;			/* NaN: not defined on these rows */
+	double		low;			/* NaN: no interval can be given */
+	double		high;
+	double		baseline;		/* of the constant that the training rows suggest; NaN: unknown */
+	int64		n;				/* rows it is of */
+	int64		seen;			/* rows that were left out because the version was trained on them */
+} MlEstimate;
+
+typedef struct MlDifference
+{
+	double		candidate;
+	double		champion;
+	double		difference;		/* candidate - champion, in the metric's unit */
+	double		low;			/* 95 % interval of the difference */
+	double		high;
+	double		p_value;		/* of no difference, two-sided */
+	int64		n;
+	int64		needed;			/* rows that a difference of this size would need to be told from none, about; 0: it is told */
+} MlDifference;
+
+/* features and columns of metrics that must be read; for several versions the union */
+typedef struct MlJuryRequest
+{
+	const char *model;
+	int			nversions;
+	const MlModel **version;	/* models that will predict */
+	List	   *metrics;		/* of MlJudgeMetric */
+	bool		include_seen;	/* judge by rows that a version was trained on, too */
+	int64		seed;
+} MlJuryRequest;
+
+/*
+ * The rows of an edition, or of a query (as the current user, under the active snapshot).
+ * 42703 names every column that a version needs and the rows lack; 42804 a label
+ * that the target's type does not take; 54000 over mlops.max_training_memory.
+ */
+extern MlJury *ml_jury_of_edition(const MlJuryRequest *request, const MlEdition *edition);
+extern MlJury *ml_jury_of_query(const MlJuryRequest *request, const char *source, const char *target);
+extern void ml_jury_end(MlJury *jury);
+
+extern int	ml_jury_nslices(const MlJury *jury);
+extern const MlJurySlice *ml_jury_slice(const MlJury *jury, int slice);
+extern int	ml_jury_find_slice(const MlJury *jury, const char *name);	/* -1: none */
+
+/*
+ * The metric of that name, built in or registered, for the model's task; NULL: the model's own.
+ * 42704 with the nearest name, 22023 if it does not suit the task.
+ */
+extern MlJudgeMetric *ml_judge_metric(const char *model, MlTask task, const char *name);
+
+/* predictions of a version; which rows it has seen; labels at the threshold (NaN: 0.5) */
+extern MlJudged *ml_jury_judge(MlJury *jury, const MlResolved *resolved, const MlModel *model, double threshold);
+
+extern void ml_judge_estimate(const MlJudged *judged, const MlJudgeMetric *metric, int slice, MlEstimate *result);
+
+/*
+ * On the rows that neither has been trained on. Tests: DeLong for roc_auc, McNemar for
+ * accuracy, else a paired bootstrap.
+ */
+extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion,
+							 const MlJudgeMetric *metric, int slice, MlDifference *result);
+
+#endif							/* ML_JUDGE_H */

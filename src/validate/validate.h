@@ -1,0 +1,74 @@
+/*
+ * validate.h
+ *		Validation sets: rolling collections of labelled rows, and their editions.
+ *
+ * The rows of a set lie in a typed table of schema mlops_data, which belongs to
+ * the extension's owner: the columns of the set's source, and beside them
+ *
+ *		entered_edition, left_edition	an edition e has the rows with
+ *						entered_edition <= e < left_edition (NULL: still there)
+ *		sample_stratum	the stratum within its bucket that the row was drawn from
+ *		sample_bucket	the stretch of time that it was drawn from
+ *		pinned			never leaves, weighs 0 overall
+ *		slices			int4[]: numbers of the slices that the row is in
+ *
+ * What a row was when it entered it stays: a row that changed leaves and enters
+ * again. So any edition can be read again exactly. The weight of a row is that of its
+ * stratum in the edition, 1 / inclusion probability. Slices are decided as their author
+ * when a row enters, and are then numbers: reading an edition runs nobody's code.
+ */
+#ifndef ML_VALIDATE_H
+#define ML_VALIDATE_H
+
+#include "postgres.h"
+
+#include "frame/frame.h"
+#include "registry/registry.h"
+
+typedef struct MlSlice
+{
+	int32		number;			/* in the column slices */
+	char	   *name;			/* plan = 'basic', or as its author called it */
+	int64		min_rows;		/* fewer are reported and judged by no gate */
+} MlSlice;
+
+/* the one that pinned rows form: it has no number */
+#define ML_SLICE_PINNED "pinned"
+
+/* an edition of a set, to be read; palloc'd in the current context */
+typedef struct MlEdition
+{
+	char	   *model;
+	char	   *validation_set;
+	int			edition;
+	char	   *target;			/* column; NULL: a model without a target */
+	char	   *key;			/* column; NULL: none */
+	int64		rows;			/* pinned ones included */
+	int			nslices;
+	MlSlice    *slice;			/* ascending by number */
+
+	/*
+	 * One SELECT of our own making with the columns of the source, then
+	 * mlops_weight float8 (0: pinned) and mlops_slices int4[]. It runs as the
+	 * extension's owner, in ml_edition_read alone.
+	 */
+	char	   *query;
+} MlEdition;
+
+/*
+ * The edition of that number, 0 the newest. validation_set NULL: the only one of the
+ * model. 42704 no such set or edition (nearest name, or the editions there are), 55000 there
+ * are none or several, or it was never refreshed. Checks no privilege.
+ */
+extern void ml_edition_open(const char *model, const char *validation_set, int edition, MlEdition *result);
+
+/* the names of the sets of a model, in C order; a list of char * */
+extern List *ml_validation_sets(const char *model);
+
+/*
+ * ml_frame_read of request, whose source is set here, as the extension's owner, under the active snapshot.
+ * A tee of the request sees all columns of the query.
+ */
+extern MlFrame *ml_edition_read(const MlEdition *edition, MlFrameRequest *request, MlBudget *budget);
+
+#endif							/* ML_VALIDATE_H */
