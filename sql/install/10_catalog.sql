@@ -202,6 +202,42 @@ CREATE TABLE mlops_catalog.deployment (
 CREATE INDEX deployment_model_version ON mlops_catalog.deployment (model, version, number);
 COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
 
+CREATE TABLE mlops_catalog.gate (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    name            text COLLATE "C" NOT NULL,
+    metric          text,
+    minimum         float8,
+    maximum         float8,
+    max_drop        float8 CHECK (max_drop >= 0),
+    min_gain        float8,
+    validation_set  text COLLATE "C",
+    slices          text[],
+    min_rows        bigint NOT NULL CHECK (min_rows > 0),
+    severity        text NOT NULL CHECK (severity IN ('block', 'warn')),
+    proof           text NOT NULL CHECK (proof IN ('better', 'worse')),
+    on_interval     boolean NOT NULL,
+    query           text,
+    timeout_ms      integer NOT NULL CHECK (timeout_ms > 0),
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, name),
+    CHECK ((metric IS NULL) OPERATOR(pg_catalog.<>) (query IS NULL))
+);
+COMMENT ON TABLE mlops_catalog.gate IS 'what a version must show to be promoted: bounds of a metric, or a query of its author''s';
+
+CREATE TABLE mlops_catalog.approval (
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    sha256          bytea NOT NULL,
+    approved_by     text COLLATE "C" NOT NULL,
+    note            text,
+    approved_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, version, approved_by),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+COMMENT ON TABLE mlops_catalog.approval IS 'who has looked at a version and found that it may be promoted';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -213,3 +249,5 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alias', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.deployment', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.gate', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.approval', '');

@@ -84,6 +84,11 @@ extern MlJury *ml_jury_of_edition(const MlJuryRequest *request, const MlEdition 
 extern MlJury *ml_jury_of_query(const MlJuryRequest *request, const char *source, const char *target);
 extern void ml_jury_end(MlJury *jury);
 
+/* the rows, in canonical order; weight NULL: all 1 */
+extern const MlFrame *ml_jury_frame(const MlJury *jury);
+extern const double *ml_jury_weight(const MlJury *jury);
+extern bool ml_jury_has_row(const MlJury *jury, int slice, int64 row);
+
 extern int	ml_jury_nslices(const MlJury *jury);
 extern const MlJurySlice *ml_jury_slice(const MlJury *jury, int slice);
 extern int	ml_jury_find_slice(const MlJury *jury, const char *name);	/* -1: none */
