@@ -179,6 +179,81 @@ measure_f1(const MlMeasurement *rows)
 				 2.0 * c.true_positive + c.false_positive + c.false_negative);
 }
 
+/* ---- values of rows, for intervals ---- */
+
+static pg_attribute_always_inline void
+each_row(const MlMeasurement *rows, double *value, double (*of_row) (const MlMeasurement *rows, int64 i))
+{
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		ml_check_row(i);
+		value[i] = of_row(rows, i);
+	}
+}
+
+static void
+log_loss_values(const MlMeasurement *rows, double *value)
+{
+	each_row(rows, value, row_log_loss);
+}
+
+static void
+brier_values(const MlMeasurement *rows, double *value)
+{
+	each_row(rows, value, row_brier);
+}
+
+static void
+right_values(const MlMeasurement *rows, double *value)
+{
+	each_row(rows, value, row_right);
+}
+
+/*
+ * Rows of two classes by what was said and what is: an index, since a branch
+ * could not be predicted.
+ */
+static void
+table_values(const MlMeasurement *rows, const double of_cell[2][2], double *value)
+{
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		ml_check_row(i);
+		value[i] = of_cell[rows->prediction[i] >= rows->threshold][rows->label[i] > 0.5];
+	}
+}
+
+static void
+precision_values(const MlMeasurement *rows, double *value)
+{
+	static const double of_cell[2][2] = {{NAN, NAN}, {0.0, 1.0}};
+
+	table_values(rows, of_cell, value);
+}
+
+static void
+recall_values(const MlMeasurement *rows, double *value)
+{
+	static const double of_cell[2][2] = {{NAN, 0.0}, {NAN, 1.0}};
+
+	table_values(rows, of_cell, value);
+}
+
+/* f1 = 2 j / (1 + j), j being the share of true positives among the rows that are or are said to be positive */
+static void
+f1_values(const MlMeasurement *rows, double *value)
+{
+	static const double of_cell[2][2] = {{NAN, 0.0}, {0.0, 1.0}};
+
+	table_values(rows, of_cell, value);
+}
+
+static double
+f1_of_share(double share)
+{
+	return 2.0 * share / (1.0 + share);
+}
+
 const MlMetric ml_metric_log_loss = {
 	.name = "log_loss",
 	.summary = "mean of -ln(probability given to the class that came true), probabilities kept 1e-15 away from 0 and 1",
@@ -187,6 +262,8 @@ const MlMetric ml_metric_log_loss = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_log_loss,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = log_loss_values,
 };
 
 const MlMetric ml_metric_brier = {
@@ -197,6 +274,8 @@ const MlMetric ml_metric_brier = {
 	.minimum = 0.0,
 	.maximum = 1.0,
 	.measure = measure_brier,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = brier_values,
 };
 
 const MlMetric ml_metric_accuracy = {
@@ -207,6 +286,8 @@ const MlMetric ml_metric_accuracy = {
 	.minimum = 0.0,
 	.maximum = 1.0,
 	.measure = measure_accuracy,
+	.interval = ML_INTERVAL_SHARE,
+	.row_values = right_values,
 };
 
 const MlMetric ml_metric_precision = {
@@ -217,6 +298,8 @@ const MlMetric ml_metric_precision = {
 	.minimum = 0.0,
 	.maximum = 1.0,
 	.measure = measure_precision,
+	.interval = ML_INTERVAL_SHARE,
+	.row_values = precision_values,
 };
 
 const MlMetric ml_metric_recall = {
@@ -227,6 +310,8 @@ const MlMetric ml_metric_recall = {
 	.minimum = 0.0,
 	.maximum = 1.0,
 	.measure = measure_recall,
+	.interval = ML_INTERVAL_SHARE,
+	.row_values = recall_values,
 };
 
 const MlMetric ml_metric_f1 = {
@@ -237,4 +322,7 @@ const MlMetric ml_metric_f1 = {
 	.minimum = 0.0,
 	.maximum = 1.0,
 	.measure = measure_f1,
+	.interval = ML_INTERVAL_SHARE,
+	.row_values = f1_values,
+	.transform = f1_of_share,
 };

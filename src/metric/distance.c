@@ -51,6 +51,22 @@ measure_silhouette(const MlMeasurement *rows)
 	return mean_of(rows, offsetof(MlLoss, silhouette));
 }
 
+/* ---- values of rows, for intervals ---- */
+
+static void
+loss_values(const MlMeasurement *rows, double *value)
+{
+	for (int64 i = 0; i < rows->n; i++)
+		value[i] = rows->loss[i].loss;
+}
+
+static void
+silhouette_values(const MlMeasurement *rows, double *value)
+{
+	for (int64 i = 0; i < rows->n; i++)
+		value[i] = rows->loss[i].silhouette;
+}
+
 const MlMetric ml_metric_inertia = {
 	.name = "inertia",
 	.summary = "mean squared distance of a row to the centre of its cluster, columns standardised as in training",
@@ -59,6 +75,8 @@ const MlMetric ml_metric_inertia = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_inertia,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = loss_values,
 };
 
 const MlMetric ml_metric_explained_variance = {
@@ -79,4 +97,6 @@ const MlMetric ml_metric_silhouette = {
 	.minimum = 0.0,
 	.maximum = 1.0,
 	.measure = measure_silhouette,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = silhouette_values,
 };

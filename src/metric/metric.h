@@ -23,6 +23,18 @@ typedef struct MlMeasurement
 	double		threshold;		/* BINARY: for metrics of labels */
 } MlMeasurement;
 
+/* how an interval of a metric is found (interval.h) */
+typedef enum MlIntervalKind
+{
+	ML_INTERVAL_BOOTSTRAP,		/* measured again and again; needs nothing of the metric */
+	ML_INTERVAL_SHARE,			/* mean of row_values that are 0 or 1 */
+	ML_INTERVAL_MEAN,			/* mean of row_values */
+	ML_INTERVAL_TABLE,			/* a function of the weights in the confusion table of two classes */
+	ML_INTERVAL_AREA,			/* of a positive row scoring higher than a negative one */
+	ML_INTERVAL_INFLUENCE,		/* the metric has row_influence */
+	ML_INTERVAL_NONE			/* an extreme: none can be given */
+} MlIntervalKind;
+
 typedef struct MlMetric
 {
 	const char *name;
@@ -33,6 +45,19 @@ typedef struct MlMetric
 	double		maximum;
 	Size		row_memory;		/* bytes a row that measure takes while it runs */
 	double		(*measure) (const MlMeasurement *rows); /* NaN: not defined on these rows */
+
+	/* ---- what intervals are made of; rows have labels and predictions ---- */
+	MlIntervalKind interval;
+
+	/*
+	 * SHARE, MEAN: the value of each row, NaN where it is not in question (a row
+	 * predicted negative, for precision). transform, which rises, makes the metric of their mean; NULL: it is the mean.
+	 */
+	void		(*row_values) (const MlMeasurement *rows, double *value);
+	double		(*transform) (double mean);
+
+	/* INFLUENCE: what adding a little weight to a row adds to the metric, per unit of weight; returns the metric */
+	double		(*row_influence) (const MlMeasurement *rows, double *influence);
 } MlMetric;
 
 extern const MlMetric *const ml_metrics[];	/* NULL ends */

@@ -45,4 +45,5 @@ const MlMetric ml_metric_roc_auc = {
 	.maximum = 1.0,
 	.row_memory = ROW_MEMORY,
 	.measure = measure_roc_auc,
+	.interval = ML_INTERVAL_AREA,
 };

@@ -161,6 +161,95 @@ measure_gamma_deviance(const MlMeasurement *rows)
 	return mean_deviance(rows, gamma_unit);
 }
 
+/* ---- values of rows, for intervals ---- */
+
+static void
+squares_of_rows(const MlMeasurement *rows, double *value)
+{
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		double		e = rows->label[i] - rows->prediction[i];
+
+		ml_check_row(i);
+		value[i] = e * e;
+	}
+}
+
+static void
+distances_of_rows(const MlMeasurement *rows, double *value)
+{
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		ml_check_row(i);
+		value[i] = fabs(rows->label[i] - rows->prediction[i]);
+	}
+}
+
+/* infinite outside of the family's range, so that the mean is not defined either */
+static void
+deviances_of_rows(const MlMeasurement *rows, double (*unit) (double y, double mu), double *value)
+{
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		double		d = unit(rows->label[i], rows->prediction[i]);
+
+		ml_check_row(i);
+		value[i] = isnan(d) ? INFINITY : d;
+	}
+}
+
+static void
+poisson_values(const MlMeasurement *rows, double *value)
+{
+	deviances_of_rows(rows, poisson_unit, value);
+}
+
+static void
+gamma_values(const MlMeasurement *rows, double *value)
+{
+	deviances_of_rows(rows, gamma_unit, value);
+}
+
+static double
+root(double mean)
+{
+	return sqrt(mean);
+}
+
+/* r2 = 1 - residual / total: both are sums over rows, and so is the first order of their ratio */
+static double
+r2_influence(const MlMeasurement *rows, double *influence)
+{
+	MlSum		sum = {0};
+	MlSum		squares = {0};
+	double		weight;
+	double		residual = squared_error(rows, &weight);
+	double		mean;
+	double		total;
+
+	for (int64 i = 0; i < rows->n; i++)
+		ml_sum_add(&sum, ml_measure_weight(rows, i) * rows->label[i]);
+	mean = ml_sum_get(&sum) / weight;
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		double		d = rows->label[i] - mean;
+
+		ml_check_row(i);
+		ml_sum_add(&squares, ml_measure_weight(rows, i) * d * d);
+	}
+	total = ml_sum_get(&squares);
+	if (!(total > 0.0))
+		return NAN;
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		double		e = rows->label[i] - rows->prediction[i];
+		double		d = rows->label[i] - mean;
+
+		influence[i] = (residual / total * d * d - e * e) / total;
+	}
+	return 1.0 - residual / total;
+}
+
 const MlMetric ml_metric_rmse = {
 	.name = "rmse",
 	.summary = "root of the mean squared error, sqrt(mean((label - prediction)^2)), in the target's unit",
@@ -169,6 +258,9 @@ const MlMetric ml_metric_rmse = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_rmse,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = squares_of_rows,
+	.transform = root,
 };
 
 const MlMetric ml_metric_mae = {
@@ -179,6 +271,8 @@ const MlMetric ml_metric_mae = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_mae,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = distances_of_rows,
 };
 
 const MlMetric ml_metric_r2 = {
@@ -189,6 +283,8 @@ const MlMetric ml_metric_r2 = {
 	.minimum = -INFINITY,
 	.maximum = 1.0,
 	.measure = measure_r2,
+	.interval = ML_INTERVAL_INFLUENCE,
+	.row_influence = r2_influence,
 };
 
 const MlMetric ml_metric_max_error = {
@@ -199,6 +295,7 @@ const MlMetric ml_metric_max_error = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_max_error,
+	.interval = ML_INTERVAL_NONE,
 };
 
 const MlMetric ml_metric_poisson_deviance = {
@@ -209,6 +306,8 @@ const MlMetric ml_metric_poisson_deviance = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_poisson_deviance,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = poisson_values,
 };
 
 const MlMetric ml_metric_gamma_deviance = {
@@ -219,4 +318,6 @@ const MlMetric ml_metric_gamma_deviance = {
 	.minimum = 0.0,
 	.maximum = INFINITY,
 	.measure = measure_gamma_deviance,
+	.interval = ML_INTERVAL_MEAN,
+	.row_values = gamma_values,
 };

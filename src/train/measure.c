@@ -252,7 +252,7 @@ measure_with_target(MlTraining *training, const MlModel *model, const MlMetric *
 	double		mean;
 
 	make_part(training, model, 0, ntrain, &part);
-	mean = mean_label(&part);
+	measured->mean_label = mean = mean_label(&part);
 	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
 	if (nholdout > 0)
 	{

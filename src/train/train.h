@@ -33,6 +33,7 @@ typedef struct MlMeasured
 	const char *headline;		/* name of the model's metric */
 	double		value;			/* of it, where the baseline was measured too */
 	double		baseline_value;
+	double		mean_label;		/* of the training part, by weight; not set without a target */
 } MlMeasured;
 
 /* labels and predictions of rows that are elsewhere: training rows, then held-out ones */
