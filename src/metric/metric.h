@@ -21,7 +21,22 @@ typedef struct MlMeasurement
 	const struct MlLoss *loss;	/* CLUSTER and PROJECTION: instead of label and prediction */
 	int			nclasses;
 	double		threshold;		/* BINARY: for metrics of labels */
+	struct MlShared *shared;	/* what metrics of the same rows leave to each other; NULL: nothing */
 } MlMeasurement;
+
+/*
+ * Rows sorted by prediction, and the table of classes: made by the first metric
+ * that needs them. Zeroed before the first; the rows must not change before
+ * ml_metric_forget.
+ */
+typedef struct MlShared
+{
+	struct MlKeyed *ranked;		/* ascending, as ml_roc_area takes them */
+	int64		nranked;
+	double	   *table;			/* weight by predicted and true class, nclasses x nclasses */
+} MlShared;
+
+extern void ml_metric_forget(MlShared *shared);
 
 typedef struct MlMetric
 {
@@ -31,7 +46,8 @@ typedef struct MlMetric
 	bool		higher_is_better;
 	double		minimum;		/* range of values */
 	double		maximum;
-	Size		row_memory;		/* bytes a row that measure takes while it runs */
+	Size		row_memory;		/* bytes a row that measure takes while it runs, or leaves in shared */
+	bool		on_request;		/* trainings measure it only where it is the model's metric */
 	double		(*measure) (const MlMeasurement *rows); /* NaN: not defined on these rows */
 } MlMetric;
 

@@ -107,17 +107,25 @@ make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part
 	part->n = labelled;
 }
 
-/* what a metric takes, it gives back when it is done */
-static double
-measure_one(MlBudget *budget, const MlMetric *metric, const MlMeasurement *rows)
+/* is it a metric that a training measures on these rows? */
+static bool
+is_measured(const MlMetric *metric, const MlMetric *headline, const MlMeasurement *rows)
 {
-	Size		bytes = ml_size_mul(rows->n, metric->row_memory);
-	double		result;
+	if (!(metric->tasks & rows->task) || (rows->loss == NULL && (rows->task & ML_TASKS_UNSUPERVISED)))
+		return false;
+	return metric == headline || !metric->on_request;
+}
 
-	ml_budget_take(budget, bytes, psprintf("the metric %s", metric->name));
-	result = metric->measure(rows);
-	ml_budget_give(budget, bytes);
-	return result;
+/* what metrics take they share, and give back when all are done */
+static Size
+memory_of_metrics(const MlMetric *headline, const MlMeasurement *rows)
+{
+	Size		most = 0;
+
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+		if (is_measured(ml_metrics[i], headline, rows))
+			most = Max(most, ml_metrics[i]->row_memory);
+	return ml_size_mul(rows->n, most);
 }
 
 static Jsonb *
@@ -125,7 +133,9 @@ measure(MlBudget *budget, const MlModel *model, const Part *part,
 		const MlMetric *headline, double *value)
 {
 	MlMeasurement rows = {0};
+	MlShared	shared = {0};
 	MlJson		json = {0};
+	Size		bytes;
 
 	rows.task = model->recipe->target.task;
 	rows.n = part->n;
@@ -135,21 +145,26 @@ measure(MlBudget *budget, const MlModel *model, const Part *part,
 	rows.loss = part->loss;
 	rows.nclasses = model->recipe->target.nclasses;
 	rows.threshold = 0.5;
+	rows.shared = &shared;
+	bytes = memory_of_metrics(headline, &rows);
+	ml_budget_take(budget, bytes, "the metrics");
 	ml_json_begin_object(&json);
 	for (int i = 0; ml_metrics[i] != NULL; i++)
 	{
 		const MlMetric *metric = ml_metrics[i];
 		double		result;
 
-		if (!(metric->tasks & rows.task) || (rows.loss == NULL && (rows.task & ML_TASKS_UNSUPERVISED)))
+		if (!is_measured(metric, headline, &rows))
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		result = measure_one(budget, metric, &rows);
+		result = metric->measure(&rows);
 		ml_json_put_float(&json, metric->name, result);
 		if (metric == headline)
 			*value = result;
 	}
 	ml_json_end_object(&json);
+	ml_metric_forget(&shared);
+	ml_budget_give(budget, bytes);
 	return ml_json_finish(&json);
 }
 
