@@ -88,7 +88,7 @@ ml_custom_require(const char *model, const MlCustomMetric *metric, uint32 tasks)
 						metric->author.role, metric->name),
 				 errdetail("A metric runs as who registered it."),
 				 errhint("A superuser can register it again with mlops_create_metric().")));
-	if (!ml_privilege_has(model, author, ML_PRIVILEGE_READ))
+	if (author != GetUserId() && !ml_privilege_has(model, author, ML_PRIVILEGE_READ))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("metric \"%s\" runs as role \"%s\", who may not read model \"%s\"",
@@ -112,4 +112,18 @@ ml_custom_columns(const MlCustomMetric *metric, List *names)
 			names = lappend(names, metric->column[i]);
 	}
 	return names;
+}
+
+const MlMetric *
+ml_custom_as_metric(const MlCustomMetric *metric)
+{
+	MlMetric   *result = palloc0(sizeof(MlMetric));
+
+	result->name = metric->name;
+	result->summary = metric->description != NULL ? metric->description : metric->aggregate;
+	result->tasks = metric->tasks;
+	result->higher_is_better = metric->higher_is_better;
+	result->minimum = metric->minimum;
+	result->maximum = metric->maximum;
+	return result;
 }

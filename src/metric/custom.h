@@ -74,7 +74,8 @@ typedef struct MlCustomRows
 	char	  **class_label;	/* of the target; NULL for regression */
 	int			positive;		/* BINARY: index of the positive class */
 	const MlFrame *frame;		/* with the columns of the row; NULL if no metric needs one */
-	const int64 *frame_row;		/* of row i in the frame; NULL: i */
+	const int64 *frame_row;		/* of row i in the frame; NULL: frame_first + i */
+	int64		frame_first;
 	int			ngroups;		/* 0: one, of all rows */
 	bool		(*in_group) (void *arg, int64 i, int group);	/* NULL if ngroups is 0; a row of weight 0 belongs where it says */
 	void	   *in_group_arg;
@@ -94,6 +95,9 @@ extern void ml_custom_measure(const MlCustomMetric *metric, const MlCustomRows *
 
 /* the columns, but the weight, that a frame must have loaded for a metric, appended to a list of char * */
 extern List *ml_custom_columns(const MlCustomMetric *metric, List *names);
+
+/* name, tasks, direction and range as those of ours have them, without a function to measure */
+extern const MlMetric *ml_custom_as_metric(const MlCustomMetric *metric);
 
 /* names of the registered metrics that suit any of the tasks, offered as nearest (errors.h) */
 struct MlNearest;

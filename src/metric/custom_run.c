@@ -288,7 +288,7 @@ argument_value(const MlCustomRows *rows, const MlMeasurement *measured, const Ar
 	if (arg->from == FROM_WEIGHT)
 		return Float8GetDatum(ml_measure_weight(measured, i));
 	if (arg->from == FROM_COLUMN)
-		return column_value(arg, rows->frame_row != NULL ? rows->frame_row[i] : i, isnull);
+		return column_value(arg, rows->frame_row != NULL ? rows->frame_row[i] : rows->frame_first + i, isnull);
 	if (arg->kind == ML_CUSTOM_NUMBER)
 		return Float8GetDatum(arg->from == FROM_LABEL ? rows->label[i] : rows->prediction[i]);
 	class = arg->from == FROM_LABEL ? (int) (rows->label[i] + 0.5) : ml_measure_class(measured, i);
