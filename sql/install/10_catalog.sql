@@ -214,6 +214,21 @@ CREATE TABLE mlops_catalog.deployment (
 CREATE INDEX deployment_model_version ON mlops_catalog.deployment (model, version, number);
 COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
 
+CREATE TABLE mlops_catalog.metric (
+    name            text COLLATE "C" PRIMARY KEY,
+    aggregate       text NOT NULL,
+    columns         text[] NOT NULL DEFAULT '{}',
+    tasks           text[] NOT NULL,
+    higher_is_better boolean NOT NULL,
+    minimum         float8,
+    maximum         float8,
+    description     text,
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE mlops_catalog.metric IS 'aggregates that are metrics: signature, columns of the row that they take, author and the settings that hold when they run';
+
 CREATE TABLE mlops_catalog.evaluation (
     model           text COLLATE "C" NOT NULL,
     version         integer NOT NULL,
@@ -248,4 +263,5 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alias', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.deployment', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.metric', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.evaluation', '');

@@ -300,7 +300,7 @@ values_of(const MlJudged *judged, const MlMetric *metric)
 	values = palloc(sizeof(MlJudgedValues));
 	values->metric = metric;
 	values->value = ml_jury_take(jury, judged->cxt, jury->nrows, sizeof(double), "losses of rows");
-	metric->row_values(&rows, values->value);
+	ml_interval_rule(metric)->row_values(&rows, values->value);
 	keeper->values = lappend(keeper->values, values);
 	MemoryContextSwitchTo(old);
 	return values->value;
@@ -386,11 +386,12 @@ pick_order(const MlJudged *judged, const uint32 *place, int64 n)
 static void
 prepare(const MlJudged *judged, const MlMetric *metric, const MlGathered *gathered, MlSample *sample)
 {
+	const MlIntervalRule *rule = ml_interval_rule(metric);
 	int64		n = sample->rows.n;
 
-	if (metric->row_values != NULL)
+	if (rule->row_values != NULL)
 		sample->value = gather_doubles(values_of(judged, metric), gathered->place, n);
-	if (metric->interval == ML_INTERVAL_AREA && sample->order == NULL)
+	if (rule->kind == ML_INTERVAL_AREA && sample->order == NULL)
 		sample->order = n < judged->jury->nrows / SPARSE ? sort_few(sample) :
 			pick_order(judged, gathered->place, n);
 }

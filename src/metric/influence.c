@@ -12,24 +12,12 @@
 
 #define STEP 1e-4				/* of a cell's weight, for differences */
 
-static const double *
-values_of(const MlMetric *metric, const MlSample *sample, double **own)
-{
-	*own = NULL;
-	if (sample->value != NULL)
-		return sample->value;
-	*own = palloc_extended(sizeof(double) * Max(sample->rows.n, 1), MCXT_ALLOC_HUGE);
-	metric->row_values(&sample->rows, *own);
-	return *own;
-}
-
 /* a mean over the rows that have a value; the factor is that of an unbiased variance */
 static double
-of_mean(const MlMetric *metric, const MlSample *sample, double *influence)
+of_mean(const MlIntervalRule *rule, const MlSample *sample, double *influence)
 {
 	const MlMeasurement *rows = &sample->rows;
-	double	   *own;
-	const double *value = values_of(metric, sample, &own);
+	const double *value = sample->value;
 	MlSum		sum = {0};
 	MlSum		weight = {0};
 	int64		n = 0;
@@ -48,11 +36,11 @@ of_mean(const MlMetric *metric, const MlSample *sample, double *influence)
 		n++;
 	}
 	mean = n > 0 ? ml_sum_get(&sum) / ml_sum_get(&weight) : NAN;
-	if (metric->transform != NULL && mean != 0.0)
+	if (rule->transform != NULL && mean != 0.0)
 	{
 		double		h = STEP * fabs(mean);
 
-		slope = (metric->transform(mean + h) - metric->transform(mean - h)) / (2 * h);
+		slope = (rule->transform(mean + h) - rule->transform(mean - h)) / (2 * h);
 	}
 	slope *= n > 1 ? sqrt((double) n / (n - 1)) / ml_sum_get(&weight) : NAN;
 	for (int64 i = 0; i < rows->n; i++)
@@ -60,72 +48,94 @@ of_mean(const MlMetric *metric, const MlSample *sample, double *influence)
 		ml_check_row(i);
 		influence[i] = isnan(value[i]) ? 0.0 : slope * (value[i] - mean);
 	}
-	if (own != NULL)
-		pfree(own);
-	return metric->transform != NULL ? metric->transform(mean) : mean;
+	return rule->transform != NULL ? rule->transform(mean) : mean;
 }
 
-/* ---- functions of the confusion table: four rows that stand for all ---- */
+/* ---- functions of the table of classes: rows that stand for all ---- */
 
-static double
-measure_table(const MlMetric *metric, const double weight[4])
+/* one row of each cell, predicted class by true class */
+static void
+make_cells(const MlMeasurement *like, int n, MlMeasurement *cells)
 {
-	static const double label[4] = {0.0, 1.0, 0.0, 1.0};
-	static const double prediction[4] = {0.0, 0.0, 1.0, 1.0};
-	MlMeasurement rows = {.task = ML_TASK_BINARY, .n = 4, .label = label, .prediction = prediction,
-		.weight = weight, .nclasses = 2, .threshold = 0.5};
+	double	   *label = palloc(sizeof(double) * n * n);
+	double	   *prediction = palloc0(sizeof(double) * n * n * n);
 
-	return metric->measure(&rows);
+	*cells = *like;
+	cells->n = n * n;
+	cells->label = label;
+	cells->prediction = prediction;
+	cells->threshold = 0.5;
+	cells->shared = NULL;
+	for (int c = 0; c < n * n; c++)
+	{
+		label[c] = c % n;
+		if (like->task == ML_TASK_BINARY)
+			prediction[c] = c / n;
+		else
+			prediction[c * n + c / n] = 1.0;
+	}
 }
 
 static inline int
-cell_of(const MlMeasurement *rows, int64 i)
+cell_of(const MlMeasurement *rows, int64 i, int n)
 {
-	return 2 * (rows->prediction[i] >= rows->threshold) + (rows->label[i] > 0.5);
+	return n * ml_measure_class(rows, i) + (int) (rows->label[i] + 0.5);
 }
 
 /*
- * A cell without rows is given half of one, all of them are then (Haldane 1956,
+ * Of two classes a cell without rows is given half of one, and all others too (Haldane 1956,
  * Anscombe 1956): a table without errors would seem certain.
  */
-static double
-of_table(const MlMetric *metric, const MlSample *sample, double *influence)
+static void
+fill_empty(double *weight, int cells, int64 rows)
 {
-	const MlMeasurement *rows = &sample->rows;
-	double		weight[4] = {0};
-	double		slope[4];
-	double		value;
 	double		total = 0.0;
 	bool		empty = false;
 
-	for (int64 i = 0; i < rows->n; i++)
-	{
-		ml_check_row(i);
-		weight[cell_of(rows, i)] += ml_measure_weight(rows, i);
-	}
-	value = measure_table(metric, weight);
-	for (int c = 0; c < 4; c++)
+	for (int c = 0; c < cells; c++)
 	{
 		total += weight[c];
 		empty |= weight[c] == 0.0;
 	}
-	for (int c = 0; empty && c < 4; c++)
-		weight[c] += 0.5 * total / Max(rows->n, 1);
-	for (int c = 0; c < 4; c++)
+	for (int c = 0; empty && cells == 4 && c < cells; c++)
+		weight[c] += 0.5 * total / rows;
+}
+
+static double
+of_table(const MlMetric *metric, const MlSample *sample, double *influence)
+{
+	const MlMeasurement *rows = &sample->rows;
+	int			n = rows->task == ML_TASK_BINARY ? 2 : rows->nclasses;
+	double	   *weight = palloc0(sizeof(double) * n * n);
+	double	   *slope = palloc0(sizeof(double) * n * n);
+	MlMeasurement cells;
+	double		value;
+
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		ml_check_row(i);
+		weight[cell_of(rows, i, n)] += ml_measure_weight(rows, i);
+	}
+	make_cells(rows, n, &cells);
+	cells.weight = weight;
+	value = metric->measure(&cells);
+	fill_empty(weight, n * n, rows->n);
+	for (int c = 0; c < n * n; c++)
 	{
 		double		here = weight[c];
-		double		high;
 
+		if (here == 0.0)
+			continue;
 		weight[c] = here * (1 + STEP);
-		high = measure_table(metric, weight);
+		slope[c] = metric->measure(&cells);
 		weight[c] = here * (1 - STEP);
-		slope[c] = (high - measure_table(metric, weight)) / (2 * STEP * here);
+		slope[c] = (slope[c] - metric->measure(&cells)) / (2 * STEP * here);
 		weight[c] = here;
 	}
 	for (int64 i = 0; i < rows->n; i++)
 	{
 		ml_check_row(i);
-		influence[i] = slope[cell_of(rows, i)];
+		influence[i] = slope[cell_of(rows, i, n)];
 	}
 	return value;
 }
@@ -133,17 +143,19 @@ of_table(const MlMetric *metric, const MlSample *sample, double *influence)
 double
 ml_influence(const MlMetric *metric, const MlSample *sample, double *influence)
 {
-	switch (metric->interval)
+	const MlIntervalRule *rule = ml_interval_rule(metric);
+
+	switch (rule->kind)
 	{
 		case ML_INTERVAL_SHARE:
 		case ML_INTERVAL_MEAN:
-			return of_mean(metric, sample, influence);
+			return of_mean(rule, sample, influence);
 		case ML_INTERVAL_TABLE:
 			return of_table(metric, sample, influence);
 		case ML_INTERVAL_AREA:
 			return ml_delong(sample, influence);
 		case ML_INTERVAL_INFLUENCE:
-			return metric->row_influence(&sample->rows, influence);
+			return rule->row_influence(&sample->rows, influence);
 		case ML_INTERVAL_BOOTSTRAP:
 		case ML_INTERVAL_NONE:
 			break;

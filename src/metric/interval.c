@@ -29,26 +29,15 @@ ml_wilson(double share, double n, double *low, double *high)
 }
 
 static inline double
-transformed(const MlMetric *metric, double x)
+transformed(const MlIntervalRule *rule, double x)
 {
-	return metric->transform != NULL ? metric->transform(x) : x;
-}
-
-static const double *
-values_of(const MlMetric *metric, const MlSample *sample, double **own)
-{
-	*own = NULL;
-	if (sample->value != NULL)
-		return sample->value;
-	*own = palloc_extended(sizeof(double) * Max(sample->rows.n, 1), MCXT_ALLOC_HUGE);
-	metric->row_values(&sample->rows, *own);
-	return *own;
+	return rule->transform != NULL ? rule->transform(x) : x;
 }
 
 /* ---- shares ---- */
 
 static void
-of_share(const MlMetric *metric, const MlMeasurement *rows, const double *value, MlInterval *result)
+of_share(const MlIntervalRule *rule, const MlMeasurement *rows, const double *value, MlInterval *result)
 {
 	double		weight[2] = {0.0, 0.0};
 	double		square[2] = {0.0, 0.0};
@@ -75,9 +64,9 @@ of_share(const MlMetric *metric, const MlMeasurement *rows, const double *value,
 	else
 		n = total * total / (square[0] + square[1]);
 	ml_wilson(share, n, &result->low, &result->high);
-	result->value = transformed(metric, share);
-	result->low = transformed(metric, result->low);
-	result->high = transformed(metric, result->high);
+	result->value = transformed(rule, share);
+	result->low = transformed(rule, result->low);
+	result->high = transformed(rule, result->high);
 	result->error = (result->high - result->low) / (2 * ML_NORMAL_975);
 }
 
@@ -120,8 +109,9 @@ mean_and_error(const MlMeasurement *rows, const double *value, double *error, in
 }
 
 static void
-of_mean(const MlMetric *metric, const MlMeasurement *rows, const double *value, MlInterval *result)
+of_mean(const MlIntervalRule *rule, const MlMeasurement *rows, const double *value, MlInterval *result)
 {
+	const MlMetric *metric = rule->metric;
 	double		error;
 	int64		n;
 	double		mean = mean_and_error(rows, value, &error, &n);
@@ -129,19 +119,19 @@ of_mean(const MlMetric *metric, const MlMeasurement *rows, const double *value, 
 
 	if (!isfinite(mean))
 		return;
-	result->value = transformed(metric, mean);
+	result->value = transformed(rule, mean);
 	if (isnan(error))
 		return;
 	half = ml_quantile_t(n - 1) * error;
 	if (metric->minimum == 0.0 && !metric->higher_is_better && mean > 0.0)
 	{
-		result->low = transformed(metric, mean * exp(-half / mean));
-		result->high = fmin(transformed(metric, mean * exp(half / mean)), metric->maximum);
+		result->low = transformed(rule, mean * exp(-half / mean));
+		result->high = fmin(transformed(rule, mean * exp(half / mean)), metric->maximum);
 	}
 	else
 	{
-		result->low = fmax(transformed(metric, mean - half), metric->minimum);
-		result->high = fmin(transformed(metric, mean + half), metric->maximum);
+		result->low = fmax(transformed(rule, mean - half), metric->minimum);
+		result->high = fmin(transformed(rule, mean + half), metric->maximum);
 	}
 	result->error = (result->high - result->low) / (2 * ML_NORMAL_975);
 }
@@ -234,7 +224,7 @@ of_influence(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 	if (isnan(error))
 		return;
 	result->error = error;
-	if (metric->interval != ML_INTERVAL_AREA)
+	if (ml_interval_rule(metric)->kind != ML_INTERVAL_AREA)
 		on_its_scale(metric, value, ML_NORMAL_975 * error, result);
 	else if (error == 0.0 && (value == 0.0 || value == 1.0))
 		of_separated(&sample->rows, result);
@@ -248,18 +238,18 @@ of_influence(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 void
 ml_interval(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 {
-	double	   *own = NULL;
+	const MlIntervalRule *rule = ml_interval_rule(metric);
 
 	result->value = result->low = result->high = result->error = NAN;
 	if (sample->rows.n == 0)
 		return;
-	switch (metric->interval)
+	switch (rule->kind)
 	{
 		case ML_INTERVAL_SHARE:
-			of_share(metric, &sample->rows, values_of(metric, sample, &own), result);
+			of_share(rule, &sample->rows, sample->value, result);
 			break;
 		case ML_INTERVAL_MEAN:
-			of_mean(metric, &sample->rows, values_of(metric, sample, &own), result);
+			of_mean(rule, &sample->rows, sample->value, result);
 			break;
 		case ML_INTERVAL_TABLE:
 		case ML_INTERVAL_AREA:
@@ -273,6 +263,4 @@ ml_interval(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 			result->value = metric->measure(&sample->rows);
 			break;
 	}
-	if (own != NULL)
-		pfree(own);
 }

@@ -20,6 +20,38 @@
 #define ML_NORMAL_975	1.959963984540054	/* quantile of the standard normal */
 #define ML_NORMAL_80	0.8416212335729143
 
+/* how an interval is found */
+typedef enum MlIntervalKind
+{
+	ML_INTERVAL_BOOTSTRAP,		/* measured again and again; needs nothing of the metric */
+	ML_INTERVAL_SHARE,			/* mean of row_values that are 0 or 1 */
+	ML_INTERVAL_MEAN,			/* mean of row_values */
+	ML_INTERVAL_TABLE,			/* a function of the weights of predicted and true classes */
+	ML_INTERVAL_AREA,			/* chance of a positive row scoring higher than a negative one */
+	ML_INTERVAL_INFLUENCE,		/* there is row_influence */
+	ML_INTERVAL_NONE			/* an extreme: none can be given */
+} MlIntervalKind;
+
+typedef struct MlIntervalRule
+{
+	const MlMetric *metric;
+	MlIntervalKind kind;
+
+	/*
+	 * SHARE, MEAN: the value of each row, NaN where it is not in question (a row
+	 * predicted negative, for precision). transform, which rises, makes the metric of their
+	 * mean; NULL: it is the mean.
+	 */
+	void		(*row_values) (const MlMeasurement *rows, double *value);
+	double		(*transform) (double mean);
+
+	/* INFLUENCE: what one more unit of a row's weight adds to the metric; returns the metric */
+	double		(*row_influence) (const MlMeasurement *rows, double *influence);
+} MlIntervalRule;
+
+/* rules.c: that of a metric, never NULL */
+extern const MlIntervalRule *ml_interval_rule(const MlMetric *metric);
+
 /*
  * Rows that count: label and prediction are known, weights above 0. All
  * arrays have rows.n elements.
@@ -31,7 +63,7 @@ typedef struct MlSample
 	uint64		seed;
 	const uint32 *order;		/* AREA: the rows, ascending by prediction */
 
-	/* of one metric: its row_values, if they are at hand; else NULL */
+	/* of one metric: its row_values; SHARE and MEAN cannot do without */
 	const double *value;
 } MlSample;
 

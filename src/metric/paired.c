@@ -123,7 +123,7 @@ compare_shares(const double cell[4], MlPaired *result)
 /* ---- by influence ---- */
 
 static void
-compare_influences(const MlMetric *metric, const MlSample *first, const MlSample *second, MlPaired *result)
+compare_influences(const MlMetric *metric, MlIntervalKind kind, const MlSample *first, const MlSample *second, MlPaired *result)
 {
 	int64		n = first->rows.n;
 	double	   *one = palloc_extended(sizeof(double) * Max(n, 1), MCXT_ALLOC_HUGE);
@@ -142,7 +142,7 @@ compare_influences(const MlMetric *metric, const MlSample *first, const MlSample
 	}
 	if (isfinite(result->difference))
 		ml_paired_by_error(result, sqrt(ml_sum_get(&squares)),
-						   metric->interval == ML_INTERVAL_MEAN ? n - 1 : INFINITY, n);
+						   kind == ML_INTERVAL_MEAN ? n - 1 : INFINITY, n);
 	pfree(one);
 	pfree(two);
 }
@@ -150,6 +150,7 @@ compare_influences(const MlMetric *metric, const MlSample *first, const MlSample
 void
 ml_interval_paired(const MlMetric *metric, const MlSample *first, const MlSample *second, MlPaired *result)
 {
+	const MlIntervalRule *rule = ml_interval_rule(metric);
 	double		cell[4];
 
 	memset(result, 0, sizeof(MlPaired));
@@ -157,17 +158,16 @@ ml_interval_paired(const MlMetric *metric, const MlSample *first, const MlSample
 	result->low = result->high = result->p_value = result->needed = NAN;
 	if (first->rows.n == 0)
 		return;
-	if (metric->interval != ML_INTERVAL_BOOTSTRAP && metric->interval != ML_INTERVAL_NONE)
+	if (rule->kind != ML_INTERVAL_BOOTSTRAP && rule->kind != ML_INTERVAL_NONE)
 	{
-		compare_influences(metric, first, second, result);
-		if (metric->interval == ML_INTERVAL_SHARE && metric->transform == NULL && first->value != NULL &&
-			count_cells(first, second, cell))
+		compare_influences(metric, rule->kind, first, second, result);
+		if (rule->kind == ML_INTERVAL_SHARE && rule->transform == NULL && count_cells(first, second, cell))
 			compare_shares(cell, result);
 		return;
 	}
 	result->first = metric->measure(&first->rows);
 	result->second = metric->measure(&second->rows);
 	result->difference = result->first - result->second;
-	if (metric->interval == ML_INTERVAL_BOOTSTRAP)
+	if (rule->kind == ML_INTERVAL_BOOTSTRAP)
 		ml_bootstrap_paired(metric, first, second, result);
 }
