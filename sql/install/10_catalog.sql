@@ -106,6 +106,18 @@ CREATE TABLE mlops_catalog.kept_row (
 );
 COMMENT ON TABLE mlops_catalog.kept_row IS 'rows that a version was trained on, where keep_rows asked for them';
 
+-- no foreign key, for the same reason
+CREATE TABLE mlops_catalog.training_row (
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    part            integer NOT NULL CHECK (part >= 0),
+    bits            integer NOT NULL CHECK (bits BETWEEN 1 AND 64),
+    data            bytea NOT NULL,
+    PRIMARY KEY (model, version, part)
+);
+ALTER TABLE mlops_catalog.training_row ALTER COLUMN data SET STORAGE EXTERNAL;
+COMMENT ON TABLE mlops_catalog.training_row IS 'fingerprints of the rows that a version was trained on, sorted, in parts of at most 1 MB';
+
 CREATE TABLE mlops_catalog.dropped_version (
     model           text COLLATE "C" NOT NULL,
     version         integer NOT NULL,
@@ -237,6 +249,42 @@ CREATE TABLE mlops_catalog.approval (
     FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
 );
 COMMENT ON TABLE mlops_catalog.approval IS 'who has looked at a version and found that it may be promoted';
+CREATE TABLE mlops_catalog.metric (
+    name            text COLLATE "C" PRIMARY KEY,
+    aggregate       text NOT NULL,
+    columns         text[] NOT NULL DEFAULT '{}',
+    tasks           text[] NOT NULL,
+    higher_is_better boolean NOT NULL,
+    minimum         float8,
+    maximum         float8,
+    description     text,
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE mlops_catalog.metric IS 'aggregates that are metrics: signature, columns of the row that they take, author and the settings that hold when they run';
+
+CREATE TABLE mlops_catalog.evaluation (
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    validation_set  text COLLATE "C" NOT NULL,
+    edition         integer NOT NULL,
+    slice           text COLLATE "C" NOT NULL,
+    metric          text COLLATE "C" NOT NULL,
+    value           float8,
+    low             float8,
+    high            float8,
+    baseline        float8,
+    threshold       float8,
+    n               bigint NOT NULL,
+    seen            bigint,
+    evaluated_by    text NOT NULL,
+    evaluated_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    stale           boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (model, version, validation_set, edition, slice, metric),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+COMMENT ON TABLE mlops_catalog.evaluation IS 'what versions were measured at on editions of validation sets; the slice of all rows has no name; stale: the model has another primary metric since';
 
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
@@ -244,6 +292,7 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.artifact', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.kept_row', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.training_row', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.dropped_version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');
@@ -251,3 +300,5 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alias', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.gate', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.approval', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.metric', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.evaluation', '');

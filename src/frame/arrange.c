@@ -240,6 +240,7 @@ move_rows(MlFrame *frame, const int64 *from, int64 n)
 							   column->array_length * sizeof(double), from, n, &spare);
 	}
 	frame->key_hash = gather(frame, frame->key_hash, sizeof(uint64), from, n, &spare);
+	frame->row_key = gather(frame, frame->row_key, sizeof(uint64), from, n, &spare);
 	frame->fingerprint = gather(frame, frame->fingerprint, sizeof(MlHash128), from, n, &spare);
 	drop_spare(frame, &spare);
 	frame->nrows = n;

@@ -85,6 +85,7 @@ typedef struct MlFrame
 	int64		nrows;
 	MlHash128  *fingerprint;	/* of each row: the loaded columns but the key */
 	uint64	   *key_hash;		/* of each row (ml_hash_key, seed 0); NULL without a key column */
+	uint64	   *row_key;		/* of each row, where somebody put it there (ml_frame_row_keys); moves with the rows */
 
 	MlHash128	set_fingerprint;	/* of the rows as a multiset, whatever their order */
 	MlHash128	schema_fingerprint; /* of names and types of the loaded columns */
@@ -140,6 +141,13 @@ extern MlFrame *ml_frame_read(const MlFrameRequest *request, MlBudget *budget);
 
 /* the rows in the order that from lists, all of them */
 extern void ml_frame_reorder(MlFrame *frame, const int64 *from);
+
+/*
+ * 64 bits of each row by the named columns, which are loaded, and nothing else: equal in
+ * any two frames for rows that are equal in them. as_read: no column was
+ * renamed or replaced since.
+ */
+extern void ml_frame_row_keys(const MlFrame *frame, int n, char *const *name, bool as_read, uint64 *key);
 
 /* index of the column of that name, or -1 */
 extern int	ml_frame_find(const MlFrame *frame, const char *name);

@@ -49,7 +49,7 @@ typedef struct MlEstimate
 	double		high;
 	double		baseline;		/* of the constant that the training rows suggest; NaN: unknown */
 	int64		n;				/* rows it is of */
-	int64		seen;			/* rows that were left out because the version was trained on them */
+	int64		seen;			/* rows that the version was trained on, left out unless include_seen; -1: not known */
 } MlEstimate;
 
 typedef struct MlDifference
@@ -61,7 +61,7 @@ typedef struct MlDifference
 	double		high;
 	double		p_value;		/* of no difference, two-sided */
 	int64		n;
-	int64		needed;			/* rows that a difference of this size would need to be told from none, about; 0: it is told */
+	int64		needed;			/* rows that a difference of this size would need to be told from none, about; 0: it is told, or there is none */
 } MlDifference;
 
 /* features and columns of metrics that must be read; for several versions the union */

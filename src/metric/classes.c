@@ -1,65 +1,32 @@
 /*
  * classes.c
- *		Metrics of classes: of probabilities (log_loss, brier) and of the labels
- *		that a threshold makes of them (accuracy, precision, recall, f1).
+ *		Metrics of probabilities of classes.
  *
- * A row of two classes is positive where its probability is at the threshold
- * or above. Definitions: Fawcett 2006, "An introduction to ROC analysis",
- * Pattern Recognition Letters 27, figure 1; Brier 1950, "Verification of
- * forecasts expressed in terms of probability", halved for two classes as
- * usual; logarithmic score: Good 1952, "Rational decisions".
+ * Brier 1950, "Verification of forecasts expressed in terms of probability",
+ * halved, so that of two classes it is the squared error of one probability;
+ * logarithmic score: Good 1952, "Rational decisions"; expected calibration
+ * error: Naeini et al. 2015, "Obtaining well calibrated probabilities using
+ * Bayesian binning", of several classes as in Guo et al. 2017, "On calibration
+ * of modern neural networks".
  */
 #include "postgres.h"
 
 #include "metric/measure.h"
+#include "metric/units.h"
 
-/* a certain and wrong prediction costs log(1e-15), not infinity */
-#define SMALLEST_PROBABILITY	1e-15
-
-/* prediction of row i: the one number of two classes, the first of several */
-static inline const double *
-row_prediction(const MlMeasurement *rows, int64 i)
+/* probability that was given to class c */
+static inline double
+probability_of(const MlMeasurement *rows, int64 i, int c)
 {
-	return rows->prediction + (rows->task == ML_TASK_MULTICLASS ? i * rows->nclasses : i);
+	if (rows->task == ML_TASK_MULTICLASS)
+		return rows->prediction[i * rows->nclasses + c];
+	return c == 1 ? rows->prediction[i] : 1.0 - rows->prediction[i];
 }
 
-static inline bool
-row_counts(const MlMeasurement *rows, int64 i)
-{
-	return !isnan(rows->label[i]) && !isnan(*row_prediction(rows, i));
-}
-
-/* probability that was given to the class that came true */
 static inline double
 probability_of_label(const MlMeasurement *rows, int64 i)
 {
-	const double *p = row_prediction(rows, i);
-
-	if (rows->task == ML_TASK_MULTICLASS)
-		return p[(int) rows->label[i]];
-	return rows->label[i] > 0.5 ? *p : 1.0 - *p;
-}
-
-static inline bool
-is_right(const MlMeasurement *rows, int64 i)
-{
-	const double *p = row_prediction(rows, i);
-	int			best = 0;
-
-	if (rows->task == ML_TASK_BINARY)
-		return (*p >= rows->threshold) == (rows->label[i] > 0.5);
-	for (int c = 1; c < rows->nclasses; c++)
-	{
-		if (p[c] > p[best])
-			best = c;
-	}
-	return best == (int) rows->label[i];
-}
-
-static inline double
-clip(double p)
-{
-	return fmin(fmax(p, SMALLEST_PROBABILITY), 1.0 - SMALLEST_PROBABILITY);
+	return probability_of(rows, i, (int) (rows->label[i] + 0.5));
 }
 
 /* weighted mean of value(rows, i); inlined, so that each metric has a loop of its own */
@@ -74,7 +41,7 @@ mean_of(const MlMeasurement *rows, double (*value) (const MlMeasurement *rows, i
 		double		w = ml_measure_weight(rows, i);
 
 		ml_check_row(i);
-		if (!row_counts(rows, i))
+		if (!ml_measure_counts(rows, i))
 			continue;
 		ml_sum_add(&sum, w * value(rows, i));
 		ml_sum_add(&total, w);
@@ -85,21 +52,53 @@ mean_of(const MlMeasurement *rows, double (*value) (const MlMeasurement *rows, i
 static inline double
 row_log_loss(const MlMeasurement *rows, int64 i)
 {
-	return -log(clip(probability_of_label(rows, i)));
+	return ml_log_loss(probability_of_label(rows, i));
 }
 
+/* of two classes both miss by the same, so that the half is (probability - outcome)^2 */
 static inline double
 row_brier(const MlMeasurement *rows, int64 i)
 {
 	double		miss = 1.0 - probability_of_label(rows, i);
+	double		sum = miss * miss;
 
-	return miss * miss;
+	if (rows->task == ML_TASK_BINARY)
+		return sum;
+	for (int c = 0; c < rows->nclasses; c++)
+		if (c != (int) rows->label[i])
+			sum += probability_of(rows, i, c) * probability_of(rows, i, c);
+	return 0.5 * sum;
+}
+
+/* is the label among the k most probable classes, the first of equals first? */
+static inline double
+row_in_top(const MlMeasurement *rows, int64 i, int k)
+{
+	int			label = (int) rows->label[i];
+	double		p = probability_of(rows, i, label);
+	int			ahead = 0;
+
+	for (int c = 0; c < rows->nclasses; c++)
+		ahead += probability_of(rows, i, c) > p || (c < label && probability_of(rows, i, c) == p);
+	return ahead < k ? 1.0 : 0.0;
 }
 
 static inline double
-row_right(const MlMeasurement *rows, int64 i)
+row_in_top_2(const MlMeasurement *rows, int64 i)
 {
-	return is_right(rows, i) ? 1.0 : 0.0;
+	return row_in_top(rows, i, 2);
+}
+
+static inline double
+row_in_top_3(const MlMeasurement *rows, int64 i)
+{
+	return row_in_top(rows, i, 3);
+}
+
+static inline double
+row_in_top_5(const MlMeasurement *rows, int64 i)
+{
+	return row_in_top(rows, i, 5);
 }
 
 static double
@@ -115,68 +114,41 @@ measure_brier(const MlMeasurement *rows)
 }
 
 static double
-measure_accuracy(const MlMeasurement *rows)
+measure_top_2_accuracy(const MlMeasurement *rows)
 {
-	return mean_of(rows, row_right);
+	return mean_of(rows, row_in_top_2);
 }
 
-/* ---- the confusion matrix of two classes ---- */
-
-typedef struct Confusion
+static double
+measure_top_3_accuracy(const MlMeasurement *rows)
 {
-	double		true_positive;
-	double		false_positive;
-	double		false_negative;
-} Confusion;
+	return mean_of(rows, row_in_top_3);
+}
 
-static Confusion
-confusion(const MlMeasurement *rows)
+static double
+measure_top_5_accuracy(const MlMeasurement *rows)
 {
-	double		cell[2][2] = {{0}};	/* said, is: an index, since a branch could not be predicted */
+	return mean_of(rows, row_in_top_5);
+}
+
+/* of two classes the probability of the positive one; of several that of the predicted class */
+static double
+measure_expected_calibration_error(const MlMeasurement *rows)
+{
+	MlBins		bins = {0};
 
 	for (int64 i = 0; i < rows->n; i++)
 	{
+		int			c;
+
 		ml_check_row(i);
-		if (row_counts(rows, i))
-			cell[rows->prediction[i] >= rows->threshold][rows->label[i] > 0.5] += ml_measure_weight(rows, i);
+		if (!ml_measure_counts(rows, i))
+			continue;
+		c = rows->task == ML_TASK_BINARY ? 1 : ml_measure_class(rows, i);
+		ml_bins_add(&bins, probability_of(rows, i, c), (int) (rows->label[i] + 0.5) == c,
+					ml_measure_weight(rows, i));
 	}
-	return (Confusion) {
-		.true_positive = cell[true][true],
-		.false_positive = cell[true][false],
-		.false_negative = cell[false][true],
-	};
-}
-
-static double
-ratio(double part, double whole)
-{
-	return whole > 0.0 ? part / whole : NAN;
-}
-
-static double
-measure_precision(const MlMeasurement *rows)
-{
-	Confusion	c = confusion(rows);
-
-	return ratio(c.true_positive, c.true_positive + c.false_positive);
-}
-
-static double
-measure_recall(const MlMeasurement *rows)
-{
-	Confusion	c = confusion(rows);
-
-	return ratio(c.true_positive, c.true_positive + c.false_negative);
-}
-
-/* harmonic mean of precision and recall, written so that it needs neither */
-static double
-measure_f1(const MlMeasurement *rows)
-{
-	Confusion	c = confusion(rows);
-
-	return ratio(2.0 * c.true_positive,
-				 2.0 * c.true_positive + c.false_positive + c.false_negative);
+	return ml_bins_error(&bins);
 }
 
 const MlMetric ml_metric_log_loss = {
@@ -191,50 +163,36 @@ const MlMetric ml_metric_log_loss = {
 
 const MlMetric ml_metric_brier = {
 	.name = "brier",
-	.summary = "mean squared error of the probability, mean((probability - outcome)^2) with outcomes 0 and 1",
-	.tasks = ML_TASK_BINARY,
+	.summary = "mean squared error of the probability, mean((probability - outcome)^2) with outcomes 0 and 1; of several classes half the sum over them",
+	.tasks = ML_TASK_BINARY | ML_TASK_MULTICLASS,
 	.higher_is_better = false,
 	.minimum = 0.0,
 	.maximum = 1.0,
 	.measure = measure_brier,
 };
 
-const MlMetric ml_metric_accuracy = {
-	.name = "accuracy",
-	.summary = "share of rows whose predicted class is right, at the threshold for two classes, the most probable of several",
+const MlMetric ml_metric_expected_calibration_error = {
+	.name = "expected_calibration_error",
+	.summary = "mean over 10 bins of equal width of |mean probability - share of positive rows|, by the rows in the bin; of several classes of the predicted one's probability and the share that is right",
 	.tasks = ML_TASK_BINARY | ML_TASK_MULTICLASS,
-	.higher_is_better = true,
+	.higher_is_better = false,
 	.minimum = 0.0,
 	.maximum = 1.0,
-	.measure = measure_accuracy,
+	.measure = measure_expected_calibration_error,
 };
 
-const MlMetric ml_metric_precision = {
-	.name = "precision",
-	.summary = "share of the rows predicted positive that are, at the threshold",
-	.tasks = ML_TASK_BINARY,
-	.higher_is_better = true,
-	.minimum = 0.0,
-	.maximum = 1.0,
-	.measure = measure_precision,
-};
+#define TOP(k) \
+const MlMetric ml_metric_top_##k##_accuracy = { \
+	.name = "top_" #k "_accuracy", \
+	.summary = "share of rows whose class is among the " #k " most probable", \
+	.tasks = ML_TASK_MULTICLASS, \
+	.higher_is_better = true, \
+	.minimum = 0.0, \
+	.maximum = 1.0, \
+	.on_request = true, \
+	.measure = measure_top_##k##_accuracy, \
+}
 
-const MlMetric ml_metric_recall = {
-	.name = "recall",
-	.summary = "share of the positive rows that are predicted positive, at the threshold",
-	.tasks = ML_TASK_BINARY,
-	.higher_is_better = true,
-	.minimum = 0.0,
-	.maximum = 1.0,
-	.measure = measure_recall,
-};
-
-const MlMetric ml_metric_f1 = {
-	.name = "f1",
-	.summary = "harmonic mean of precision and recall, at the threshold",
-	.tasks = ML_TASK_BINARY,
-	.higher_is_better = true,
-	.minimum = 0.0,
-	.maximum = 1.0,
-	.measure = measure_f1,
-};
+TOP(2);
+TOP(3);
+TOP(5);

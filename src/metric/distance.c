@@ -1,13 +1,14 @@
 /*
  * distance.c
  *		Metrics of models without a target: what rows lose by being replaced by
- *		what stands for them.
+ *		what stands for them; and the share of variance that predictions explain.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "metric/measure.h"
+#include "metric/units.h"
 #include "predictor/routine.h"
 
 /* the mean of a part of MlLoss over the rows that have it, by weight; NaN: none has */
@@ -37,10 +38,34 @@ measure_inertia(const MlMeasurement *rows)
 	return mean_of(rows, offsetof(MlLoss, loss));
 }
 
+/* of predictions: what is left of the labels' variance, whatever the predictions' bias */
+static double
+explained_by_predictions(const MlMeasurement *rows)
+{
+	MlMoments	label = {0};
+	MlMoments	error = {0};
+
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		double		w = ml_measure_weight(rows, i);
+
+		ml_check_row(i);
+		if (!ml_measure_counts(rows, i) || w == 0.0)
+			continue;
+		ml_moments_add(&label, rows->label[i], w);
+		ml_moments_add(&error, rows->label[i] - rows->prediction[i], w);
+	}
+	return label.squares > 0.0 ? 1.0 - error.squares / label.squares : NAN;
+}
+
 static double
 measure_explained_variance(const MlMeasurement *rows)
 {
-	double		spread = mean_of(rows, offsetof(MlLoss, spread));
+	double		spread;
+
+	if (rows->loss == NULL)
+		return explained_by_predictions(rows);
+	spread = mean_of(rows, offsetof(MlLoss, spread));
 
 	return spread > 0.0 ? 1.0 - mean_of(rows, offsetof(MlLoss, loss)) / spread : NAN;
 }
@@ -63,8 +88,8 @@ const MlMetric ml_metric_inertia = {
 
 const MlMetric ml_metric_explained_variance = {
 	.name = "explained_variance",
-	.summary = "1 - squared distance to the centre, or to the projection / squared distance to the mean of the training rows",
-	.tasks = ML_TASK_CLUSTER | ML_TASK_PROJECTION,
+	.summary = "1 - squared distance to the centre, or to the projection / squared distance to the mean of the training rows; of numbers 1 - variance(label - prediction) / variance(label)",
+	.tasks = ML_TASK_REGRESSION | ML_TASK_CLUSTER | ML_TASK_PROJECTION,
 	.higher_is_better = true,
 	.minimum = -INFINITY,
 	.maximum = 1.0,

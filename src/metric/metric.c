@@ -18,6 +18,16 @@ ml_metric_find(const char *name)
 	return NULL;
 }
 
+void
+ml_metric_forget(MlShared *shared)
+{
+	if (shared->ranked != NULL)
+		pfree(shared->ranked);
+	if (shared->table != NULL)
+		pfree(shared->table);
+	memset(shared, 0, sizeof(MlShared));
+}
+
 const MlMetric *
 ml_metric_default(MlTask task)
 {
@@ -44,16 +54,40 @@ const MlMetric *const ml_metrics[] = {
 	&ml_metric_rmse,
 	&ml_metric_mae,
 	&ml_metric_r2,
+	&ml_metric_median_absolute_error,
 	&ml_metric_max_error,
+	&ml_metric_mape,
+	&ml_metric_smape,
 	&ml_metric_poisson_deviance,
 	&ml_metric_gamma_deviance,
+	&ml_metric_pinball_05,
+	&ml_metric_pinball_10,
+	&ml_metric_pinball_25,
+	&ml_metric_pinball_75,
+	&ml_metric_pinball_90,
+	&ml_metric_pinball_95,
 	&ml_metric_roc_auc,
+	&ml_metric_pr_auc,
+	&ml_metric_ks,
 	&ml_metric_log_loss,
 	&ml_metric_brier,
+	&ml_metric_expected_calibration_error,
 	&ml_metric_accuracy,
+	&ml_metric_balanced_accuracy,
 	&ml_metric_precision,
 	&ml_metric_recall,
 	&ml_metric_f1,
+	&ml_metric_specificity,
+	&ml_metric_mcc,
+	&ml_metric_macro_precision,
+	&ml_metric_macro_recall,
+	&ml_metric_macro_f1,
+	&ml_metric_micro_precision,
+	&ml_metric_micro_recall,
+	&ml_metric_micro_f1,
+	&ml_metric_top_2_accuracy,
+	&ml_metric_top_3_accuracy,
+	&ml_metric_top_5_accuracy,
 	&ml_metric_inertia,
 	&ml_metric_explained_variance,
 	&ml_metric_silhouette,

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "recipe/recipe.h"
 
 typedef struct MlMeasurement
@@ -21,7 +22,22 @@ typedef struct MlMeasurement
 	const struct MlLoss *loss;	/* CLUSTER and PROJECTION: instead of label and prediction */
 	int			nclasses;
 	double		threshold;		/* BINARY: for metrics of labels */
+	struct MlShared *shared;	/* what metrics of the same rows leave to each other; NULL: nothing */
 } MlMeasurement;
+
+/*
+ * Rows sorted by prediction, and the table of classes: made by the first metric
+ * that needs them. Zeroed before the first; the rows must not change before
+ * ml_metric_forget.
+ */
+typedef struct MlShared
+{
+	struct MlKeyed *ranked;		/* ascending, as ml_roc_area takes them */
+	int64		nranked;
+	double	   *table;			/* weight by predicted and true class, nclasses x nclasses */
+} MlShared;
+
+extern void ml_metric_forget(MlShared *shared);
 
 typedef struct MlMetric
 {
@@ -31,7 +47,8 @@ typedef struct MlMetric
 	bool		higher_is_better;
 	double		minimum;		/* range of values */
 	double		maximum;
-	Size		row_memory;		/* bytes a row that measure takes while it runs */
+	Size		row_memory;		/* bytes a row that measure takes while it runs, or leaves in shared */
+	bool		on_request;		/* trainings measure it only where it is the model's metric */
 	double		(*measure) (const MlMeasurement *rows); /* NaN: not defined on these rows */
 } MlMetric;
 
@@ -40,8 +57,23 @@ extern const MlMetric *const ml_metrics[];	/* NULL ends */
 /* by name, or NULL */
 extern const MlMetric *ml_metric_find(const char *name);
 
-/* 22023 if a known metric judges none of the tasks; an unknown one is no matter of this */
+/*
+ * 22023 if a metric, built in or registered, judges none of the tasks, 42501 if the author of a
+ * registered one may not read the model; an unknown one is no matter of this.
+ */
 extern void ml_metric_require(const char *model, const char *name, uint32 tasks);
+
+/* is there a metric of this name, built in or registered? */
+extern bool ml_metric_exists(const char *name);
+
+/* 42704 with the nearest name for the tasks; detail: a sentence, or NULL */
+ml_noreturn extern void ml_metric_error_unknown(const char *name, uint32 tasks, const char *detail);
+
+/* 22023: a metric for some tasks does not judge predictions of others */
+ml_noreturn extern void ml_metric_refuse_task(const char *model, const char *name, uint32 is_for, uint32 tasks);
+
+/* "binary or multiclass" */
+extern char *ml_metric_task_names(uint32 tasks);
 
 /* the metric that a model of this task is judged by unless it names another; NULL: there is none for the task */
 extern const MlMetric *ml_metric_default(MlTask task);

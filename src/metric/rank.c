@@ -6,18 +6,18 @@
 
 #include "budget.h"
 #include "metric/measure.h"
+#include "metric/walk.h"
 #include "roc.h"
 #include "utils/memutils.h"
 
 #define ROW_MEMORY	(2 * sizeof(MlKeyed))	/* a row, and its room while it is sorted */
 
-static double
-measure_roc_auc(const MlMeasurement *rows)
+static void
+rank_rows(const MlMeasurement *rows, MlShared *ranking)
 {
-	MlKeyed	   *row = MemoryContextAllocHuge(CurrentMemoryContext,
+	MlKeyed    *row = MemoryContextAllocHuge(CurrentMemoryContext,
 											 ml_size_mul(Max(rows->n, 1), ROW_MEMORY));
 	int64		n = 0;
-	double		area;
 
 	for (int64 i = 0; i < rows->n; i++)
 	{
@@ -31,9 +31,87 @@ measure_roc_auc(const MlMeasurement *rows)
 		n++;
 	}
 	ml_sort(row, row + rows->n, n, 64);
-	area = ml_roc_area(row, n);
-	pfree(row);
-	return area;
+	ranking->ranked = row;
+	ranking->nranked = n;
+}
+
+/* a function of the rows in order, which are sorted once for all metrics that share */
+static double
+of_ranking(const MlMeasurement *rows, double (*measure) (const MlKeyed *row, int64 n))
+{
+	MlShared	own = {0};
+	MlShared   *ranking = rows->shared != NULL ? rows->shared : &own;
+	double		result;
+
+	if (ranking->ranked == NULL)
+		rank_rows(rows, ranking);
+	result = measure(ranking->ranked, ranking->nranked);
+	ml_metric_forget(&own);
+	return result;
+}
+
+static double
+measure_roc_auc(const MlMeasurement *rows)
+{
+	return of_ranking(rows, ml_roc_area);
+}
+
+static MlWalk
+walk_down(const MlKeyed *row, int64 n)
+{
+	MlWalk		walk = {0};
+	int64		i = n - 1;
+
+	for (int64 j = 0; j < n; j++)
+	{
+		ml_check_row(j);
+		walk.positives += fmax(row[j].weight, 0.0);
+		walk.negatives += fmax(-row[j].weight, 0.0);
+	}
+	while (i >= 0)
+	{
+		uint64		score = row[i].key;
+		double		positive = 0.0;
+		double		negative = 0.0;
+
+		for (; i >= 0 && row[i].key == score; i--)
+		{
+			ml_check_row(i);
+			positive += fmax(row[i].weight, 0.0);
+			negative += fmax(-row[i].weight, 0.0);
+		}
+		if (positive + negative > 0.0)
+			ml_walk_step(&walk, positive, negative, false);
+	}
+	return walk;
+}
+
+static double
+average_precision(const MlKeyed *row, int64 n)
+{
+	MlWalk		walk = walk_down(row, n);
+
+	return ml_walk_pr_auc(&walk).value;
+}
+
+static double
+largest_distance(const MlKeyed *row, int64 n)
+{
+	MlWalk		walk = walk_down(row, n);
+
+	return ml_walk_ks(&walk).value;
+}
+
+static double
+measure_pr_auc(const MlMeasurement *rows)
+{
+	return of_ranking(rows, average_precision);
+}
+
+static double
+measure_ks(const MlMeasurement *rows)
+{
+	return of_ranking(rows, largest_distance);
 }
 
 const MlMetric ml_metric_roc_auc = {
@@ -45,4 +123,26 @@ const MlMetric ml_metric_roc_auc = {
 	.maximum = 1.0,
 	.row_memory = ROW_MEMORY,
 	.measure = measure_roc_auc,
+};
+
+const MlMetric ml_metric_pr_auc = {
+	.name = "pr_auc",
+	.summary = "average precision, the sum over scores of (recall gained at the score) x (precision at it); the share of positive rows is a coin's",
+	.tasks = ML_TASK_BINARY,
+	.higher_is_better = true,
+	.minimum = 0.0,
+	.maximum = 1.0,
+	.row_memory = ROW_MEMORY,
+	.measure = measure_pr_auc,
+};
+
+const MlMetric ml_metric_ks = {
+	.name = "ks",
+	.summary = "largest distance, over scores, of the share of positive rows at or above the score to that of negative rows",
+	.tasks = ML_TASK_BINARY,
+	.higher_is_better = true,
+	.minimum = 0.0,
+	.maximum = 1.0,
+	.row_memory = ROW_MEMORY,
+	.measure = measure_ks,
 };

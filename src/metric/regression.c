@@ -5,12 +5,7 @@
 #include "postgres.h"
 
 #include "metric/measure.h"
-
-static inline bool
-row_counts(const MlMeasurement *rows, int64 i)
-{
-	return !isnan(rows->label[i]) && !isnan(rows->prediction[i]);
-}
+#include "metric/units.h"
 
 /* sum of w (label - prediction)^2, and the weight of the rows */
 static double
@@ -25,7 +20,7 @@ squared_error(const MlMeasurement *rows, double *weight)
 		double		e = rows->label[i] - rows->prediction[i];
 
 		ml_check_row(i);
-		if (!row_counts(rows, i))
+		if (!ml_measure_counts(rows, i))
 			continue;
 		ml_sum_add(&sum, w * e * e);
 		ml_sum_add(&total, w);
@@ -54,7 +49,7 @@ measure_mae(const MlMeasurement *rows)
 		double		w = ml_measure_weight(rows, i);
 
 		ml_check_row(i);
-		if (!row_counts(rows, i))
+		if (!ml_measure_counts(rows, i))
 			continue;
 		ml_sum_add(&sum, w * fabs(rows->label[i] - rows->prediction[i]));
 		ml_sum_add(&total, w);
@@ -76,7 +71,7 @@ measure_r2(const MlMeasurement *rows)
 	for (int64 i = 0; i < rows->n; i++)
 	{
 		ml_check_row(i);
-		if (row_counts(rows, i))
+		if (ml_measure_counts(rows, i))
 			ml_sum_add(&sum, ml_measure_weight(rows, i) * rows->label[i]);
 	}
 	mean = ml_sum_get(&sum) / weight;
@@ -85,7 +80,7 @@ measure_r2(const MlMeasurement *rows)
 		double		d = rows->label[i] - mean;
 
 		ml_check_row(i);
-		if (row_counts(rows, i))
+		if (ml_measure_counts(rows, i))
 			ml_sum_add(&squares, ml_measure_weight(rows, i) * d * d);
 	}
 	total = ml_sum_get(&squares);
@@ -102,28 +97,10 @@ measure_max_error(const MlMeasurement *rows)
 		double		e = fabs(rows->label[i] - rows->prediction[i]);
 
 		ml_check_row(i);
-		if (row_counts(rows, i) && ml_measure_weight(rows, i) > 0.0 && !(e <= largest))
+		if (ml_measure_counts(rows, i) && ml_measure_weight(rows, i) > 0.0 && !(e <= largest))
 			largest = e;
 	}
 	return largest;
-}
-
-/*
- * Mean unit deviances (McCullagh & Nelder, Generalized Linear Models, 2nd ed.,
- * table 2.1); NaN where a row is outside of the family's range.
- */
-static double
-poisson_unit(double y, double mu)
-{
-	if (y == 0)
-		return mu >= 0 ? 2 * mu : NAN;
-	return y > 0 && mu > 0 ? 2 * (y * log(y / mu) - (y - mu)) : NAN;
-}
-
-static double
-gamma_unit(double y, double mu)
-{
-	return y > 0 && mu > 0 ? 2 * (log(mu / y) + (y - mu) / mu) : NAN;
 }
 
 static double
@@ -138,7 +115,7 @@ mean_deviance(const MlMeasurement *rows, double (*unit) (double y, double mu))
 		double		d;
 
 		ml_check_row(i);
-		if (!row_counts(rows, i))
+		if (!ml_measure_counts(rows, i))
 			continue;
 		d = unit(rows->label[i], rows->prediction[i]);
 		if (isnan(d))
@@ -152,13 +129,13 @@ mean_deviance(const MlMeasurement *rows, double (*unit) (double y, double mu))
 static double
 measure_poisson_deviance(const MlMeasurement *rows)
 {
-	return mean_deviance(rows, poisson_unit);
+	return mean_deviance(rows, ml_poisson_unit);
 }
 
 static double
 measure_gamma_deviance(const MlMeasurement *rows)
 {
-	return mean_deviance(rows, gamma_unit);
+	return mean_deviance(rows, ml_gamma_unit);
 }
 
 const MlMetric ml_metric_rmse = {

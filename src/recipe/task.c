@@ -41,6 +41,18 @@ ml_task_find(const char *name)
 	return 0;
 }
 
+char **
+ml_task_list(uint32 tasks, int *n)
+{
+	char	  **name = palloc(sizeof(char *) * lengthof(known));
+
+	*n = 0;
+	for (int i = 0; i < (int) lengthof(known); i++)
+		if (tasks & known[i].task)
+			name[(*n)++] = pstrdup(known[i].name);
+	return name;
+}
+
 Datum
 ml_task_names(uint32 tasks)
 {

@@ -14,6 +14,9 @@ extern const char *ml_task_name(MlTask task);
 /* the task of that name, or 0 */
 extern uint32 ml_task_find(const char *name);
 
+/* the names of a set of tasks, palloc'd */
+extern char **ml_task_list(uint32 tasks, int *n);
+
 /* text[] of the names of a set of tasks */
 extern Datum ml_task_names(uint32 tasks);
 

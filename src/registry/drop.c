@@ -62,6 +62,14 @@ delete_version(const char *model, int version, const char *dropped_by, const cha
 		"DELETE FROM mlops_catalog.kept_row "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
 	};
+	static MlStatement delete_training_rows = {
+		"DELETE FROM mlops_catalog.training_row "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
+	};
+	static MlStatement delete_evidence = {
+		"DELETE FROM mlops_catalog.evaluation "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
+	};
 	static MlStatement delete_artifact = {
 		"DELETE FROM mlops_catalog.artifact "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
@@ -83,6 +91,8 @@ delete_version(const char *model, int version, const char *dropped_by, const cha
 	MlArguments args = {0};
 
 	run_on_version(&delete_rows, model, version);
+	run_on_version(&delete_training_rows, model, version);
+	run_on_version(&delete_evidence, model, version);
 	run_on_version(&delete_artifact, model, version);
 	run_on_version(&delete_approvals, model, version);
 	ml_bind_text(&args, model);
@@ -220,6 +230,8 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.approval WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.privilege WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.kept_row WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.training_row WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.evaluation WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.artifact WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.version WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.run WHERE model OPERATOR(pg_catalog.=) $1"},

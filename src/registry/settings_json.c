@@ -14,6 +14,7 @@
 #include "metric/metric.h"
 #include "miscadmin.h"
 #include "recipe/task.h"
+#include "registry/metric_row.h"
 #include "registry/registry_catalog.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -128,27 +129,19 @@ read_settings(Jsonb *json, ModelSettings *settings)
 	}
 }
 
-/* the nearest of the metrics for a task, or of all if it is not known yet */
+static void
+error_metric(const char *name, const char *task)
+{
+	ml_metric_error_unknown(name, task ? ml_task_find(task) : ~0U, "It cannot be the primary metric of a model.");
+}
+
+/* a registered metric is held, so that it is not dropped before the model names it */
 static void
 check_metric(const char *model, const char *name, const char *task)
 {
-	const MlMetric *metric = ml_metric_find(name);
-	uint32		wanted = task ? ml_task_find(task) : ~0U;
-	MlNearest	nearest;
-
-	ml_metric_require(model, name, wanted);
-	if (metric != NULL)
-		return;
-	ml_nearest_begin(&nearest, name);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-		if ((ml_metrics[i]->tasks & wanted) != 0)
-			ml_nearest_offer(&nearest, ml_metrics[i]->name);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("unknown metric \"%s\"", name),
-			 errdetail("It cannot be the primary metric of a model."),
-			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
-			 errhint("SELECT * FROM mlops_metrics() lists them.")));
+	if (ml_metric_find(name) == NULL && !ml_registry_hold_metric(name))
+		error_metric(name, task);
+	ml_metric_require(model, name, task ? ml_task_find(task) : ~0U);
 }
 
 /* how many other roles must approve a version before it is promoted */
@@ -265,12 +258,15 @@ mlops_create_model(PG_FUNCTION_ARGS)
 	row.metric = settings.value[SETTING_METRIC];
 	row.positive = settings.value[SETTING_POSITIVE];
 	row.description = settings.value[SETTING_DESCRIPTION];
-	if (row.metric != NULL)
-		check_metric(row.name, row.metric, NULL);
+	if (row.metric != NULL && !ml_metric_exists(row.metric))
+		error_metric(row.metric, NULL);
 	if (settings.given[SETTING_OWNER])
 		check_owner(row.name, settings.value[SETTING_OWNER]);
 	check_approvals(settings.value[SETTING_APPROVALS]);
 	ml_registry_create_model(&row);
+	/* its author must be allowed to read the model, which is there now */
+	if (row.metric != NULL)
+		check_metric(row.name, row.metric, NULL);
 	if (settings.given[SETTING_OWNER] || settings.given[SETTING_APPROVALS])
 		update_settings(row.name, &settings);
 	PG_RETURN_VOID();

@@ -42,6 +42,7 @@ typedef struct Search
 	Jsonb	   *budget_json;
 	char	   *metric_name;	/* NULL: the model's */
 	const MlMetric *metric;
+	const MlCustomMetric *custom;	/* then metric is what it says of itself; NULL: one of ours */
 	bool		resumed;
 	pg_uuid_t	id;
 	double		started;		/* seconds */
@@ -112,11 +113,12 @@ check_metric(const char *name)
 {
 	MlNearest	nearest;
 
-	if (name == NULL || ml_metric_find(name) != NULL)
+	if (name == NULL || ml_metric_exists(name))
 		return;
 	ml_nearest_begin(&nearest, name);
 	for (int i = 0; ml_metrics[i] != NULL; i++)
 		ml_nearest_offer(&nearest, ml_metrics[i]->name);
+	ml_custom_offer(&nearest, ~0U);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("metric \"%s\" does not exist", name),
@@ -125,19 +127,28 @@ check_metric(const char *name)
 			 : errhint("See SELECT * FROM mlops_metrics().")));
 }
 
+/* a registered metric is kept for the length of the search as it was at its start */
 static void
 choose_metric(Search *search, MlTask task)
 {
 	const MlTraining *training = search->training;
 	const char *name = search->metric_name;
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
 
 	if (name == NULL && training->row != NULL)
 		name = training->row->metric;
 	search->metric = name != NULL ? ml_metric_find(name) : NULL;
 	if (search->metric == NULL)
+		search->custom = ml_custom_metric(name);
+	if (search->custom != NULL)
+		search->metric = ml_custom_as_metric(search->custom);
+	if (search->metric == NULL)
 		search->metric = ml_metric_default(task);
-	if (search->metric_name != NULL)
+	if (search->custom != NULL)
+		ml_custom_require(training->model, search->custom, (uint32) task);
+	else if (search->metric_name != NULL)
 		ml_metric_require(training->model, search->metric_name, (uint32) task);
+	MemoryContextSwitchTo(old);
 }
 
 /* lists of features name columns that were read as features */
@@ -258,7 +269,7 @@ measure(Search *search, MlCandidate *candidate, int rung)
 	if (candidate->nrungs > rung)
 		return;
 	message = ml_trial(search->training, candidate, search->folds, search->rows[rung],
-					   search->metric->name, &value);
+					   search->metric->name, search->custom, &value);
 	if (message == NULL)
 	{
 		candidate->value[candidate->nrungs++] = value;

@@ -17,7 +17,7 @@
 
 #include "postgres.h"
 
-#include "metric/metric.h"
+#include "metric/custom.h"
 #include "train/train.h"
 
 #define ML_MAX_RUNGS	8
@@ -98,7 +98,7 @@ extern MlFrame *ml_folds_frame(MlFolds *folds, const MlFrame *frame, int fold, i
  * nrows. NULL, or why it could not be had.
  */
 extern char *ml_trial(MlTraining *training, const MlCandidate *candidate, MlFolds *folds,
-					  int64 nrows, const char *metric, double *value);
+					  int64 nrows, const char *metric, const MlCustomMetric *custom, double *value);
 
 /* the training that a candidate's number stands for: spec of the search, changed */
 extern void ml_candidate_spec(const MlCandidate *candidate, MlSpec *spec);

@@ -23,6 +23,7 @@ typedef struct Trial
 	int64		nrows;
 	const MlMetric *metric;
 	const char *metric_name;	/* NULL: the task's */
+	const MlCustomMetric *custom;	/* or a registered one */
 	double		value;
 } Trial;
 
@@ -92,6 +93,14 @@ measure(Trial *trial, const MlModel *model)
 	rows.threshold = 0.5;
 	if (training->spec.weight != NULL)
 		rows.weight = frame->cols[ml_frame_find(frame, training->spec.weight)].number + frame->ntrain;
+	if (trial->custom != NULL)
+	{
+		MlCustomRows custom;
+
+		ml_training_custom_rows(training, model, &rows, &custom);
+		custom.frame_first = frame->ntrain;
+		return ml_training_measure_custom(trial->custom, &custom);
+	}
 	return metric_of(trial, target->task)->measure(&rows);
 }
 
@@ -154,7 +163,7 @@ run_fold(MlTraining *search, Trial *trial)
 
 char *
 ml_trial(MlTraining *training, const MlCandidate *candidate, MlFolds *folds,
-		 int64 nrows, const char *metric, double *value)
+		 int64 nrows, const char *metric, const MlCustomMetric *custom, double *value)
 {
 	Trial		trial = {{0}};
 	double		sum = 0;
@@ -164,6 +173,7 @@ ml_trial(MlTraining *training, const MlCandidate *candidate, MlFolds *folds,
 	trial.frame = training->frame;
 	trial.nrows = nrows;
 	trial.metric_name = metric;
+	trial.custom = custom;
 	for (trial.fold = 0; trial.fold < folds->n; trial.fold++)
 	{
 		char	   *message = run_fold(training, &trial);

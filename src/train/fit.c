@@ -18,6 +18,7 @@
 #include "train/calibrate.h"
 #include "train/class_weight.h"
 #include "train/encoder.h"
+#include "train/fingerprints.h"
 #include "train/groups.h"
 #include "train/learn_link.h"
 #include "train/train.h"
@@ -124,7 +125,10 @@ ml_training_arrange(MlTraining *training)
 	bool	   *keep;
 
 	if (training->encoder != NULL)
+	{
+		ml_fingerprints_note(training);
 		ml_training_encode(training);
+	}
 	ml_budget_take(&training->budget, frame->nrows, "flags of the usable rows");
 	keep = MemoryContextAllocHuge(training->cxt, Max(frame->nrows, 1));
 	ml_recipe_usable_rows(frame, &training->recipe_params, &offset, training->spec.group_by,

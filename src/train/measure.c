@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "interrupts.h"
+#include "metric/custom.h"
 #include "metric/metric.h"
 #include "json.h"
 #include "train/train.h"
@@ -24,7 +25,16 @@ typedef struct Part
 	double	   *prediction;
 	double	   *weight;			/* NULL: all 1 */
 	MlLoss	   *loss;			/* without a target: instead of labels and predictions */
+	int64		first;			/* of the frame */
+	int64	   *row;			/* of the frame; NULL: first, first + 1, ... */
 } Part;
+
+/* the metric that the model is judged by: one of ours, or a registered one */
+typedef struct Headline
+{
+	const MlMetric *metric;
+	const MlCustomMetric *custom;
+} Headline;
 
 static double *
 take_doubles(MlTraining *training, int64 n)
@@ -57,6 +67,8 @@ drop_unlabelled(Part *part)
 		ml_check_row(i);
 		if (isnan(part->label[i]))
 			continue;
+		if (part->row != NULL)
+			part->row[kept] = part->first + i;
 		if (kept < i)
 		{
 			part->label[kept] = part->label[i];
@@ -78,6 +90,7 @@ make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part
 
 	memset(part, 0, sizeof(Part));
 	part->n = n;
+	part->first = first;
 	part->width = model->noutputs;
 	if (training->predicted != NULL)
 	{
@@ -99,6 +112,13 @@ make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part
 		part->weight = take_doubles(training, n);
 		memcpy(part->weight, weight + first, sizeof(double) * n);
 	}
+	if (training->row != NULL && training->row->metric != NULL && ml_metric_find(training->row->metric) == NULL)
+	{
+		Size		bytes = ml_size_mul(Max(n, 1), sizeof(int64));
+
+		ml_budget_take(&training->budget, bytes, "predictions to measure");
+		part->row = palloc_extended(bytes, MCXT_ALLOC_HUGE);
+	}
 	labelled = drop_unlabelled(part);
 	if (labelled < n)
 		ml_training_warn(training,
@@ -107,25 +127,52 @@ make_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part
 	part->n = labelled;
 }
 
-/* what a metric takes, it gives back when it is done */
-static double
-measure_one(MlBudget *budget, const MlMetric *metric, const MlMeasurement *rows)
+/* is it a metric that a training measures on these rows? */
+static bool
+is_measured(const MlMetric *metric, const MlMetric *headline, const MlMeasurement *rows)
 {
-	Size		bytes = ml_size_mul(rows->n, metric->row_memory);
-	double		result;
+	if (!(metric->tasks & rows->task) || (rows->loss == NULL && (rows->task & ML_TASKS_UNSUPERVISED)))
+		return false;
+	return metric == headline || !metric->on_request;
+}
 
-	ml_budget_take(budget, bytes, psprintf("the metric %s", metric->name));
-	result = metric->measure(rows);
-	ml_budget_give(budget, bytes);
-	return result;
+/* what metrics take they share, and give back when all are done */
+static Size
+memory_of_metrics(const MlMetric *headline, const MlMeasurement *rows)
+{
+	Size		most = 0;
+
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+		if (is_measured(ml_metrics[i], headline, rows))
+			most = Max(most, ml_metrics[i]->row_memory);
+	return ml_size_mul(rows->n, most);
+}
+
+static double
+measure_custom(MlTraining *training, const MlModel *model, const MlCustomMetric *metric,
+			   const MlMeasurement *measured, const Part *part)
+{
+	MlCustomRows rows;
+
+	if (training->predicted != NULL)
+	{
+		ml_training_warn(training, psprintf("metric \"%s\" was not measured: the rows are not in memory", metric->name));
+		return NAN;
+	}
+	ml_training_custom_rows(training, model, measured, &rows);
+	rows.frame_row = part->row;
+	rows.frame_first = part->first;
+	return ml_training_try_custom(training, metric, &rows);
 }
 
 static Jsonb *
-measure(MlBudget *budget, const MlModel *model, const Part *part,
-		const MlMetric *headline, double *value)
+measure(MlTraining *training, const MlModel *model, const Part *part,
+		const Headline *headline, double *value)
 {
 	MlMeasurement rows = {0};
+	MlShared	shared = {0};
 	MlJson		json = {0};
+	Size		bytes;
 
 	rows.task = model->recipe->target.task;
 	rows.n = part->n;
@@ -135,19 +182,29 @@ measure(MlBudget *budget, const MlModel *model, const Part *part,
 	rows.loss = part->loss;
 	rows.nclasses = model->recipe->target.nclasses;
 	rows.threshold = 0.5;
+	rows.shared = &shared;
+	bytes = memory_of_metrics(headline->metric, &rows);
+	ml_budget_take(&training->budget, bytes, "the metrics");
 	ml_json_begin_object(&json);
 	for (int i = 0; ml_metrics[i] != NULL; i++)
 	{
 		const MlMetric *metric = ml_metrics[i];
 		double		result;
 
-		if (!(metric->tasks & rows.task) || (rows.loss == NULL && (rows.task & ML_TASKS_UNSUPERVISED)))
+		if (!is_measured(metric, headline->metric, &rows))
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		result = measure_one(budget, metric, &rows);
+		result = metric->measure(&rows);
 		ml_json_put_float(&json, metric->name, result);
-		if (metric == headline)
+		if (metric == headline->metric)
 			*value = result;
+	}
+	ml_metric_forget(&shared);
+	ml_budget_give(&training->budget, bytes);
+	if (headline->custom != NULL)
+	{
+		*value = measure_custom(training, model, headline->custom, &rows, part);
+		ml_json_put_float(&json, headline->custom->name, *value);
 	}
 	ml_json_end_object(&json);
 	return ml_json_finish(&json);
@@ -179,7 +236,7 @@ lose_all(MlLoss *loss, int64 n)
 
 /* the metrics of the training part, the hold-out, and the mean alone, into result */
 static void
-measure_without_target(MlTraining *training, const MlModel *model, const MlMetric *headline, Jsonb **result)
+measure_without_target(MlTraining *training, const MlModel *model, const Headline *headline, Jsonb **result)
 {
 	MlMeasured *measured = &training->measured;
 	Part		part = {0};
@@ -190,7 +247,7 @@ measure_without_target(MlTraining *training, const MlModel *model, const MlMetri
 
 	if (model->routine->judge_block == NULL)
 	{
-		result[0] = measure(&training->budget, model, &part, headline, &none);
+		result[0] = measure(training, model, &part, headline, &none);
 		return;
 	}
 	ml_budget_take(&training->budget, bytes, "losses to measure");
@@ -198,16 +255,16 @@ measure_without_target(MlTraining *training, const MlModel *model, const MlMetri
 	part.n = training->ntrain;
 	part.weight = unconstify(double *, weight);
 	measure_losses(training, model, 0, part.n, part.loss);
-	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
+	result[0] = measure(training, model, &part, headline, &measured->value);
 	if (training->nholdout > 0)
 	{
 		part.n = training->nholdout;
 		part.weight = weight == NULL ? NULL : unconstify(double *, weight) + training->ntrain;
 		measure_losses(training, model, training->ntrain, part.n, part.loss);
-		result[1] = measure(&training->budget, model, &part, headline, &measured->value);
+		result[1] = measure(training, model, &part, headline, &measured->value);
 	}
 	lose_all(part.loss, part.n);
-	result[2] = measure(&training->budget, model, &part, headline, &measured->baseline_value);
+	result[2] = measure(training, model, &part, headline, &measured->baseline_value);
 }
 
 static double
@@ -243,7 +300,7 @@ predict_constant(const MlTarget *target, double mean, Part *part)
 }
 
 static void
-measure_with_target(MlTraining *training, const MlModel *model, const MlMetric *headline, Jsonb **result)
+measure_with_target(MlTraining *training, const MlModel *model, const Headline *headline, Jsonb **result)
 {
 	MlMeasured *measured = &training->measured;
 	int64		ntrain = training->predicted ? training->predicted->ntrain : training->ntrain;
@@ -252,15 +309,30 @@ measure_with_target(MlTraining *training, const MlModel *model, const MlMetric *
 	double		mean;
 
 	make_part(training, model, 0, ntrain, &part);
-	mean = mean_label(&part);
-	result[0] = measure(&training->budget, model, &part, headline, &measured->value);
+	measured->mean_label = mean = mean_label(&part);
+	result[0] = measure(training, model, &part, headline, &measured->value);
 	if (nholdout > 0)
 	{
 		make_part(training, model, ntrain, nholdout, &part);
-		result[1] = measure(&training->budget, model, &part, headline, &measured->value);
+		result[1] = measure(training, model, &part, headline, &measured->value);
 	}
 	predict_constant(&model->recipe->target, mean, &part);
-	result[2] = measure(&training->budget, model, &part, headline, &measured->baseline_value);
+	result[2] = measure(training, model, &part, headline, &measured->baseline_value);
+}
+
+/* in the context of the training, which tells its name at the end */
+static void
+choose_headline(MlTraining *training, MlTask task, Headline *headline)
+{
+	const char *name = training->row != NULL ? training->row->metric : NULL;
+	MemoryContext old = MemoryContextSwitchTo(training->cxt);
+
+	headline->metric = name != NULL ? ml_metric_find(name) : NULL;
+	if (headline->metric == NULL)
+		headline->custom = ml_custom_metric(name);
+	if (headline->metric == NULL && headline->custom == NULL)
+		headline->metric = ml_metric_default(task);
+	MemoryContextSwitchTo(old);
 }
 
 void
@@ -271,20 +343,18 @@ ml_training_measure(MlTraining *training, const MlModel *model)
 	Size		before = training->budget.used;
 	MemoryContext cxt = AllocSetContextCreate(training->cxt, "mlops measure", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
-	const MlMetric *headline = NULL;
+	Headline	headline = {NULL};
 	Jsonb	   *result[3] = {NULL, NULL, NULL};
 
 	/* the target's type may have left open which task it is */
 	ml_training_require_task(training, training->row, target->task);
-	if (training->row != NULL && training->row->metric != NULL)
-		headline = ml_metric_find(training->row->metric);
-	if (headline == NULL)
-		headline = ml_metric_default(target->task);
-	measured->headline = headline != NULL ? headline->name : NULL;
+	choose_headline(training, target->task, &headline);
+	measured->headline = headline.custom != NULL ? headline.custom->name :
+		headline.metric != NULL ? headline.metric->name : NULL;
 	if (target->task & ML_TASKS_UNSUPERVISED)
-		measure_without_target(training, model, headline, result);
+		measure_without_target(training, model, &headline, result);
 	else
-		measure_with_target(training, model, headline, result);
+		measure_with_target(training, model, &headline, result);
 
 	MemoryContextSwitchTo(training->cxt);
 	measured->training = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[0]));

@@ -85,23 +85,19 @@ find_metric(const Permuting *p, const char *name)
 {
 	MlTask		task = p->model->recipe->target.task;
 	const MlMetric *metric = name ? ml_metric_find(name) : ml_metric_default(task);
-	MlNearest	nearest;
 
 	if (name == NULL)
 		return metric;
 	ml_metric_require(p->resolved.model, name, task);
 	if (metric != NULL)
 		return metric;
-	ml_nearest_begin(&nearest, name);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-		if (ml_metrics[i]->tasks & task)
-			ml_nearest_offer(&nearest, ml_metrics[i]->name);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("unknown metric \"%s\"", name),
-			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
-			 errhint("SELECT * FROM mlops_metrics() lists them.")));
-	return NULL;				/* keep the compiler quiet */
+	if (ml_metric_exists(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the importance of features is not measured by metric \"%s\"", name),
+				 errdetail("It is an aggregate, which would run for every feature and repetition."),
+				 errhint("Choose one of the built-in metrics: see mlops_metrics().")));
+	ml_metric_error_unknown(name, task, NULL);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "recipe/task.h"
 #include "settings.h"
 #include "json.h"
+#include "train/fingerprints.h"
 #include "train/learn_link.h"
 #include "train/train.h"
 #include "utils/builtins.h"
@@ -55,8 +56,9 @@ write_split(const MlTraining *training)
 }
 
 static Jsonb *
-write_facts(const MlFitted *fitted)
+write_facts(const MlTraining *training)
 {
+	const MlFitted *fitted = training->fitted;
 	MlJson		json = {0};
 
 	ml_json_begin_object(&json);
@@ -64,6 +66,8 @@ write_facts(const MlFitted *fitted)
 	ml_json_put_int(&json, "passes", fitted->passes);
 	for (int i = 0; i < fitted->nfacts; i++)
 		ml_json_put_float(&json, fitted->facts[i].name, fitted->facts[i].value);
+	if (training->recipe->target.task == ML_TASK_REGRESSION)
+		ml_json_put_float(&json, "target_mean", training->measured.mean_label);
 	for (int i = 0; i < fitted->nseries; i++)
 	{
 		ml_json_key(&json, fitted->series[i].name);
@@ -232,7 +236,7 @@ fill_row(const MlTraining *training, MlVersionRow *row)
 	row->training_metrics = training->measured.training;
 	row->holdout_metrics = training->measured.holdout;
 	row->baseline_metrics = training->measured.baseline;
-	row->facts = write_facts(training->fitted);
+	row->facts = write_facts(training);
 	row->durations = write_durations(training);
 	row->row_security = frame->row_security;
 	row->rows_kept = training->kept != NULL ? frame->rows_read : -1;
@@ -256,6 +260,7 @@ ml_training_register(MlTraining *training)
 	training->version = ml_registry_insert_version(&row);
 	if (training->kept != NULL)
 		ml_kept_insert(training->kept, training->model, training->version);
+	ml_fingerprints_insert(training);
 	if (row.scratch)
 		ml_registry_prune_scratch(training->model, Max(ml_scratch_keep, 1));
 	MemoryContextSwitchTo(old);

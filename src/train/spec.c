@@ -21,6 +21,8 @@
 
 static const char *const engine_choices[] = {"auto", "memory", "sql", NULL};
 
+static const char *const fingerprint_choices[] = {"auto", "exact", "filter", "none", NULL};
+
 static const MlParam option_table[] = {
 	{"refit", ML_PARAM_BOOL, offsetof(MlTrainOptions, refit), 0, 0, 1, NULL,
 	"Fit again on all rows, the held-out ones too, after measuring."},
@@ -34,6 +36,8 @@ static const MlParam option_table[] = {
 	"Training rows that a group of group_by needs to be fitted alone."},
 	{"engine", ML_PARAM_ENUM, offsetof(MlTrainOptions, engine), ML_ENGINE_AUTO, 0, 0, engine_choices,
 	"What runs the passes of the fit: memory, or queries over the source, which take the place of rows that do not fit."},
+	{"row_fingerprints", ML_PARAM_ENUM, offsetof(MlTrainOptions, row_fingerprints), ML_FINGERPRINTS_AUTO, 0, 0, fingerprint_choices,
+	"What is kept to know the training rows again: 64 bits of each, or a filter that is wrong for one of 10,000 other rows; auto is exact up to 10 million rows."},
 	{NULL}
 };
 
@@ -338,6 +342,8 @@ write_options(const MlSpec *spec)
 	}
 	if (spec->options.engine != ML_ENGINE_AUTO)
 		ml_json_put_text(&json, "engine", engine_choices[spec->options.engine]);
+	if (spec->options.row_fingerprints != ML_FINGERPRINTS_AUTO)
+		ml_json_put_text(&json, "row_fingerprints", fingerprint_choices[spec->options.row_fingerprints]);
 	ml_json_end_object(&json);
 	return ml_json_finish(&json);
 }

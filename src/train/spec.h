@@ -22,6 +22,13 @@ typedef enum MlEngine
 	ML_ENGINE_MEMORY, ML_ENGINE_SQL
 } MlEngine;
 
+/* of the rows that a version was trained on, what is kept to know them again */
+typedef enum MlRowFingerprints
+{
+	ML_FINGERPRINTS_AUTO,		/* exact up to ten million rows */
+	ML_FINGERPRINTS_EXACT, ML_FINGERPRINTS_FILTER, ML_FINGERPRINTS_NONE
+} MlRowFingerprints;
+
 typedef struct MlTrainOptions
 {
 	bool		refit;			/* fit again on all rows after measuring */
@@ -30,6 +37,7 @@ typedef struct MlTrainOptions
 	bool		canonical_order;
 	int64		min_group_rows; /* of a group that is fitted alone */
 	int			engine;			/* MlEngine */
+	int			row_fingerprints;	/* MlRowFingerprints */
 } MlTrainOptions;
 
 typedef struct MlSpec

@@ -15,6 +15,7 @@
 
 #include "budget.h"
 #include "frame/frame.h"
+#include "metric/metric.h"
 #include "learn/algorithm.h"
 #include "model/model.h"
 #include "recipe/recipe.h"
@@ -33,6 +34,7 @@ typedef struct MlMeasured
 	const char *headline;		/* name of the model's metric */
 	double		value;			/* of it, where the baseline was measured too */
 	double		baseline_value;
+	double		mean_label;		/* of the training part, by weight; not set without a target */
 } MlMeasured;
 
 /* labels and predictions of rows that are elsewhere: training rows, then held-out ones */
@@ -159,6 +161,20 @@ extern void ml_training_require_task(const MlTraining *training, const MlModelRo
 
 /* measure.c: metrics of the model on both parts of the frame */
 extern void ml_training_measure(MlTraining *training, const MlModel *model);
+
+/* the same rows for a registered metric; whoever calls says where they are in the frame */
+struct MlCustomMetric;
+struct MlCustomRows;
+extern void ml_training_custom_rows(const MlTraining *training, const MlModel *model,
+									const MlMeasurement *measured, struct MlCustomRows *rows);
+
+/* takes a snapshot if there is none */
+extern double ml_training_measure_custom(const struct MlCustomMetric *metric, const struct MlCustomRows *rows);
+
+/* NaN and a warning of the version instead of an error */
+extern double ml_training_try_custom(MlTraining *training, const struct MlCustomMetric *metric,
+									 const struct MlCustomRows *rows);
+
 
 /* kept.c */
 extern MlKept *ml_kept_begin(MlTraining *training);

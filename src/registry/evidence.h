@@ -1,0 +1,61 @@
+/*
+ * evidence.h
+ *		What is on record about how good versions are: which rows they were trained
+ *		on, and what they were measured at.
+ */
+#ifndef ML_EVIDENCE_H
+#define ML_EVIDENCE_H
+
+#include "postgres.h"
+
+/* ---- rows that a version was trained on ---- */
+
+/*
+ * A part of the sorted keys of the rows: their upper bits, each less the one
+ * before it, seven bits a byte, the lowest first, with the top bit set in all
+ * bytes of a number but the last. A part begins anew with the whole of its first key.
+ */
+typedef struct MlTrainingRows
+{
+	int			bits;			/* of a key that are kept */
+	const char *data;
+	Size		length;
+} MlTrainingRows;
+
+extern void ml_registry_insert_training_rows(const char *model, int version, int part, const MlTrainingRows *rows);
+
+/* calls each for every part, in order; the number of parts: 0 if none were kept. No privilege check */
+extern int	ml_registry_training_rows(const char *model, int version,
+									  void (*each) (void *arg, const MlTrainingRows *rows), void *arg);
+
+/* ---- what else judging asks of a version ---- */
+
+/* the mean of the training labels; NaN if it is not known */
+extern double ml_registry_mean_label(const char *model, int version);
+
+/* ---- evaluations ---- */
+
+typedef struct MlEvidence
+{
+	const char *model;
+	int			version;
+	const char *validation_set;
+	int			edition;
+	const char *slice;
+	const char *metric;
+	double		value;			/* these may be NaN */
+	double		low;
+	double		high;
+	double		baseline;
+	double		threshold;
+	int64		n;
+	int64		seen;			/* -1: not known */
+} MlEvidence;
+
+/* takes the place of what is there of the same version, edition, slice and metric. Checks no privilege */
+extern void ml_registry_put_evidence(const MlEvidence *evidence, int n);
+
+/* what was found by another primary metric of the model is stale */
+extern void ml_registry_age_evidence(const char *model);
+
+#endif							/* ML_EVIDENCE_H */
