@@ -239,6 +239,8 @@ read_slices(MlSet *set)
 		MlSetSlice *slice = &set->slice[i];
 		bool		isnull;
 		Datum		columns = ml_result_datum(i, 3, &isnull);
+		char	  **columns_text;
+		char	  **values_text;
 		int			n;
 
 		slice->number = ml_result_int(i, 1, 0);
@@ -248,8 +250,13 @@ read_slices(MlSet *set)
 		slice->min_rows = bigint_of(i, 8, &isnull);
 		if (slice->condition != NULL)
 			continue;
-		memcpy(slice->column, ml_set_texts(columns, &slice->ncolumns), sizeof(char *) * slice->ncolumns);
-		memcpy(slice->value, ml_set_texts(ml_result_datum(i, 4, &isnull), &n), sizeof(char *) * slice->ncolumns);
+		columns_text = ml_set_texts(columns, &slice->ncolumns);
+		values_text = ml_set_texts(ml_result_datum(i, 4, &isnull), &n);
+		for (int c = 0; c < slice->ncolumns; c++)
+		{
+			slice->column[c] = columns_text[c];
+			slice->value[c] = values_text[c];
+		}
 	}
 }
 
