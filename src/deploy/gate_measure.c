@@ -38,20 +38,18 @@ measure_cost(const MlJury *jury, const MlModel *model, int slice, const char **f
 	const MlFrame *frame = ml_jury_frame(jury);
 	double	   *output = palloc(sizeof(double) * Max(model->noutputs, 1));
 	double	   *took = palloc(sizeof(double) * TIMED_ROWS);
-	int64		step = Max(1, ml_jury_slice(jury, slice)->n / TIMED_ROWS);
-	int64		in_slice = 0;
+	int64		step = Max(1, ml_jury_nrows(jury, slice) / TIMED_ROWS);
 	int			n = 0;
 
-	for (int64 i = 0; i < frame->nrows && n < TIMED_ROWS; i++)
+	for (int64 k = 0; k < ml_jury_nrows(jury, slice) && n < TIMED_ROWS; k += step)
 	{
+		int64		row = ml_jury_row(jury, slice, k, NULL);
 		instr_time	start;
 		instr_time	end;
 
-		ml_check_row(i);
-		if (!ml_jury_has_row(jury, slice, i) || in_slice++ % step != 0)
-			continue;
+		CHECK_FOR_INTERRUPTS();
 		INSTR_TIME_SET_CURRENT(start);
-		ml_model_predict_frame(model, frame, i, 1, output);
+		ml_model_predict_frame(model, frame, row, 1, output);
 		INSTR_TIME_SET_CURRENT(end);
 		INSTR_TIME_SUBTRACT(end, start);
 		took[n++] = INSTR_TIME_GET_DOUBLE(end) * 1e6;
@@ -102,22 +100,19 @@ find_unseen(const MlFeature *feature, const MlColumn *column)
 static double
 share_of(const MlJury *jury, int slice, const MlColumn *column, const bool *unseen)
 {
-	const double *weight = ml_jury_weight(jury);
 	double		sum = 0;
 	double		weights = 0;
 
-	for (int64 i = 0; i < ml_jury_frame(jury)->nrows; i++)
+	for (int64 k = 0; k < ml_jury_nrows(jury, slice); k++)
 	{
-		double		w;
+		double		weight;
+		int64		row = ml_jury_row(jury, slice, k, &weight);
 
-		ml_check_row(i);
-		if (!ml_jury_has_row(jury, slice, i))
-			continue;
-		w = weight == NULL ? 1.0 : weight[i];
-		weights += w;
-		if (unseen == NULL ? is_missing(column, i) :
-			column->code[i] != ML_CODE_NULL && unseen[column->code[i]])
-			sum += w;
+		ml_check_row(k);
+		weights += weight;
+		if (unseen == NULL ? is_missing(column, row) :
+			column->code[row] != ML_CODE_NULL && unseen[column->code[row]])
+			sum += weight;
 	}
 	return weights > 0 ? sum / weights : NAN;
 }

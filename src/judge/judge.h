@@ -84,10 +84,13 @@ extern MlJury *ml_jury_of_edition(const MlJuryRequest *request, const MlEdition 
 extern MlJury *ml_jury_of_query(const MlJuryRequest *request, const char *source, const char *target);
 extern void ml_jury_end(MlJury *jury);
 
-/* the rows, in canonical order; weight NULL: all 1 */
+/*
+ * The rows themselves: a frame, and the rows of it that are in a slice, k from 0
+ * on; weight may be NULL.
+ */
 extern const MlFrame *ml_jury_frame(const MlJury *jury);
-extern const double *ml_jury_weight(const MlJury *jury);
-extern bool ml_jury_has_row(const MlJury *jury, int slice, int64 row);
+extern int64 ml_jury_nrows(const MlJury *jury, int slice);
+extern int64 ml_jury_row(const MlJury *jury, int slice, int64 k, double *weight);
 
 extern int	ml_jury_nslices(const MlJury *jury);
 extern const MlJurySlice *ml_jury_slice(const MlJury *jury, int slice);
