@@ -119,6 +119,7 @@ REGRESS = \
 	rollback \
 	rollback_walk \
 	alias \
+	gate \
 	gate_query \
 	gate_exempt \
 	approval \

@@ -299,7 +299,8 @@ hear_gate(Session *session, const MlGate *gate)
 		if (strcmp(gate->slice[i], ML_GATE_EVERY_SLICE) == 0)
 		{
 			for (slice = ML_JURY_OVERALL + 1; slice < ml_jury_nslices(session->jury); slice++)
-				hear_slice(session, gate, slice, false);
+				if (ml_jury_nrows(session->jury, slice) > 0)
+					hear_slice(session, gate, slice, false);
 			continue;
 		}
 		slice = ml_jury_find_slice(session->jury, gate->slice[i]);
@@ -388,17 +389,22 @@ close_gates(Session *session, const ErrorData *error)
 	}
 }
 
-static bool
-same_set(const MlGate *a, const MlGate *b)
+/* the only set of the model stands for none, so that its gates share one jury */
+static const char *
+set_of(const MlGate *gate, const List *sets)
 {
-	if (a->validation_set == NULL || b->validation_set == NULL)
-		return a->validation_set == b->validation_set;
-	return strcmp(a->validation_set, b->validation_set) == 0;
+	return gate->validation_set == NULL && list_length(sets) == 1 ? linitial(sets) : gate->validation_set;
 }
 
-/* the verdicts of all gates that share the set of this one */
+static bool
+same_set(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* the verdicts of all gates on a set */
 static List *
-hear_with(MlHearing *hearing, const MlGate *first)
+hear_gates_of(MlHearing *hearing, const char *validation_set, const List *sets)
 {
 	Session		session = {0};
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops gates", ALLOCSET_DEFAULT_SIZES);
@@ -407,13 +413,13 @@ hear_with(MlHearing *hearing, const MlGate *first)
 	ListCell   *cell;
 
 	session.hearing = hearing;
-	session.validation_set = first->validation_set;
+	session.validation_set = validation_set;
 	session.cxt = CurrentMemoryContext;
 	foreach(cell, hearing->gates)
 	{
 		MlGate	   *gate = lfirst(cell);
 
-		if (gate->query == NULL && same_set(gate, first))
+		if (gate->query == NULL && same_set(set_of(gate, sets), validation_set))
 			session.gates = lappend(session.gates, gate);
 	}
 	old = MemoryContextSwitchTo(cxt);
@@ -427,34 +433,44 @@ hear_with(MlHearing *hearing, const MlGate *first)
 
 /* ---- all of them ---- */
 
+/* has a gate before this one been heard on the same set? */
+static bool
+was_heard(const MlHearing *hearing, const MlGate *gate, const List *sets)
+{
+	ListCell   *cell;
+
+	foreach(cell, hearing->gates)
+	{
+		const MlGate *other = lfirst(cell);
+
+		if (other == gate)
+			return false;
+		if (other->query == NULL && same_set(set_of(other, sets), set_of(gate, sets)))
+			return true;
+	}
+	return false;
+}
+
 void
 ml_gates_hear(MlHearing *hearing)
 {
+	List	   *sets = ml_validation_sets(hearing->model);
 	ListCell   *cell;
-	int			at = 0;
 
 	foreach(cell, hearing->gates)
 	{
 		const MlGate *gate = lfirst(cell);
-		bool		heard = false;
+		MlVerdict  *verdict;
 
-		if (gate->query != NULL)
+		if (gate->query == NULL)
 		{
-			MlVerdict  *verdict = new_verdict(gate);
-
-			ml_gate_query(gate, hearing, verdict);
-			hearing->verdicts = lappend(hearing->verdicts, verdict);
-			at++;
+			if (!was_heard(hearing, gate, sets))
+				hearing->verdicts = list_concat(hearing->verdicts,
+												hear_gates_of(hearing, set_of(gate, sets), sets));
 			continue;
 		}
-		for (int i = 0; i < at; i++)
-		{
-			const MlGate *other = list_nth(hearing->gates, i);
-
-			heard = heard || (other->query == NULL && same_set(other, gate));
-		}
-		if (!heard)
-			hearing->verdicts = list_concat(hearing->verdicts, hear_with(hearing, gate));
-		at++;
+		verdict = new_verdict(gate);
+		ml_gate_query(gate, hearing, verdict);
+		hearing->verdicts = lappend(hearing->verdicts, verdict);
 	}
 }
