@@ -6,10 +6,11 @@
 
 #include "access/tupdesc.h"
 #include "errors.h"
+#include "executor/tuptable.h"
 #include "json.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "catalog/pg_type.h"
 #include "validate/set.h"
 #include "validate/validate.h"
@@ -354,4 +355,23 @@ ml_set_desc(const MlSet *set)
 		TupleDescInitEntry(desc, i + 1, set->column[i].name, set->column[i].stored_type,
 						   set->column[i].stored_typmod, 0);
 	return desc;
+}
+
+/* the key of a row, for people */
+char *
+ml_set_key_text(const MlSet *set, MinimalTuple tuple)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(ml_set_desc(set), &TTSOpsMinimalTuple);
+	Oid			output;
+	bool		varlena;
+	char	   *text;
+
+	ExecStoreMinimalTuple(tuple, slot, false);
+	slot_getallattrs(slot);
+	getTypeOutputInfo(set->column[set->key_at].stored_type, &output, &varlena);
+	text = OidOutputFunctionCall(output, slot->tts_values[set->key_at]);
+	if (set->column[set->key_at].stored_type == BPCHAROID)
+		text[bpchartruelen(text, strlen(text))] = '\0';
+	ExecDropSingleTupleTableSlot(slot);
+	return text;
 }
