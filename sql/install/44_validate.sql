@@ -141,3 +141,10 @@ SELECT f.model, f.key, f.correct_label, f.note, f.annotator, f.reported_by, f.re
   FROM mlops_catalog.failure AS f
  WHERE mlops.may(f.model, 'read');
 COMMENT ON VIEW mlops.failure IS 'predictions that were reported as wrong';
+
+-- ---- schedules ----
+
+CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
+'refreshes the validation sets that are due, each in a transaction of its own; to be called by a scheduler';

@@ -601,6 +601,8 @@ write_strata(Refresh *refresh)
 static void
 check_order(const MlSet *set, TimestampTz as_of)
 {
+	char	   *newest = pstrdup(timestamptz_to_str(set->as_of));
+
 	if (TIMESTAMP_NOT_FINITE(as_of))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -617,7 +619,7 @@ check_order(const MlSet *set, TimestampTz as_of)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("validation set \"%s\" of model \"%s\" cannot go back in time", set->name, set->model),
 				 errdetail("It was refreshed as of %s, and is to be refreshed as of %s.",
-						   pstrdup(timestamptz_to_str(set->as_of)), timestamptz_to_str(as_of)),
+						   newest, timestamptz_to_str(as_of)),
 				 errhint("Give the same or a later as_of, or make another set to replay history.")));
 }
 

@@ -276,11 +276,10 @@ count_values(MlSet *set)
 		}
 }
 
-MlSet *
-ml_set_open(const char *model, const char *name, bool lock)
+/* NULL: there is none, or it is locked */
+static MlSet *
+open_set(const char *model, const char *name, MlStatement *read)
 {
-	static MlStatement read = {SET_COLUMNS};
-	static MlStatement read_locked = {SET_COLUMNS " FOR UPDATE"};
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext inside;
 	MlArguments args = {0};
@@ -289,11 +288,11 @@ ml_set_open(const char *model, const char *name, bool lock)
 	bool		found;
 
 	set->model = pstrdup(model);
-	set->name = pstrdup(name ? name : only_set(model));
+	set->name = pstrdup(name);
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, set->name);
 	ml_registry_enter(&scope);
-	found = ml_statement_run(lock ? &read_locked : &read, &args) > 0;
+	found = ml_statement_run(read, &args) > 0;
 	if (found)
 	{
 		inside = MemoryContextSwitchTo(caller);
@@ -303,9 +302,30 @@ ml_set_open(const char *model, const char *name, bool lock)
 		MemoryContextSwitchTo(inside);
 	}
 	ml_registry_leave(&scope);
-	if (!found)
-		error_no_set(model, set->name);
+	return found ? set : NULL;
+}
+
+MlSet *
+ml_set_open(const char *model, const char *name, bool lock)
+{
+	static MlStatement plain = {SET_COLUMNS};
+	static MlStatement locked = {SET_COLUMNS " FOR UPDATE"};
+	MlSet	   *set;
+
+	if (name == NULL)
+		name = only_set(model);
+	set = open_set(model, name, lock ? &locked : &plain);
+	if (set == NULL)
+		error_no_set(model, name);
 	return set;
+}
+
+MlSet *
+ml_set_open_free(const char *model, const char *name)
+{
+	static MlStatement skip = {SET_COLUMNS " FOR UPDATE SKIP LOCKED"};
+
+	return open_set(model, name, &skip);
 }
 
 void

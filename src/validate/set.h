@@ -140,6 +140,9 @@ typedef struct MlSet
  */
 extern MlSet *ml_set_open(const char *model, const char *name, bool lock);
 
+/* locked; NULL if somebody else has it locked, or it is gone */
+extern MlSet *ml_set_open_free(const char *model, const char *name);
+
 /* the author of a source or a slice, in words for errors */
 extern void ml_set_authored(const MlSet *set, const char *what, MlAuthored *authored);
 
