@@ -148,3 +148,24 @@ CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
 'refreshes the validation sets that are due, each in a transaction of its own; to be called by a scheduler';
+
+-- ---- labels ----
+
+CREATE FUNCTION mlops_label_queue(model text, n integer DEFAULT 20, source text DEFAULT NULL,
+       validation_set text DEFAULT NULL, key_column text DEFAULT NULL)
+RETURNS TABLE (key text, score float8, reason text, prediction float8, label text)
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_label_queue(text, integer, text, text, text) IS
+'the rows without a label that are most worth labelling: uncertain, versions disagree, thin slices';
+
+CREATE FUNCTION mlops_record_label(model text, key text, label text, note text DEFAULT NULL,
+       annotator text DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_record_label(text, text, text, text, text) IS
+'gives a row whose source has no label one; refreshes of validation sets use it';
+
+CREATE VIEW mlops.label WITH (security_barrier) AS
+SELECT l.model, l.key, l.label, l.note, l.annotator, l.recorded_by, l.recorded_at
+  FROM mlops_catalog.label AS l
+ WHERE mlops.may(l.model, 'read');
+COMMENT ON VIEW mlops.label IS 'labels that people gave to rows whose source has none';

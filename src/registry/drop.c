@@ -234,6 +234,7 @@ static void
 delete_model(const char *model, const char *dropped_by, const char *reason)
 {
 	static MlStatement statements[] = {
+		{"DELETE FROM mlops_catalog.label WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.failure WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.pin WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.slice WHERE model OPERATOR(pg_catalog.=) $1"},

@@ -86,10 +86,16 @@ loss_of(const MlScored *scored, int64 row)
 		return NAN;
 	if (target->task == ML_TASK_REGRESSION)
 		return fabs(output[0] - label);
+	if (target->task == ML_TASK_BINARY)
+	{
+		bool		positive = label > 0.5;	/* labels are 1 for the positive class, wherever it stands in order */
+
+		if ((output[0] >= scored->resolved.threshold) == positive)
+			return NAN;
+		return positive ? 1 - output[0] : output[0];
+	}
 	if (ml_model_class(scored->model, output, scored->resolved.threshold) == (int) label)
 		return NAN;
-	if (target->task == ML_TASK_BINARY)
-		return label > 0.5 ? 1 - output[0] : output[0];
 	return 1 - output[(int) label];
 }
 

@@ -151,6 +151,7 @@ forget_reports(const char *model, const char *key)
 {
 	static MlStatement statements[] = {
 		{"DELETE FROM mlops_catalog.pin WHERE model OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2"},
+		{"DELETE FROM mlops_catalog.label WHERE model OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2"},
 		{"DELETE FROM mlops_catalog.failure WHERE model OPERATOR(pg_catalog.=) $1 AND key OPERATOR(pg_catalog.=) $2"}
 	};
 	MlRegistryScope scope;

@@ -27,6 +27,7 @@
 PG_FUNCTION_INFO_V1(mlops_pin);
 PG_FUNCTION_INFO_V1(mlops_unpin);
 PG_FUNCTION_INFO_V1(mlops_record_failure);
+PG_FUNCTION_INFO_V1(mlops_record_label);
 
 #define PINNED_BUCKET 0
 
@@ -357,7 +358,31 @@ mlops_unpin(PG_FUNCTION_ARGS)
 
 /* ---- failures ---- */
 
-/* mlops_record_failure(model, key, correct_label, note, annotator) */
+static void
+record(FunctionCallInfo fcinfo, MlStatement *upsert, MlPrivilege privilege)
+{
+	char	   *by = GetUserNameFromId(GetUserId(), false);
+	char	   *model;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_require_argument(fcinfo, 0, "model");
+	ml_require_argument(fcinfo, 1, "key");
+	model = text_argument(fcinfo, 0);
+	ml_registry_require_writable("record what somebody says of a row");
+	ml_privilege_require(model, privilege);
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, text_argument(fcinfo, 1));
+	ml_bind_text(&args, text_argument(fcinfo, 2));
+	ml_bind_text(&args, text_argument(fcinfo, 3));
+	ml_bind_text(&args, PG_ARGISNULL(4) ? by : text_argument(fcinfo, 4));
+	ml_bind_text(&args, by);
+	ml_registry_enter(&scope);
+	ml_statement_run(upsert, &args);
+	ml_registry_leave(&scope);
+}
+
+/* mlops_record_failure(model, key, correct_label, note, annotator): a report, which pinning believes */
 Datum
 mlops_record_failure(PG_FUNCTION_ARGS)
 {
@@ -367,24 +392,23 @@ mlops_record_failure(PG_FUNCTION_ARGS)
 		"correct_label = EXCLUDED.correct_label, note = EXCLUDED.note, annotator = EXCLUDED.annotator, "
 		"reported_by = EXCLUDED.reported_by, reported_at = pg_catalog.clock_timestamp()"
 	};
-	char	   *by = GetUserNameFromId(GetUserId(), false);
-	char	   *model;
-	MlArguments args = {0};
-	MlRegistryScope scope;
 
-	ml_require_argument(fcinfo, 0, "model");
-	ml_require_argument(fcinfo, 1, "key");
-	model = text_argument(fcinfo, 0);
-	ml_registry_require_writable("record a failure");
-	ml_privilege_require(model, ML_PRIVILEGE_PREDICT);
-	ml_bind_text(&args, model);
-	ml_bind_text(&args, text_argument(fcinfo, 1));
-	ml_bind_text(&args, text_argument(fcinfo, 2));
-	ml_bind_text(&args, text_argument(fcinfo, 3));
-	ml_bind_text(&args, PG_ARGISNULL(4) ? by : text_argument(fcinfo, 4));
-	ml_bind_text(&args, by);
-	ml_registry_enter(&scope);
-	ml_statement_run(&upsert, &args);
-	ml_registry_leave(&scope);
+	record(fcinfo, &upsert, ML_PRIVILEGE_PREDICT);
+	PG_RETURN_VOID();
+}
+
+/* mlops_record_label(model, key, label, note, annotator): what a refresh believes where the source has none */
+Datum
+mlops_record_label(PG_FUNCTION_ARGS)
+{
+	static MlStatement upsert = {
+		"INSERT INTO mlops_catalog.label (model, key, label, note, annotator, recorded_by) "
+		"VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (model, key) DO UPDATE SET "
+		"label = EXCLUDED.label, note = EXCLUDED.note, annotator = EXCLUDED.annotator, "
+		"recorded_by = EXCLUDED.recorded_by, recorded_at = pg_catalog.clock_timestamp()"
+	};
+
+	ml_require_argument(fcinfo, 2, "label");
+	record(fcinfo, &upsert, ML_PRIVILEGE_TRAIN);
 	PG_RETURN_VOID();
 }

@@ -228,6 +228,7 @@ typedef struct MlSetReading
 {
 	MlSet	   *set;
 	const MlWindow *window;
+	bool		unlabelled;		/* rows without a label are what is asked for */
 	MemoryContext cxt;			/* all of it */
 	MlBudget   *budget;
 	int			ncells;
@@ -245,6 +246,8 @@ typedef struct MlSetReading
 
 /* the window of a set's source, as its author under the active snapshot; NULL window: rows of these keys */
 extern void ml_read_window(MlSetReading *reading);
+/* rows that have no label in the source, of any time */
+extern void ml_read_unlabelled(MlSetReading *reading);
 extern void ml_read_keys(MlSetReading *reading, char *const *key, const char *const *label, int n);
 
 /* runs a query of ours around what an author wrote; env can be NULL */
