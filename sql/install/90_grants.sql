@@ -11,8 +11,9 @@ GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_versi
       mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment TO PUBLIC;
 GRANT SELECT ON mlops.gate, mlops.approval TO PUBLIC;
 GRANT SELECT ON mlops.metric TO PUBLIC;
+GRANT SELECT ON mlops.validation_set, mlops.edition, mlops.slice, mlops.pin, mlops.failure, mlops.label TO PUBLIC;
 GRANT USAGE ON TYPE mlops.deployed, mlops.bundle, mlops.state TO PUBLIC;
--- GRANT USAGE ON TYPE mlops.metric_state TO PUBLIC;
+GRANT USAGE ON TYPE mlops.refreshed TO PUBLIC;
 
 DO $$
 DECLARE

@@ -29,8 +29,8 @@
 
 /* ---- figures ---- */
 
-static void
-take_away(MlHash128 *sum, MlHash128 x)
+void
+ml_fingerprint_take_away(MlHash128 *sum, MlHash128 x)
 {
 	MlHash128	minus = {~x.high, ~x.low};
 	MlHash128	one = {0, 1};
@@ -39,8 +39,8 @@ take_away(MlHash128 *sum, MlHash128 x)
 	ml_hash128_add(sum, minus);
 }
 
-static bytea *
-fingerprint_bytes(MlHash128 fingerprint)
+bytea *
+ml_fingerprint_bytes(MlHash128 fingerprint)
 {
 	bytea	   *bytes = palloc(VARHDRSZ + FINGERPRINT_BYTES);
 
@@ -50,8 +50,8 @@ fingerprint_bytes(MlHash128 fingerprint)
 	return bytes;
 }
 
-static MlHash128
-fingerprint_of(Datum datum)
+MlHash128
+ml_fingerprint_of(Datum datum)
 {
 	bytea	   *bytes = DatumGetByteaPP(datum);
 	MlHash128	fingerprint;
@@ -90,8 +90,8 @@ ml_change_counted(MlChange *change, int number)
 	return *count_of(change, number);
 }
 
-static void
-count_groups(MlSet *set, int n, const int32 *group, int by)
+void
+ml_groups_count(MlSet *set, int n, const int32 *group, int by)
 {
 	for (int i = 0; i < n; i++)
 		for (int g = 0; g < set->ngroups; g++)
@@ -124,7 +124,7 @@ take_newest(MlChange *change)
 
 	change->rows = DatumGetInt64(ml_result_datum(0, 1, &isnull));
 	change->pinned = DatumGetInt64(ml_result_datum(0, 2, &isnull));
-	change->fingerprint = fingerprint_of(ml_result_datum(0, 3, &isnull));
+	change->fingerprint = ml_fingerprint_of(ml_result_datum(0, 3, &isnull));
 	ml_json_each(DatumGetJsonbP(ml_result_datum(0, 4, &isnull)), take_count, &names);
 	change->time_from = ml_result_text(0, 5);
 	change->time_to = ml_result_text(0, 6);
@@ -191,7 +191,7 @@ take_stored(uint64 i, MlStored *row)
 
 	row->place = *(ItemPointer) DatumGetPointer(ml_result_datum(i, 1, &isnull));
 	row->key_hash = (uint64) DatumGetInt64(ml_result_datum(i, 2, &isnull));
-	row->fingerprint = fingerprint_of(ml_result_datum(i, 3, &isnull));
+	row->fingerprint = ml_fingerprint_of(ml_result_datum(i, 3, &isnull));
 	datum = ml_result_datum(i, 4, &isnull);
 	row->bucket = isnull ? 0 : DatumGetInt64(datum);
 	row->stratum = ml_result_int(i, 5, 0);
@@ -200,17 +200,54 @@ take_stored(uint64 i, MlStored *row)
 	datum = ml_result_datum(i, 7, &isnull);
 	row->group = numbers_of(datum, isnull, &row->ngroups);
 	row->pinned = DatumGetBool(ml_result_datum(i, 8, &isnull));
+	row->entered = ml_result_int(i, 9, 0);
+	row->left = ml_result_int(i, 10, 0);
+	row->live = row->left == 0;
+}
+
+#define STORED_COLUMNS \
+	"ctid, key_hash, row_fingerprint, sample_bucket, sample_stratum, slices, sample_groups, pinned, " \
+	"entered_edition, left_edition"
+#define NSTORED_COLUMNS 10
+
+/* the columns of the source, after ours */
+static MinimalTuple
+take_tuple(uint64 row, TupleDesc desc, Datum *values, bool *nulls)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		values[i] = ml_result_datum(row, NSTORED_COLUMNS + 1 + i, &nulls[i]);
+		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+	}
+	return heap_form_minimal_tuple(desc, values, nulls);
+}
+
+static MinimalTuple *
+take_tuples(const MlSet *set, int64 n)
+{
+	MinimalTuple *tuples = palloc_extended(ml_size_mul(Max(n, 1), sizeof(MinimalTuple)), MCXT_ALLOC_HUGE);
+	TupleDesc	desc = ml_set_desc(set);
+	Datum	   *values = palloc(sizeof(Datum) * Max(desc->natts, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(desc->natts, 1));
+
+	for (int64 i = 0; i < n; i++)
+	{
+		ml_check_row(i);
+		tuples[i] = take_tuple(i, desc, values, nulls);
+	}
+	return tuples;
 }
 
 int64
-ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows)
+ml_change_fetch_tuples(const MlSet *set, const char *condition, MlArguments *args,
+					   MlStored **rows, MinimalTuple **tuples)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext inside;
 	MlRegistryScope scope;
-	char	   *text = psprintf("SELECT ctid, key_hash, row_fingerprint, sample_bucket, sample_stratum, slices, "
-								"sample_groups, pinned FROM %s WHERE left_edition IS NULL AND (%s)",
-								ml_set_table(set), condition);
+	char	   *text = psprintf("SELECT " STORED_COLUMNS "%s%s FROM %s WHERE %s", tuples ? ", " : "",
+								tuples ? ml_set_column_list(set, "") : "", ml_set_table(set), condition);
 	int			code;
 	int64		n;
 
@@ -226,9 +263,17 @@ ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlSt
 		ml_check_row(i);
 		take_stored(i, &(*rows)[i]);
 	}
+	if (tuples != NULL)
+		*tuples = take_tuples(set, n);
 	MemoryContextSwitchTo(inside);
 	ml_registry_leave(&scope);
 	return n;
+}
+
+int64
+ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows)
+{
+	return ml_change_fetch_tuples(set, psprintf("left_edition IS NULL AND (%s)", condition), args, rows, NULL);
 }
 
 void
@@ -244,7 +289,7 @@ ml_change_leave(MlChange *change, const MlStored *row)
 	change->leaving[change->nleaving++] = row->place;
 	change->rows--;
 	change->rows_out++;
-	take_away(&change->fingerprint, row->fingerprint);
+	ml_fingerprint_take_away(&change->fingerprint, row->fingerprint);
 	if (row->pinned)
 	{
 		change->pinned--;
@@ -252,7 +297,7 @@ ml_change_leave(MlChange *change, const MlStored *row)
 	}
 	for (int i = 0; i < row->nslices; i++)
 		(*count_of(change, row->slice[i]))--;
-	count_groups(change->set, row->ngroups, row->group, -1);
+	ml_groups_count(change->set, row->ngroups, row->group, -1);
 }
 
 void
@@ -271,7 +316,7 @@ ml_change_enter(MlChange *change, const MlEntering *row)
 	ml_hash128_add(&change->fingerprint, row->row->fingerprint);
 	change->pinned += row->pinned;
 	if (!row->pinned)
-		count_groups(change->set, row->ngroups, row->group, 1);
+		ml_groups_count(change->set, row->ngroups, row->group, 1);
 }
 
 void
@@ -381,7 +426,7 @@ put_row(const MlChange *change, const MlEntering *row, Datum *values, bool *null
 	values[5] = BoolGetDatum(row->pinned);
 	values[6] = list_datum(row->slices);
 	values[7] = Int64GetDatum((int64) row->row->key_hash);
-	values[8] = PointerGetDatum(fingerprint_bytes(row->row->fingerprint));
+	values[8] = PointerGetDatum(ml_fingerprint_bytes(row->row->fingerprint));
 }
 
 static Tuplestorestate *
@@ -495,14 +540,14 @@ write_edition(MlChange *change)
 	ml_bind_jsonb(&args, slices_json(change));
 	ml_bind_text(&args, change->time_from);
 	ml_bind_text(&args, change->time_to);
-	ml_bind_datum(&args, BYTEAOID, PointerGetDatum(fingerprint_bytes(change->fingerprint)), false);
+	ml_bind_datum(&args, BYTEAOID, PointerGetDatum(ml_fingerprint_bytes(change->fingerprint)), false);
 	ml_bind_float(&args, (double) (GetCurrentTimestamp() - change->started) / USECS_PER_SEC);
 	ml_bind_text(&args, change->by);
 	ml_statement_run(&insert, &args);
 }
 
-static Jsonb *
-groups_json(const MlSet *set)
+Jsonb *
+ml_groups_json(const MlSet *set)
 {
 	MlJson		json = {0};
 
@@ -534,7 +579,7 @@ write_set(const MlChange *change)
 	ml_bind_int(&args, change->edition);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(change->as_of), false);
 	ml_bind_datum(&args, INT8OID, Int64GetDatum(change->watermark), !change->moves_watermark);
-	ml_bind_jsonb(&args, groups_json(change->set));
+	ml_bind_jsonb(&args, ml_groups_json(change->set));
 	ml_bind_int(&args, change->set->last_slice);
 	ml_statement_run(&update, &args);
 }

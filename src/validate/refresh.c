@@ -180,23 +180,6 @@ compare_keys(const void *a, const void *b)
 	return 0;
 }
 
-/* the key of a row, for people */
-static char *
-key_text(const MlSet *set, const MlCandidate *row)
-{
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(ml_set_desc(set), &TTSOpsMinimalTuple);
-	Oid			output;
-	bool		varlena;
-	char	   *text;
-
-	ExecStoreMinimalTuple(row->tuple, slot, false);
-	slot_getallattrs(slot);
-	getTypeOutputInfo(set->column[set->key_at].stored_type, &output, &varlena);
-	text = OidOutputFunctionCall(output, slot->tts_values[set->key_at]);
-	ExecDropSingleTupleTableSlot(slot);
-	return text;
-}
-
 static void
 refuse_duplicates(const MlSet *set, const KeyAt *key, int64 n)
 {
@@ -214,7 +197,7 @@ refuse_duplicates(const MlSet *set, const KeyAt *key, int64 n)
 			ereport(ERROR,
 					(errcode(ERRCODE_CARDINALITY_VIOLATION),
 					 errmsg("the source of validation set \"%s\" of model \"%s\" has key %s " INT64_FORMAT " times",
-							set->name, set->model, quote_literal_cstr(key_text(set, key[i - 1].row)), equal),
+							set->name, set->model, quote_literal_cstr(ml_set_key_text(set, key[i - 1].row->tuple)), equal),
 					 errdetail("The column \"%s\" tells rows apart: which are sampled, and which have changed.", set->key),
 					 errhint("Let the source give one row a key, with DISTINCT ON or GROUP BY, or name another column.")));
 	}
@@ -618,6 +601,8 @@ write_strata(Refresh *refresh)
 static void
 check_order(const MlSet *set, TimestampTz as_of)
 {
+	char	   *newest = pstrdup(timestamptz_to_str(set->as_of));
+
 	if (TIMESTAMP_NOT_FINITE(as_of))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -634,7 +619,7 @@ check_order(const MlSet *set, TimestampTz as_of)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("validation set \"%s\" of model \"%s\" cannot go back in time", set->name, set->model),
 				 errdetail("It was refreshed as of %s, and is to be refreshed as of %s.",
-						   pstrdup(timestamptz_to_str(set->as_of)), timestamptz_to_str(as_of)),
+						   newest, timestamptz_to_str(as_of)),
 				 errhint("Give the same or a later as_of, or make another set to replay history.")));
 }
 
