@@ -11,7 +11,7 @@ GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_versi
       mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment TO PUBLIC;
 GRANT SELECT ON mlops.metric TO PUBLIC;
 GRANT USAGE ON TYPE mlops.deployed, mlops.bundle, mlops.state TO PUBLIC;
--- GRANT USAGE ON TYPE mlops.metric_state TO PUBLIC;
+GRANT USAGE ON TYPE mlops.metric_state TO PUBLIC;
 
 DO $$
 DECLARE
