@@ -352,20 +352,38 @@ compare_names(const void *a, const void *b)
 	return strcmp((*(Growing *const *) a)->name, (*(Growing *const *) b)->name);
 }
 
-/* slices of a column by value: in which order they arrived may not matter */
+/* in the order in which they were asked for; those of a column by name, since the order in which values arrive may not matter */
+static Growing **
+in_order(MlSlicer *slicer)
+{
+	Growing   **slice = palloc(sizeof(Growing *) * Max(slicer->n, 1));
+	int			n = 0;
+
+	if (slicer->edition)
+		memcpy(slice, slicer->slice, sizeof(Growing *) * slicer->n);
+	for (int a = 0; a < slicer->nasked; a++)
+	{
+		const Asked *asked = &slicer->asked[a];
+
+		memcpy(slice + n, slicer->slice + asked->first, sizeof(Growing *) * asked->nslices);
+		if (asked->column != NULL)
+			qsort(slice + n, asked->nslices, sizeof(Growing *), compare_names);
+		n += asked->nslices;
+	}
+	return slice;
+}
+
 void
 ml_slicer_finish(MlSlicer *slicer, MlJury *jury, const uint32 *place)
 {
 	uint64	   *bits = palloc_extended(sizeof(uint64) * (jury->nrows / 64 + 1), MCXT_ALLOC_HUGE);
+	Growing   **ordered = in_order(slicer);
 
-	for (int a = 0; a < slicer->nasked; a++)
-		if (slicer->asked[a].column != NULL)
-			qsort(slicer->slice + slicer->asked[a].first, slicer->asked[a].nslices, sizeof(Growing *), compare_names);
 	jury->nslices = slicer->n + 1;
 	jury->slice = palloc0(sizeof(MlPlaces) * jury->nslices);
 	for (int s = 0; s < slicer->n; s++)
 	{
-		const Growing *slice = slicer->slice[s];
+		const Growing *slice = ordered[s];
 		MlPlaces   *to = &jury->slice[s + 1];
 
 		to->pub.name = slice->name;
