@@ -126,7 +126,11 @@ REGRESS = \
 	explain \
 	permutation \
 	artifact \
-	exchange
+	exchange \
+	metric_aggregates \
+	metric_ranks \
+	metric_states \
+	business_metric
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs
