@@ -33,7 +33,7 @@ SELECT abs((training_metrics ->> 'profit')::float8 - (SELECT profit(mlops_predic
        (baseline_metrics ->> 'profit')::float8 <> (training_metrics ->> 'profit')::float8 AS baseline_is_another, warnings = '{}' AS no_warnings
   FROM mlops.version WHERE model = 'worth';
 CALL mlops_search('worth', source => 'customer', target => 'churned', exclude => ARRAY['id'],
-                  space => '{"algorithm": ["baseline", "decision_tree"]}', budget => '{"candidates": 2}');
+                  space => '{"algorithm": ["baseline", "decision_tree"]}', budget => '{"candidates": 2}') \gset found_
 SELECT bool_and(metric = 'profit') AS by_profit, (array_agg(algorithm ORDER BY value DESC))[1]
        = (SELECT algorithm FROM mlops.version WHERE model = 'worth' AND version = 2) AS the_most_profitable_was_trained
   FROM mlops.run WHERE model = 'worth' AND candidate IS NOT NULL;
