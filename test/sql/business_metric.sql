@@ -62,6 +62,8 @@ SELECT warnings FROM mlops.version WHERE model = 'worth' AND version = 5;
 -- classes by name, numbers, and the weight of the row
 CREATE FUNCTION add_right(sum float8, prediction text, label text, weight float8) RETURNS float8 IMMUTABLE LANGUAGE sql
 AS $$ SELECT sum + CASE WHEN prediction = label THEN weight ELSE 0 END $$;
+CREATE FUNCTION add_one_right(sum float8, prediction text, label text) RETURNS float8 IMMUTABLE LANGUAGE sql
+AS $$ SELECT sum + (prediction = label)::int $$;
 CREATE AGGREGATE weight_right(text, text, float8) (SFUNC = add_right, STYPE = float8, INITCOND = '0');
 SELECT mlops_create_metric('weight_right', 'weight_right', true, ARRAY['mlops_weight']);
 SELECT mlops_create_model('worth_text', metric => 'weight_right');
@@ -70,6 +72,11 @@ SELECT abs((training_metrics ->> 'weight_right')::float8
            - (SELECT sum(w) FROM (SELECT 1 + id % 3 AS w, mlops_predict_label('worth_text/1', c) AS said, CASE WHEN churned THEN 'gone' ELSE 'stays' END AS state FROM customer AS c) AS s
                WHERE said = state)) < 1e-6 AS by_weight
   FROM mlops.version WHERE model = 'worth_text';
+-- an aggregate that does not ask for the weight counts every row the same, and the version says so
+CREATE AGGREGATE rows_right(text, text) (SFUNC = add_one_right, STYPE = float8, INITCOND = '0');
+SELECT mlops_create_metric('rows_right', 'rows_right', true);
+SELECT mlops_set_model('worth_text', '{"metric": "rows_right"}');
+CALL mlops_train('worth_text', 'SELECT usage, calls, CASE WHEN churned THEN ''gone'' ELSE ''stays'' END AS state, 1 + id % 3 AS w FROM customer', 'state', weight => 'w', holdout => 0);
 
 -- ---- whose it is ----
 
