@@ -140,7 +140,8 @@ ISOLATION = \
 	train_and_rollback \
 	train_unlocked \
 	notice \
-	revoke
+	revoke \
+	metric_drop
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data
