@@ -130,7 +130,11 @@ REGRESS = \
 	explain \
 	permutation \
 	artifact \
-	exchange
+	exchange \
+	metric_aggregates \
+	metric_ranks \
+	metric_states \
+	business_metric
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs
@@ -140,7 +144,8 @@ ISOLATION = \
 	train_and_rollback \
 	train_unlocked \
 	notice \
-	revoke
+	revoke \
+	metric_drop
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data

@@ -230,7 +230,7 @@ BEGIN
                 'FINALFUNC = mlops.%1$s_exact, FINALFUNC_MODIFY = READ_WRITE, PARALLEL = SAFE)', f.metric, f.arguments, f.sort);
         END IF;
         EXECUTE pg_catalog.format('COMMENT ON AGGREGATE mlops_%s(%s) IS %L', f.metric, f.types,
-            'the metric ' || f.metric || ': see mlops_metrics()');
+            'the metric ' || f.metric || ' of the rows: see docs/metrics.md');
     END LOOP;
 END
 $$;

@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "budget.h"
@@ -161,8 +162,14 @@ make_bins(MlMetricState *state)
 	above[0] = 0.0;
 	for (int64 i = 0; i < sketch->n; i++)
 		above[i + 1] = above[i] + sketch->entry[i].positive + sketch->entry[i].negative;
+	if (!isfinite(above[sketch->n]))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("the weights of a metric add up to more than a number can be"),
+				 errdetail("There are %lld different scores.", (long long) sketch->n),
+				 errhint("Divide all weights by the same number: only their ratios matter.")));
 	split.bin = MemoryContextAlloc(state->hdr.eoh_context, sizeof(Entry) * MOST_BINS);
-	for (split.part = above[sketch->n] / (MOST_BINS / 2);; split.part *= 1.5)
+	for (split.part = fmax(above[sketch->n] / (MOST_BINS / 2), DBL_MIN);; split.part *= 1.5)
 	{
 		split.n = 0;
 		split_range(&split, 0, sketch->n);

@@ -116,9 +116,7 @@ check_metric(const char *name)
 	if (name == NULL || ml_metric_exists(name))
 		return;
 	ml_nearest_begin(&nearest, name);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-		ml_nearest_offer(&nearest, ml_metrics[i]->name);
-	ml_custom_offer(&nearest, ~0U);
+	ml_metric_offer(&nearest, ~0U);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("metric \"%s\" does not exist", name),
