@@ -100,7 +100,7 @@ extern void ml_paired_by_error(MlPaired *result, double error, double df, int64 
 /* Wilson's interval of a share of n, which need not be an integer */
 extern void ml_wilson(double share, double n, double *low, double *high);
 
-/* McNemar's two-sided p value: exact where no more than 25 rows are discordant */
+/* McNemar's two-sided p value: exact where no more than 25 rows are discordant, else with Edwards' correction */
 extern double ml_mcnemar(double one, double other);
 
 /*
