@@ -59,7 +59,7 @@ ROOMS = \
 	judge
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/result.o src/image.o src/json.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
@@ -119,6 +119,10 @@ REGRESS = \
 	rollback \
 	rollback_walk \
 	alias \
+	gate \
+	gate_query \
+	gate_exempt \
+	approval \
 	privileges \
 	drop \
 	look \

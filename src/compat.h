@@ -85,6 +85,18 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 	pg_analyze_and_rewrite(raw, text, NULL, 0, NULL)
 #endif
 
+/* the same with relations that exist for this query alone */
+#if PG_VERSION_NUM >= 150000
+#define ml_analyze_and_rewrite_in(raw, text, env) \
+	pg_analyze_and_rewrite_fixedparams(raw, text, NULL, 0, env)
+#else
+#define ml_analyze_and_rewrite_in(raw, text, env) \
+	pg_analyze_and_rewrite(raw, text, NULL, 0, env)
+#endif
+
+/* 16 can collect errors instead of raising them; a zero is "no" to both */
+#define ml_parse_type(text, type, typmod) parseTypeString(text, type, typmod, 0)
+
 /* 18 no longer asks whether a plan is run once only */
 #if PG_VERSION_NUM >= 180000
 #define ml_executor_run(desc) ExecutorRun(desc, ForwardScanDirection, 0)

@@ -214,6 +214,41 @@ CREATE TABLE mlops_catalog.deployment (
 CREATE INDEX deployment_model_version ON mlops_catalog.deployment (model, version, number);
 COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
 
+CREATE TABLE mlops_catalog.gate (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    name            text COLLATE "C" NOT NULL,
+    metric          text,
+    minimum         float8,
+    maximum         float8,
+    max_drop        float8 CHECK (max_drop >= 0),
+    min_gain        float8,
+    validation_set  text COLLATE "C",
+    slices          text[],
+    min_rows        bigint NOT NULL CHECK (min_rows > 0),
+    severity        text NOT NULL CHECK (severity IN ('block', 'warn')),
+    proof           text NOT NULL CHECK (proof IN ('better', 'worse')),
+    on_interval     boolean NOT NULL,
+    query           text,
+    timeout_ms      integer NOT NULL CHECK (timeout_ms > 0),
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, name),
+    CHECK ((metric IS NULL) OPERATOR(pg_catalog.<>) (query IS NULL))
+);
+COMMENT ON TABLE mlops_catalog.gate IS 'what a version must show to be promoted: bounds of a metric, or a query of its author''s';
+
+CREATE TABLE mlops_catalog.approval (
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    sha256          bytea NOT NULL,
+    approved_by     text COLLATE "C" NOT NULL,
+    note            text,
+    approved_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, version, approved_by),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+COMMENT ON TABLE mlops_catalog.approval IS 'who has looked at a version and found that it may be promoted';
 CREATE TABLE mlops_catalog.metric (
     name            text COLLATE "C" PRIMARY KEY,
     aggregate       text NOT NULL,
@@ -250,6 +285,126 @@ CREATE TABLE mlops_catalog.evaluation (
     FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
 );
 COMMENT ON TABLE mlops_catalog.evaluation IS 'what versions were measured at on editions of validation sets; the slice of all rows has no name; stale: the model has another primary metric since';
+CREATE TABLE mlops_catalog.validation_set (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    name            text COLLATE "C" NOT NULL,
+    relation        text NOT NULL UNIQUE,
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    source          text NOT NULL,
+    target          text,
+    key             text NOT NULL,
+    time_column     text,
+    time_unit       interval,
+    time_origin     timestamptz,
+    period          interval,
+    label_delay     interval NOT NULL,
+    lateness        interval NOT NULL,
+    every           interval,
+    max_rows        bigint NOT NULL,
+    min_rows        bigint NOT NULL,
+    slices          text[] NOT NULL,
+    stratify_by     text[] NOT NULL,
+    classes         boolean NOT NULL,
+    seed            bigint NOT NULL,
+    frozen          boolean NOT NULL,
+    columns         jsonb NOT NULL,
+    edition         integer NOT NULL DEFAULT 0,
+    as_of           timestamptz,
+    watermark       bigint,
+    groups          jsonb NOT NULL DEFAULT '{}',
+    last_slice      integer NOT NULL DEFAULT 0,
+    error           text,
+    error_at        timestamptz,
+    created_by      text NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, name)
+);
+COMMENT ON TABLE mlops_catalog.validation_set IS 'rolling collections of labelled rows; relation: the table of mlops_data that has them; watermark: how far the source was read';
+
+CREATE TABLE mlops_catalog.edition (
+    model           text COLLATE "C" NOT NULL,
+    validation_set  text COLLATE "C" NOT NULL,
+    edition         integer NOT NULL CHECK (edition > 0),
+    event           text NOT NULL CHECK (event IN ('refresh', 'pin', 'unpin')),
+    as_of           timestamptz NOT NULL,
+    rows            bigint NOT NULL,
+    pinned          bigint NOT NULL,
+    rows_in         bigint NOT NULL,
+    rows_out        bigint NOT NULL,
+    kept            bigint NOT NULL,
+    rows_read       bigint NOT NULL,
+    rows_skipped    jsonb NOT NULL,
+    slices          jsonb NOT NULL,
+    time_from       text,
+    time_to         text,
+    fingerprint     bytea NOT NULL CHECK (pg_catalog.length(fingerprint) = 16),
+    altered         boolean NOT NULL DEFAULT false,
+    seconds         float8 NOT NULL,
+    refreshed_by    text NOT NULL,
+    refreshed_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, validation_set, edition),
+    FOREIGN KEY (model, validation_set) REFERENCES mlops_catalog.validation_set
+);
+COMMENT ON TABLE mlops_catalog.edition IS 'what a validation set held after each refresh; altered: a person was erased from it since';
+
+CREATE TABLE mlops_catalog.edition_stratum (
+    model           text COLLATE "C" NOT NULL,
+    validation_set  text COLLATE "C" NOT NULL,
+    bucket          bigint NOT NULL,
+    stratum         integer NOT NULL,
+    from_edition    integer NOT NULL,
+    until_edition   integer,
+    population      bigint NOT NULL,
+    kept            bigint NOT NULL,
+    guarded         bigint NOT NULL,
+    weight          float8 NOT NULL,
+    PRIMARY KEY (model, validation_set, bucket, stratum, from_edition)
+);
+COMMENT ON TABLE mlops_catalog.edition_stratum IS 'weights of sampled rows: population / kept of a stretch of time and stratum, in editions from_edition <= e < until_edition';
+
+CREATE TABLE mlops_catalog.slice (
+    model           text COLLATE "C" NOT NULL,
+    validation_set  text COLLATE "C" NOT NULL,
+    number          integer NOT NULL CHECK (number > 0),
+    name            text COLLATE "C" NOT NULL,
+    columns         text[],
+    value           text[],
+    condition       text,
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    min_rows        bigint NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, validation_set, number),
+    UNIQUE (model, validation_set, name),
+    CHECK ((condition IS NULL) <> (columns IS NULL)),
+    FOREIGN KEY (model, validation_set) REFERENCES mlops_catalog.validation_set
+);
+COMMENT ON TABLE mlops_catalog.slice IS 'sub-populations of a set: a value of a column, of two, or a condition; numbers are never used again';
+
+CREATE TABLE mlops_catalog.pin (
+    model           text COLLATE "C" NOT NULL,
+    validation_set  text COLLATE "C" NOT NULL,
+    key             text COLLATE "C" NOT NULL,
+    reason          text,
+    pinned_by       text NOT NULL,
+    pinned_at       timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, validation_set, key),
+    FOREIGN KEY (model, validation_set) REFERENCES mlops_catalog.validation_set
+);
+COMMENT ON TABLE mlops_catalog.pin IS 'rows that stay in a set until they are unpinned';
+
+CREATE TABLE mlops_catalog.failure (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    key             text COLLATE "C" NOT NULL,
+    correct_label   text,
+    note            text,
+    annotator       text NOT NULL,
+    reported_by     text NOT NULL,
+    reported_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, key)
+);
+COMMENT ON TABLE mlops_catalog.failure IS 'predictions that somebody found wrong, and the right label';
 
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
@@ -263,5 +418,13 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alias', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.deployment', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.gate', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.approval', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.metric', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.evaluation', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.validation_set', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.edition', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.edition_stratum', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.slice', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.pin', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.failure', '');

@@ -88,8 +88,8 @@ write_history(const MlDecision *decision, const MlServing *before, int deploymen
 {
 	static MlStatement insert = {
 		"INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, "
-		"from_version, from_deployment, restored_deployment, forced, reason, deployed_by, deployed_at) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+		"from_version, from_deployment, restored_deployment, forced, evidence, reason, deployed_by, deployed_at) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 	};
 	MlArguments args = {0};
 
@@ -103,6 +103,7 @@ write_history(const MlDecision *decision, const MlServing *before, int deploymen
 	ml_bind_int_or_null(&args, before->deployment, before->version == 0);
 	ml_bind_int_or_null(&args, decision->restored, decision->restored == 0);
 	ml_bind_bool(&args, decision->forced);
+	ml_bind_jsonb(&args, decision->evidence);
 	ml_bind_text(&args, decision->reason);
 	ml_bind_text(&args, decision->deployed_by);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);

@@ -10,6 +10,7 @@
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "model/model.h"
+#include "utils/jsonb.h"
 
 /* the serving row, read under its lock */
 typedef struct MlServing
@@ -33,6 +34,7 @@ typedef struct MlDecision
 	int			restored;		/* deployment that a rollback goes back to, or 0 */
 	bool		forced;
 	const char *reason;			/* or NULL */
+	Jsonb	   *evidence;		/* what gates said; or NULL */
 	const char *deployed_by;
 	int			nstack;			/* of the new stack */
 	int		   *stack;

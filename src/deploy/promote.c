@@ -2,8 +2,11 @@
  * promote.c
  *		mlops_promote: a version becomes what serves.
  *
- * What was asked is checked before the lock, what is there after it. Promoting
- * what serves already changes nothing and makes no deployment.
+ * What was asked is checked first, then the gates are heard, without any lock:
+ * they read rows. Then comes the lock on the serving row. If what serves has
+ * changed since the gates were heard, what they compared with is gone, and the
+ * promotion fails (40001). Promoting what serves already changes nothing and
+ * makes no deployment.
  */
 #include "postgres.h"
 
@@ -11,13 +14,12 @@
 
 #include "compat.h"
 #include "deploy/deploy.h"
+#include "deploy/promotion.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-
-#define DEFAULT_THRESHOLD 0.5
 
 PG_FUNCTION_INFO_V1(mlops_promote);
 
@@ -31,17 +33,6 @@ typedef struct Request
 	bool		force;
 	char	   *reason;
 } Request;
-
-/* what the version's row says of it */
-typedef struct Candidate
-{
-	bool		exists;
-	uint8		sha256[ML_SHA256_LENGTH];
-	bool		binary;
-	char	   *task;
-	double		proposed;		/* threshold, or NaN */
-	double		last_served;	/* likewise, when it served last */
-} Candidate;
 
 /* ---- what was asked ---- */
 
@@ -110,69 +101,6 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 /* ---- what is there ---- */
 
 static void
-read_candidate(const Request *request, Candidate *candidate)
-{
-	static MlStatement select = {
-		"SELECT v.sha256, v.task, v.threshold, (SELECT d.threshold FROM mlops_catalog.deployment d "
-		"WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.version OPERATOR(pg_catalog.=) $2 "
-		"ORDER BY d.number DESC LIMIT 1) FROM mlops_catalog.version v "
-		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2"
-	};
-	MlArguments args = {0};
-	bool		isnull;
-
-	ml_bind_text(&args, request->model);
-	ml_bind_int(&args, request->version);
-	candidate->exists = ml_statement_run(&select, &args) > 0;
-	if (!candidate->exists)
-		return;
-	memcpy(candidate->sha256, VARDATA_ANY(DatumGetByteaPP(ml_result_datum(0, 1, &isnull))),
-		   ML_SHA256_LENGTH);
-	candidate->task = ml_result_text(0, 2);
-	candidate->binary = strcmp(candidate->task, "binary") == 0;
-	candidate->proposed = ml_result_float(0, 3);
-	candidate->last_served = ml_result_float(0, 4);
-}
-
-/* inside the scope, which the error ends */
-static void
-error_no_candidate(const Request *request)
-{
-	static MlStatement tombstone = {
-		"SELECT pg_catalog.format('It was dropped by role \"%s\": %s.', dropped_by, reason) "
-		"FROM mlops_catalog.dropped_version "
-		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 "
-		"ORDER BY dropped_at DESC LIMIT 1"
-	};
-	static MlStatement last_run = {
-		"SELECT pg_catalog.format('Its last run: %s%s.', status, ', ' OPERATOR(pg_catalog.||) message) FROM ("
-		"SELECT mlops.run_status(status, pid, backend_start) AS status, message "
-		"FROM mlops_catalog.run WHERE model OPERATOR(pg_catalog.=) $1 "
-		"ORDER BY started_at DESC LIMIT 1) r WHERE status OPERATOR(pg_catalog.<>) 'finished'"
-	};
-	char	   *versions = ml_version_ranges(request->model, ML_SIGHT_NOW);
-	char	   *more = NULL;
-	MlArguments version = {0};
-	MlArguments model = {0};
-
-	ml_bind_text(&version, request->model);
-	ml_bind_int(&version, request->version);
-	ml_bind_text(&model, request->model);
-	if (ml_statement_run(&tombstone, &version) > 0 || ml_statement_run(&last_run, &model) > 0)
-		more = ml_result_text(0, 1);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("version %d of model \"%s\" does not exist", request->version, request->model),
-			 versions ?
-			 errdetail("%s%sIts versions: %s.", more ? more : "", more ? " " : "", versions) :
-			 errdetail("%s%sIt has no versions yet.", more ? more : "", more ? " " : ""),
-			 versions ?
-			 errhint("SELECT * FROM mlops.version WHERE model = %s describes them.",
-					 quote_literal_cstr(request->model)) :
-			 errhint("Train one with CALL mlops_train(%s, ...).", quote_literal_cstr(request->model))));
-}
-
-static void
 check_expect(const Request *request, int found)
 {
 	if (!request->has_expect || request->expect == found)
@@ -184,41 +112,6 @@ check_expect(const Request *request, int found)
 			 errmsg("model \"%s\" has no active version; %d was expected", request->model, request->expect),
 			 errdetail("expect is %d; found is %d (0: nothing is active).", request->expect, found),
 			 errhint("Somebody else has decided: look at mlops.deployment, then decide again.")));
-}
-
-/* ---- threshold ---- */
-
-/* NaN for models without one; the source of a choice in *why, NULL if it was given */
-static double
-choose_threshold(const Request *request, const Candidate *candidate, const char **why)
-{
-	*why = NULL;
-	if (!candidate->binary)
-	{
-		if (!isnan(request->threshold))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("version %d of model \"%s\" takes no threshold",
-							request->version, request->model),
-					 errdetail("threshold is %g; its task is %s, and only binary classes have one.",
-							   request->threshold, candidate->task),
-					 errhint("Leave threshold out.")));
-		return NAN;
-	}
-	if (!isnan(request->threshold))
-		return request->threshold;
-	if (!isnan(candidate->last_served))
-	{
-		*why = "It is the one that the version last served with.";
-		return candidate->last_served;
-	}
-	if (!isnan(candidate->proposed))
-	{
-		*why = "It is the one that the version's training proposes.";
-		return candidate->proposed;
-	}
-	*why = "The version has not served yet and proposes none.";
-	return DEFAULT_THRESHOLD;
 }
 
 static bool
@@ -245,13 +138,120 @@ push_stack(const MlServing *serving, MlDecision *decision)
 	decision->stack[decision->nstack++] = serving->deployment;
 }
 
+/* ---- gates ---- */
+
+/* what was asked of the version before the lock */
+typedef struct Examination
+{
+	MlOutlook	outlook;
+	bool		heard;			/* gates were */
+	bool		exempt;			/* the bundle has served: nothing was asked */
+	int			ngates;
+	int			npassed;
+	Jsonb	   *evidence;		/* or NULL */
+} Examination;
+
+/* true: the bundle serves already, or served before and was not taken down */
+static bool
+needs_no_examination(const Request *request, const MlOutlook *outlook, MlHearing *hearing)
+{
+	MlCandidate candidate;
+	MlRegistryScope scope;
+	const char *why;
+	bool		result;
+
+	ml_registry_enter(&scope);
+	ml_promotion_candidate(request->model, request->version, &candidate);
+	ml_promotion_require_candidate(request->model, request->version, &candidate);
+	hearing->threshold = ml_promotion_threshold(request->model, request->version, &candidate,
+												request->threshold, &why);
+	result = (outlook->version == request->version && same_threshold(outlook->threshold, hearing->threshold)) ||
+		ml_promotion_has_served(request->model, request->version, hearing->threshold);
+	ml_registry_leave(&scope);
+	return result;
+}
+
+/* ML001 if a gate or an approval is missing */
+static void
+examine(const Request *request, Examination *examination)
+{
+	MlOutlook  *outlook = &examination->outlook;
+	MlHearing	hearing = {0};
+	List	   *approvers;
+
+	ml_promotion_look(request->model, outlook);
+	check_expect(request, outlook->version);
+	if (!outlook->gated && outlook->approvals == 0)
+		return;
+	hearing.model = request->model;
+	hearing.version = request->version;
+	hearing.champion = outlook->version;
+	hearing.champion_threshold = outlook->threshold;
+	examination->exempt = needs_no_examination(request, outlook, &hearing);
+	if (examination->exempt)
+		return;
+	approvers = ml_approvals_require(request->model, request->version, outlook->approvals);
+	if (outlook->gated)
+	{
+		hearing.gates = ml_registry_gates(request->model);
+		ml_gates_hear(&hearing);
+		examination->heard = true;
+	}
+	examination->ngates = list_length(hearing.gates);
+	examination->npassed = ml_gates_passed(&hearing);
+	examination->evidence = ml_gates_evidence(&hearing, approvers);
+	if (!request->force)
+		ml_gates_decide(&hearing);
+}
+
+static void
+require_same_champion(const Request *request, const Examination *examination, const MlServing *serving)
+{
+	if (!examination->heard || serving->deployment == examination->outlook.deployment)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("what serves of model \"%s\" changed while its gates were heard", request->model),
+			 errdetail("Deployment %d was active then; deployment %d is now.",
+					   examination->outlook.deployment, serving->deployment),
+			 errhint("Promote again: the gates compare with what is active now.")));
+}
+
+static void
+tell_gates(const Request *request, const Examination *examination)
+{
+	const MlOutlook *outlook = &examination->outlook;
+
+	if (!outlook->gated)
+		ereport(NOTICE,
+				(errmsg("model \"%s\" has no gates: nothing was asked of version %d",
+						request->model, request->version),
+				 errhint("mlops_set_gate(%s, 'no worse', metric => '%s', max_drop => ...) asks for it.",
+						 quote_literal_cstr(request->model), outlook->metric ? outlook->metric : "...")));
+	else if (examination->exempt)
+		ereport(NOTICE,
+				(errmsg("gates of model \"%s\" were not heard", request->model),
+				 errdetail("Version %d has served with this threshold, and was not taken down since.",
+						   request->version)));
+	else if (request->force)
+		ereport(WARNING,
+				(errmsg("version %d of model \"%s\" is promoted whatever its gates say",
+						request->version, request->model),
+				 errdetail("The history keeps what they said.")));
+	else
+		ereport(NOTICE,
+				(errmsg("version %d of model \"%s\" passes %d of %d gates", request->version, request->model,
+						examination->npassed, examination->ngates)));
+}
+
 /* mlops_promote(model, version, share, rules, threshold, expect, force, reason) */
 Datum
 mlops_promote(PG_FUNCTION_ARGS)
 {
 	Request		request;
+	Examination examination = {0};
 	MlServing	serving;
-	Candidate	candidate;
+	MlCandidate candidate;
 	MlDecision	decision = {0};
 	MlRegistryScope scope;
 	const char *why;
@@ -261,21 +261,24 @@ mlops_promote(PG_FUNCTION_ARGS)
 	read_request(fcinfo, &request);
 	ml_registry_require_writable("promote a version");
 	ml_privilege_require(request.model, ML_PRIVILEGE_PROMOTE);
+	examine(&request, &examination);
 	decision.model = request.model;
 	decision.action = "promote";
 	decision.version = request.version;
 	decision.forced = request.force;
 	decision.reason = request.reason;
+	decision.evidence = examination.evidence;
 	decision.deployed_by = GetUserNameFromId(GetUserId(), false);
 
 	ml_registry_enter(&scope);
 	ml_deploy_read(request.model, &serving);
 	check_expect(&request, serving.version);
-	read_candidate(&request, &candidate);
-	if (!candidate.exists)
-		error_no_candidate(&request);
+	require_same_champion(&request, &examination, &serving);
+	ml_promotion_candidate(request.model, request.version, &candidate);
+	ml_promotion_require_candidate(request.model, request.version, &candidate);
 	memcpy(decision.sha256, candidate.sha256, ML_SHA256_LENGTH);
-	decision.threshold = choose_threshold(&request, &candidate, &why);
+	decision.threshold = ml_promotion_threshold(request.model, request.version, &candidate,
+												request.threshold, &why);
 	same = serving.version == request.version && same_threshold(serving.threshold, decision.threshold);
 	at = serving.changed_at;
 	if (!same)
@@ -295,6 +298,8 @@ mlops_promote(PG_FUNCTION_ARGS)
 				(errmsg("version %d of model \"%s\" is already active",
 						request.version, request.model),
 				 errdetail("Nothing was changed; deployment %d goes on.", serving.deployment)));
+	else
+		tell_gates(&request, &examination);
 	return ml_deploy_result(fcinfo, &decision, serving.deployment + (same ? 0 : 1),
 							serving.version, at);
 }

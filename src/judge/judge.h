@@ -84,6 +84,14 @@ extern MlJury *ml_jury_of_edition(const MlJuryRequest *request, const MlEdition 
 extern MlJury *ml_jury_of_query(const MlJuryRequest *request, const char *source, const char *target);
 extern void ml_jury_end(MlJury *jury);
 
+/*
+ * The rows themselves: a frame, and the rows of it that are in a slice, k from 0
+ * on; weight may be NULL.
+ */
+extern const MlFrame *ml_jury_frame(const MlJury *jury);
+extern int64 ml_jury_nrows(const MlJury *jury, int slice);
+extern int64 ml_jury_row(const MlJury *jury, int slice, int64 k, double *weight);
+
 extern int	ml_jury_nslices(const MlJury *jury);
 extern const MlJurySlice *ml_jury_slice(const MlJury *jury, int slice);
 extern int	ml_jury_find_slice(const MlJury *jury, const char *name);	/* -1: none */

@@ -353,3 +353,28 @@ ml_jury_find_slice(const MlJury *jury, const char *name)
 			return s;
 	return -1;
 }
+
+/* ---- for those who look at the rows ---- */
+
+const MlFrame *
+ml_jury_frame(const MlJury *jury)
+{
+	return jury->frame;
+}
+
+int64
+ml_jury_nrows(const MlJury *jury, int slice)
+{
+	return jury->slice[slice].nrows;
+}
+
+int64
+ml_jury_row(const MlJury *jury, int slice, int64 k, double *weight)
+{
+	const MlPlaces *places = &jury->slice[slice];
+	int64		at = places->place == NULL ? k : places->place[k];
+
+	if (weight != NULL)
+		*weight = places->pinned || jury->weight == NULL ? 1.0 : jury->weight[at];
+	return jury->row[at];
+}

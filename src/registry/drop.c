@@ -74,6 +74,10 @@ delete_version(const char *model, int version, const char *dropped_by, const cha
 		"DELETE FROM mlops_catalog.artifact "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
 	};
+	static MlStatement delete_approvals = {
+		"DELETE FROM mlops_catalog.approval "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
+	};
 	static MlStatement bury = {
 		"WITH d AS (DELETE FROM mlops_catalog.version "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 "
@@ -90,6 +94,7 @@ delete_version(const char *model, int version, const char *dropped_by, const cha
 	run_on_version(&delete_training_rows, model, version);
 	run_on_version(&delete_evidence, model, version);
 	run_on_version(&delete_artifact, model, version);
+	run_on_version(&delete_approvals, model, version);
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
 	ml_bind_text(&args, dropped_by);
@@ -221,6 +226,8 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.serving WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.alias WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.deployment WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.gate WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.approval WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.privilege WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.kept_row WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.training_row WHERE model OPERATOR(pg_catalog.=) $1"},

@@ -20,12 +20,15 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+#define MAX_APPROVALS 10
+
 PG_FUNCTION_INFO_V1(mlops_create_model);
 PG_FUNCTION_INFO_V1(mlops_set_model);
 
 typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
+	SETTING_APPROVALS,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -34,7 +37,8 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_METRIC] = "metric",
 	[SETTING_OWNER] = "owner",
 	[SETTING_POSITIVE] = "positive",
-	[SETTING_TARGET] = "target"
+	[SETTING_TARGET] = "target",
+	[SETTING_APPROVALS] = "approvals"
 };
 
 typedef struct ModelSettings
@@ -140,6 +144,21 @@ check_metric(const char *model, const char *name, const char *task)
 	ml_metric_require(model, name, task ? ml_task_find(task) : ~0U);
 }
 
+/* how many other roles must approve a version before it is promoted */
+static void
+check_approvals(const char *text)
+{
+	char	   *end;
+	long		n = text == NULL ? 0 : strtol(text, &end, 10);
+
+	if (text != NULL && (*text == '\0' || *end != '\0' || n < 0 || n > MAX_APPROVALS))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("setting \"approvals\" of a model must be a whole number from 0 to %d", MAX_APPROVALS),
+				 errdetail("It is \"%s\".", text),
+				 errhint("1 asks for a second pair of eyes.")));
+}
+
 /* the giver must be able to become the new owner, who must be allowed to own models */
 static void
 check_owner(const char *model, const char *owner)
@@ -182,7 +201,10 @@ update_settings(const char *model, const ModelSettings *settings)
 		"owner = CASE WHEN $6 THEN $7 ELSE owner END, "
 		"positive = CASE WHEN $8 THEN $9 WHEN $10 AND task IS NOT NULL THEN NULL ELSE positive END, "
 		"target = CASE WHEN $10 THEN $11 ELSE target END, "
-		"task = CASE WHEN $10 THEN NULL ELSE task END "
+		"task = CASE WHEN $10 THEN NULL ELSE task END, "
+		"settings = CASE WHEN NOT $12 THEN settings WHEN $13 IS NULL THEN settings OPERATOR(pg_catalog.-) 'approvals' "
+		"ELSE settings OPERATOR(pg_catalog.||) "
+		"pg_catalog.jsonb_build_object('approvals', $13::pg_catalog.int4) END "
 		"WHERE name OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
@@ -240,11 +262,12 @@ mlops_create_model(PG_FUNCTION_ARGS)
 		error_metric(row.metric, NULL);
 	if (settings.given[SETTING_OWNER])
 		check_owner(row.name, settings.value[SETTING_OWNER]);
+	check_approvals(settings.value[SETTING_APPROVALS]);
 	ml_registry_create_model(&row);
 	/* its author must be allowed to read the model, which is there now */
 	if (row.metric != NULL)
 		check_metric(row.name, row.metric, NULL);
-	if (settings.given[SETTING_OWNER])
+	if (settings.given[SETTING_OWNER] || settings.given[SETTING_APPROVALS])
 		update_settings(row.name, &settings);
 	PG_RETURN_VOID();
 }
@@ -273,6 +296,7 @@ mlops_set_model(PG_FUNCTION_ARGS)
 		check_owner(model, settings.value[SETTING_OWNER]);
 	if (settings.given[SETTING_TARGET])
 		check_target(row);
+	check_approvals(settings.value[SETTING_APPROVALS]);
 	update_settings(model, &settings);
 	PG_RETURN_VOID();
 }

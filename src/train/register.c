@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "access/xact.h"
+#include "attempt.h"
 #include "miscadmin.h"
 #include "metric/metric.h"
 #include "recipe/task.h"
@@ -17,7 +17,6 @@
 #include "train/learn_link.h"
 #include "train/train.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 
 #define WARNINGS_TOLD 5			/* the others are in the version's row only */
 
@@ -118,6 +117,15 @@ write_spec(const MlTraining *training)
 	return ml_spec_write(&spec);
 }
 
+static void
+create_model(void *name)
+{
+	MlModelRow	row = {0};
+
+	row.name = name;
+	ml_registry_create_model(&row);
+}
+
 /*
  * Makes the model. Two first trainings at the same time both try: the later
  * one waits for the other to commit and then finds the model made.
@@ -125,34 +133,11 @@ write_spec(const MlTraining *training)
 static void
 make_model(const MlTraining *training)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	MlModelRow	row = {0};
-	ErrorData  *error;
+	ErrorData  *error = ml_attempt(create_model, unconstify(char *, training->model));
 
-	row.name = unconstify(char *, training->model);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		ml_registry_create_model(&row);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(cxt);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_DUPLICATE_OBJECT &&
-			error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
-			ReThrowError(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
+	if (error != NULL && error->sqlerrcode != ERRCODE_DUPLICATE_OBJECT &&
+		error->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+		ReThrowError(error);
 }
 
 static const char *

@@ -106,7 +106,7 @@ SELECT version FROM mlops_promote('exchange_hand', 1);
 SELECT version FROM mlops_promote('exchange_hand', 2);
 SELECT version FROM mlops_rollback('exchange_hand');
 SELECT algorithm, spec, rows_read, note FROM mlops.version WHERE model = 'exchange_hand' AND version = 1;
-SELECT line FROM regexp_split_to_table(mlops_describe('exchange_hand/1'), E'\n') AS line WHERE line !~ '^(builds|artifact|imported) |^  +(extension|compiled) ';
+SELECT line FROM regexp_split_to_table(regexp_replace(mlops_describe('exchange_hand/1'), '\n(builds|artifact|imported) +[^\n]*(\n  [^\n]*)*', '', 'g'), E'\n') AS line;
 
 -- what is refused
 \set VERBOSITY default

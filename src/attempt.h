@@ -1,0 +1,18 @@
+/*
+ * attempt.h
+ *		Something that may fail, where its failure is a result.
+ */
+#ifndef ML_ATTEMPT_H
+#define ML_ATTEMPT_H
+
+#include "postgres.h"
+
+/*
+ * Calls attempt(arg) in a subtransaction. NULL if it came to its end; else its
+ * error, copied into the current context, after everything that it did to the
+ * database, the current user and the settings has been undone. A cancel or a
+ * shutdown is nobody's result and goes on.
+ */
+extern ErrorData *ml_attempt(void (*attempt) (void *arg), void *arg);
+
+#endif							/* ML_ATTEMPT_H */

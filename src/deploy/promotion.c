@@ -1,0 +1,178 @@
+/*
+ * promotion.c
+ *		What is known of a version that is to be promoted.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "deploy/promotion.h"
+#include "registry/registry_catalog.h"
+#include "utils/builtins.h"
+
+#define DEFAULT_THRESHOLD 0.5
+
+void
+ml_promotion_look(const char *model, MlOutlook *outlook)
+{
+	static MlStatement select = {
+		"SELECT s.version, s.threshold, s.deployment, EXISTS (SELECT 1 FROM mlops_catalog.gate g "
+		"WHERE g.model OPERATOR(pg_catalog.=) $1), (m.settings OPERATOR(pg_catalog.->>) 'approvals')::pg_catalog.int4, m.metric "
+		"FROM mlops_catalog.serving s JOIN mlops_catalog.model m ON m.name OPERATOR(pg_catalog.=) s.model "
+		"WHERE s.model OPERATOR(pg_catalog.=) $1"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	char	   *metric;
+	bool		isnull;
+
+	ml_bind_text(&args, model);
+	ml_registry_enter(&scope);
+	if (ml_statement_run(&select, &args) == 0)
+		ml_error_model_gone(model);
+	outlook->version = ml_result_int(0, 1, 0);
+	outlook->threshold = ml_result_float(0, 2);
+	outlook->deployment = ml_result_int(0, 3, 0);
+	outlook->gated = DatumGetBool(ml_result_datum(0, 4, &isnull));
+	outlook->approvals = ml_result_int(0, 5, 0);
+	metric = ml_result_text(0, 6);
+	outlook->metric = metric ? MemoryContextStrdup(caller, metric) : NULL;
+	ml_registry_leave(&scope);
+}
+
+void
+ml_promotion_candidate(const char *model, int version, MlCandidate *candidate)
+{
+	static MlStatement select = {
+		"SELECT v.sha256, v.task, v.threshold, (SELECT d.threshold FROM mlops_catalog.deployment d "
+		"WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.version OPERATOR(pg_catalog.=) $2 "
+		"ORDER BY d.number DESC LIMIT 1) FROM mlops_catalog.version v "
+		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2"
+	};
+	MlArguments args = {0};
+	bool		isnull;
+
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	candidate->exists = ml_statement_run(&select, &args) > 0;
+	if (!candidate->exists)
+		return;
+	memcpy(candidate->sha256, VARDATA_ANY(DatumGetByteaPP(ml_result_datum(0, 1, &isnull))),
+		   ML_SHA256_LENGTH);
+	candidate->task = ml_result_text(0, 2);
+	candidate->binary = strcmp(candidate->task, "binary") == 0;
+	candidate->proposed = ml_result_float(0, 3);
+	candidate->last_served = ml_result_float(0, 4);
+}
+
+/* inside the scope, which the error ends */
+void
+ml_promotion_require_candidate(const char *model, int version, const MlCandidate *candidate)
+{
+	static MlStatement tombstone = {
+		"SELECT pg_catalog.format('It was dropped by role \"%s\": %s.', dropped_by, reason) "
+		"FROM mlops_catalog.dropped_version "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 "
+		"ORDER BY dropped_at DESC LIMIT 1"
+	};
+	static MlStatement last_run = {
+		"SELECT pg_catalog.format('Its last run: %s%s.', status, ', ' OPERATOR(pg_catalog.||) message) FROM ("
+		"SELECT mlops.run_status(status, pid, backend_start) AS status, message "
+		"FROM mlops_catalog.run WHERE model OPERATOR(pg_catalog.=) $1 "
+		"ORDER BY started_at DESC LIMIT 1) r WHERE status OPERATOR(pg_catalog.<>) 'finished'"
+	};
+	char	   *versions;
+	char	   *more = NULL;
+	MlArguments of_version = {0};
+	MlArguments of_model = {0};
+
+	if (candidate->exists)
+		return;
+	versions = ml_version_ranges(model, ML_SIGHT_NOW);
+	ml_bind_text(&of_version, model);
+	ml_bind_int(&of_version, version);
+	ml_bind_text(&of_model, model);
+	if (ml_statement_run(&tombstone, &of_version) > 0 || ml_statement_run(&last_run, &of_model) > 0)
+		more = ml_result_text(0, 1);
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("version %d of model \"%s\" does not exist", version, model),
+			 versions ?
+			 errdetail("%s%sIts versions: %s.", more ? more : "", more ? " " : "", versions) :
+			 errdetail("%s%sIt has no versions yet.", more ? more : "", more ? " " : ""),
+			 versions ?
+			 errhint("SELECT * FROM mlops.version WHERE model = %s describes them.",
+					 quote_literal_cstr(model)) :
+			 errhint("Train one with CALL mlops_train(%s, ...).", quote_literal_cstr(model))));
+}
+
+bool
+ml_promotion_has_served(const char *model, int version, double threshold)
+{
+	static MlStatement select = {
+		"SELECT 1 FROM (SELECT pg_catalog.max(d.number) AS number, "
+		"pg_catalog.bool_or(NOT d.threshold IS DISTINCT FROM $3) AS likewise FROM mlops_catalog.deployment d "
+		"WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.version OPERATOR(pg_catalog.=) $2 "
+		"AND d.share OPERATOR(pg_catalog.=) 1) AS l "
+		"WHERE l.likewise AND NOT EXISTS (SELECT 1 FROM mlops_catalog.deployment r "
+		"WHERE r.model OPERATOR(pg_catalog.=) $1 AND r.action OPERATOR(pg_catalog.=) 'rollback' "
+		"AND r.number OPERATOR(pg_catalog.>) l.number AND r.restored_deployment OPERATOR(pg_catalog.<) l.number)"
+	};
+	MlArguments args = {0};
+
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	ml_bind_float(&args, threshold);
+	return ml_statement_run(&select, &args) > 0;
+}
+
+double
+ml_promotion_threshold(const char *model, int version, const MlCandidate *candidate,
+					   double asked, const char **why)
+{
+	*why = NULL;
+	if (!candidate->binary)
+	{
+		if (!isnan(asked))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("version %d of model \"%s\" takes no threshold", version, model),
+					 errdetail("threshold is %g; its task is %s, and only binary classes have one.",
+							   asked, candidate->task),
+					 errhint("Leave threshold out.")));
+		return NAN;
+	}
+	if (!isnan(asked))
+		return asked;
+	if (!isnan(candidate->last_served))
+	{
+		*why = "It is the one that the version last served with.";
+		return candidate->last_served;
+	}
+	if (!isnan(candidate->proposed))
+	{
+		*why = "It is the one that the version's training proposes.";
+		return candidate->proposed;
+	}
+	*why = "The version has not served yet and proposes none.";
+	return DEFAULT_THRESHOLD;
+}
+
+void
+ml_promotion_prepare(MlHearing *hearing, double threshold)
+{
+	MlCandidate candidate;
+	MlOutlook	outlook;
+	MlRegistryScope scope;
+	const char *why;
+
+	ml_promotion_look(hearing->model, &outlook);
+	ml_registry_enter(&scope);
+	ml_promotion_candidate(hearing->model, hearing->version, &candidate);
+	ml_promotion_require_candidate(hearing->model, hearing->version, &candidate);
+	hearing->threshold = ml_promotion_threshold(hearing->model, hearing->version, &candidate, threshold, &why);
+	ml_registry_leave(&scope);
+	hearing->champion = outlook.version;
+	hearing->champion_threshold = outlook.threshold;
+}

@@ -1,0 +1,208 @@
+/*
+ * gate_row.c
+ *		The rows of gates, and of approvals.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "registry/gate_row.h"
+#include "registry/registry_catalog.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+static void
+bind_slices(MlArguments *args, const MlGate *gate)
+{
+	Datum	   *element = palloc(sizeof(Datum) * Max(gate->nslices, 1));
+
+	for (int i = 0; i < gate->nslices; i++)
+		element[i] = CStringGetTextDatum(gate->slice[i]);
+	ml_bind_datum(args, TEXTARRAYOID,
+				  PointerGetDatum(construct_array(element, gate->nslices, TEXTOID, -1, false, TYPALIGN_INT)),
+				  gate->nslices == 0);
+}
+
+void
+ml_registry_set_gate(const char *model, const MlGate *gate)
+{
+	static MlStatement insert = {
+		"INSERT INTO mlops_catalog.gate (model, name, metric, minimum, maximum, max_drop, min_gain, validation_set, "
+		"slices, min_rows, severity, proof, on_interval, query, timeout_ms, author, settings) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) "
+		"ON CONFLICT (model, name) DO UPDATE SET metric = EXCLUDED.metric, minimum = EXCLUDED.minimum, "
+		"maximum = EXCLUDED.maximum, max_drop = EXCLUDED.max_drop, min_gain = EXCLUDED.min_gain, "
+		"validation_set = EXCLUDED.validation_set, slices = EXCLUDED.slices, min_rows = EXCLUDED.min_rows, "
+		"severity = EXCLUDED.severity, proof = EXCLUDED.proof, on_interval = EXCLUDED.on_interval, "
+		"query = EXCLUDED.query, timeout_ms = EXCLUDED.timeout_ms, author = EXCLUDED.author, "
+		"settings = EXCLUDED.settings, set_at = pg_catalog.clock_timestamp()"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, gate->name);
+	ml_bind_text(&args, gate->metric);
+	ml_bind_float(&args, gate->minimum);
+	ml_bind_float(&args, gate->maximum);
+	ml_bind_float(&args, gate->max_drop);
+	ml_bind_float(&args, gate->min_gain);
+	ml_bind_text(&args, gate->validation_set);
+	bind_slices(&args, gate);
+	ml_bind_int8(&args, gate->min_rows);
+	ml_bind_text(&args, gate->blocks ? "block" : "warn");
+	ml_bind_text(&args, gate->lenient ? "worse" : "better");
+	ml_bind_bool(&args, gate->on_interval);
+	ml_bind_text(&args, gate->query);
+	ml_bind_int(&args, gate->timeout_ms);
+	ml_bind_text(&args, gate->author.role);
+	ml_bind_jsonb(&args, ml_author_settings_json(&gate->author));
+	ml_registry_enter(&scope);
+	ml_statement_run(&insert, &args);
+	ml_registry_leave(&scope);
+}
+
+bool
+ml_registry_drop_gate(const char *model, const char *name)
+{
+	static MlStatement delete = {
+		"DELETE FROM mlops_catalog.gate "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	uint64		n;
+
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, name);
+	ml_registry_enter(&scope);
+	n = ml_statement_run(&delete, &args);
+	ml_registry_leave(&scope);
+	return n > 0;
+}
+
+static void
+read_slices(MlGate *gate, uint64 row, int column)
+{
+	bool		isnull;
+	Datum		datum = ml_result_datum(row, column, &isnull);
+	Datum	   *element;
+	bool	   *nulls;
+
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT,
+					  &element, &nulls, &gate->nslices);
+	gate->slice = palloc(sizeof(char *) * Max(gate->nslices, 1));
+	for (int i = 0; i < gate->nslices; i++)
+		gate->slice[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(element[i]);
+}
+
+static MlGate *
+read_gate(uint64 row)
+{
+	MlGate	   *gate = palloc0(sizeof(MlGate));
+	bool		isnull;
+
+	gate->name = ml_result_text(row, 1);
+	gate->metric = ml_result_text(row, 2);
+	gate->minimum = ml_result_float(row, 3);
+	gate->maximum = ml_result_float(row, 4);
+	gate->max_drop = ml_result_float(row, 5);
+	gate->min_gain = ml_result_float(row, 6);
+	gate->validation_set = ml_result_text(row, 7);
+	read_slices(gate, row, 8);
+	gate->min_rows = DatumGetInt64(ml_result_datum(row, 9, &isnull));
+	gate->blocks = strcmp(ml_result_text(row, 10), "block") == 0;
+	gate->lenient = strcmp(ml_result_text(row, 11), "worse") == 0;
+	gate->on_interval = DatumGetBool(ml_result_datum(row, 12, &isnull));
+	gate->query = ml_result_text(row, 13);
+	gate->timeout_ms = ml_result_int(row, 14, 0);
+	ml_author_read(&gate->author, ml_result_text(row, 15),
+				   DatumGetJsonbP(ml_result_datum(row, 16, &isnull)));
+	return gate;
+}
+
+List *
+ml_registry_gates(const char *model)
+{
+	static MlStatement select = {
+		"SELECT name, metric, minimum, maximum, max_drop, min_gain, validation_set, slices, min_rows, severity, "
+		"proof, on_interval, query, timeout_ms, author, settings FROM mlops_catalog.gate "
+		"WHERE model OPERATOR(pg_catalog.=) $1 ORDER BY name"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	List	   *gates = NIL;
+	uint64		n;
+
+	ml_bind_text(&args, model);
+	ml_registry_enter(&scope);
+	n = ml_statement_run(&select, &args);
+	for (uint64 i = 0; i < n; i++)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		gates = lappend(gates, read_gate(i));
+		MemoryContextSwitchTo(spi);
+	}
+	ml_registry_leave(&scope);
+	return gates;
+}
+
+/* ---- approvals ---- */
+
+/* said again, the newer note holds */
+bool
+ml_registry_approve(const char *model, int version, const char *note)
+{
+	static MlStatement insert = {
+		"INSERT INTO mlops_catalog.approval (model, version, sha256, approved_by, note) "
+		"SELECT v.model, v.version, v.sha256, $3, $4 FROM mlops_catalog.version v "
+		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2 "
+		"ON CONFLICT (model, version, approved_by) DO UPDATE SET note = EXCLUDED.note, "
+		"approved_at = pg_catalog.clock_timestamp()"
+	};
+	const char *role = GetUserNameFromId(GetUserId(), false);
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	uint64		n;
+
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	ml_bind_text(&args, role);
+	ml_bind_text(&args, note);
+	ml_registry_enter(&scope);
+	n = ml_statement_run(&insert, &args);
+	ml_registry_leave(&scope);
+	return n > 0;
+}
+
+List *
+ml_registry_approvers(const char *model, int version)
+{
+	static MlStatement select = {
+		"SELECT approved_by FROM mlops_catalog.approval "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 ORDER BY approved_by"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	List	   *names = NIL;
+	uint64		n;
+
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	ml_registry_enter(&scope);
+	n = ml_statement_run(&select, &args);
+	for (uint64 i = 0; i < n; i++)
+	{
+		MemoryContext spi = MemoryContextSwitchTo(caller);
+
+		names = lappend(names, ml_result_text(i, 1));
+		MemoryContextSwitchTo(spi);
+	}
+	ml_registry_leave(&scope);
+	return names;
+}
