@@ -6,6 +6,8 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "judge/judge.h"
+#include "registry/evidence.h"
 #include "settings.h"
 
 PG_MODULE_MAGIC;
@@ -16,4 +18,5 @@ void
 _PG_init(void)
 {
 	ml_settings_define();
+	ml_registry_metric_changed = ml_judge_again;
 }

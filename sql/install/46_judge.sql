@@ -49,3 +49,25 @@ SELECT e.model, e.version, e.validation_set, e.edition, e.slice, e.metric, e.val
   FROM mlops_catalog.evaluation AS e
  WHERE mlops.may(e.model, 'read');
 COMMENT ON VIEW mlops.evaluation IS 'what versions were measured at on editions of validation sets, of models that you may read';
+
+-- ---- thresholds ----
+
+CREATE FUNCTION mlops_threshold(model text, validation_set text DEFAULT NULL, metric text DEFAULT 'f1', costs jsonb DEFAULT NULL, source text DEFAULT NULL,
+       target text DEFAULT NULL, weight text DEFAULT NULL, edition int DEFAULT NULL, include_seen boolean DEFAULT false,
+       OUT threshold float8, OUT metric text, OUT value float8, OUT low float8, OUT high float8,
+       OUT threshold_low float8, OUT threshold_high float8, OUT at_half float8, OUT current_threshold float8, OUT at_current float8, OUT n bigint)
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_threshold(text, text, text, jsonb, text, text, text, int, boolean) IS
+'the threshold at which a metric of labels is best or costs are least, among all that the scores allow; its interval is that of replicates';
+
+-- ---- where a version does worse ----
+
+CREATE FUNCTION mlops_error_slices(model text, validation_set text DEFAULT NULL, metric text DEFAULT NULL, min_rows int DEFAULT 50,
+       max_slices int DEFAULT 20, source text DEFAULT NULL, target text DEFAULT NULL, weight text DEFAULT NULL, edition int DEFAULT NULL,
+       include_seen boolean DEFAULT false,
+       OUT condition text, OUT metric text, OUT n bigint, OUT value float8, OUT overall float8, OUT difference float8,
+       OUT p_value float8, OUT adjusted_p float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_error_slices(text, text, text, int, int, text, text, text, int, boolean) IS
+'conditions on one or two columns whose rows a version is significantly worse on than on others, false discoveries held to 5 %; a condition can become a slice by mlops_create_slice';

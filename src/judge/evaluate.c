@@ -110,6 +110,12 @@ evaluate(const MlCase *question, MlRows *rows)
 	ml_hearing_close(&hearing);
 }
 
+void
+ml_evaluate(const MlCase *question)
+{
+	evaluate(question, NULL);
+}
+
 /* mlops_evaluate(model, validation_set, edition, metrics, include_seen) */
 Datum
 mlops_evaluate(PG_FUNCTION_ARGS)

@@ -50,6 +50,9 @@ extern void ml_hearing_close(MlHearing *hearing);
 /* the metrics named, or the model's and those of its task that need no bootstrap */
 extern List *ml_hearing_metrics(const char *model, MlTask task, char **name, int n);
 
+/* evaluate.c: what mlops_evaluate does, without rows to return */
+extern void ml_evaluate(const MlCase *question);
+
 /* ---- arguments; NULL is NULL ---- */
 
 extern char *ml_argument_text(FunctionCallInfo fcinfo, int argument);

@@ -114,4 +114,11 @@ extern void ml_judge_estimate(const MlJudged *judged, const MlJudgeMetric *metri
 extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion,
 							 const MlJudgeMetric *metric, int slice, MlDifference *result);
 
+/*
+ * Evaluates the versions of a model that are in use on the newest editions of its
+ * validation sets and stores what it finds, as the current user. What cannot be judged
+ * becomes a warning.
+ */
+extern void ml_judge_again(const char *model);
+
 #endif							/* ML_JUDGE_H */

@@ -377,16 +377,24 @@ pick_order(const MlJudged *judged, const uint32 *place, int64 n)
 }
 
 static void
+put_in_order(const MlJudged *judged, const MlGathered *gathered, MlSample *sample)
+{
+	int64		n = sample->rows.n;
+
+	if (sample->order == NULL)
+		sample->order = n < judged->jury->nrows / SPARSE ? sort_few(sample) :
+			pick_order(judged, gathered->place, n);
+}
+
+static void
 prepare(const MlJudged *judged, const MlMetric *metric, const MlGathered *gathered, MlSample *sample)
 {
 	const MlIntervalRule *rule = ml_interval_rule(metric);
-	int64		n = sample->rows.n;
 
 	if (rule->row_values != NULL)
-		sample->value = gather_doubles(values_of(judged, metric), gathered->place, n);
-	if (rule->kind == ML_INTERVAL_AREA && sample->order == NULL)
-		sample->order = n < judged->jury->nrows / SPARSE ? sort_few(sample) :
-			pick_order(judged, gathered->place, n);
+		sample->value = gather_doubles(values_of(judged, metric), gathered->place, sample->rows.n);
+	if (rule->kind == ML_INTERVAL_AREA)
+		put_in_order(judged, gathered, sample);
 }
 
 void
@@ -397,5 +405,14 @@ ml_judged_prepare(const MlJudged *judged, const MlMetric *metric, MlGathered *ga
 	prepare(judged, metric, gathered, &gathered->sample);
 	if (gathered->other != NULL)
 		prepare(gathered->other, metric, gathered, &gathered->other_sample);
+	MemoryContextSwitchTo(old);
+}
+
+void
+ml_judged_order(const MlJudged *judged, MlGathered *gathered)
+{
+	MemoryContext old = MemoryContextSwitchTo(gathered->cxt);
+
+	put_in_order(judged, gathered, &gathered->sample);
 	MemoryContextSwitchTo(old);
 }

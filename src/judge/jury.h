@@ -154,6 +154,9 @@ extern MlGathered *ml_judged_gather(const MlJudged *judged, const MlJudged *othe
 /* completes the samples for a metric: values of rows, order; in the context of gathered */
 extern void ml_judged_prepare(const MlJudged *judged, const MlMetric *metric, MlGathered *gathered);
 
+/* the order of the sample by prediction alone */
+extern void ml_judged_order(const MlJudged *judged, MlGathered *gathered);
+
 /* ---- seen.c ---- */
 
 /* which places the version was trained on; NULL: not known */

@@ -82,6 +82,7 @@ mean_and_error(const MlMeasurement *rows, const double *value, double *error, in
 	double		mean;
 
 	*n = 0;
+	*error = NAN;
 	for (int64 i = 0; i < rows->n; i++)
 	{
 		double		w = ml_measure_weight(rows, i);
@@ -106,6 +107,21 @@ mean_and_error(const MlMeasurement *rows, const double *value, double *error, in
 	}
 	*error = *n < 2 ? NAN : sqrt(ml_sum_get(&squares) * *n / (*n - 1)) / ml_sum_get(&weight);
 	return mean;
+}
+
+void
+ml_interval_mean(const MlMeasurement *rows, const double *value, MlInterval *result)
+{
+	int64		n;
+	double		half;
+
+	result->low = result->high = result->error = NAN;
+	result->value = mean_and_error(rows, value, &result->error, &n);
+	if (!isfinite(result->value) || isnan(result->error))
+		return;
+	half = ml_quantile_t(n - 1) * result->error;
+	result->low = result->value - half;
+	result->high = result->value + half;
 }
 
 static void

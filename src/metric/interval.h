@@ -100,7 +100,7 @@ extern void ml_paired_by_error(MlPaired *result, double error, double df, int64 
 /* Wilson's interval of a share of n, which need not be an integer */
 extern void ml_wilson(double share, double n, double *low, double *high);
 
-/* McNemar's two-sided p value: exact where no more than 25 rows are discordant */
+/* McNemar's two-sided p value: exact where no more than 25 rows are discordant, else with Edwards' correction */
 extern double ml_mcnemar(double one, double other);
 
 /*
@@ -115,7 +115,11 @@ extern double ml_influence(const MlMetric *metric, const MlSample *sample, doubl
 /* the same for the area under the ROC curve (delong.c) */
 extern double ml_delong(const MlSample *sample, double *influence);
 
-/* bootstrap.c: second may be NULL */
+/* the plain interval of the mean of value by weight, with no scale of its own */
+extern void ml_interval_mean(const MlMeasurement *rows, const double *value, MlInterval *result);
+
+/* bootstrap.c; how often a row counts in a replicate that the seed is of */
+extern int	ml_bootstrap_draw(uint64 seed, uint64 random);
 extern void ml_bootstrap(const MlMetric *metric, const MlSample *sample, MlInterval *result);
 extern void ml_bootstrap_paired(const MlMetric *metric, const MlSample *first, const MlSample *second,
 								MlPaired *result);

@@ -2,9 +2,9 @@
  * paired.c
  *		The difference of a metric between two versions on the same rows.
  *
- * Accuracy of rows of equal weight: McNemar 1947, "Note on the sampling error of the difference
- * between correlated proportions or percentages", Psychometrika 12, with the
- * interval of Newcombe 1998, "Improved confidence intervals for the difference
+ * Shares of the same rows, of equal weight (accuracy, recall): McNemar 1947, "Note on the
+ * sampling error of the difference between correlated proportions or percentages",
+ * Psychometrika 12, corrected for continuity (Edwards 1948), with the interval of Newcombe 1998, "Improved confidence intervals for the difference
  * between binomial proportions based on paired data", Statistics in Medicine
  * 17, method 10. Else the influences of a row on both are subtracted: for the
  * area under the ROC curve that is DeLong's test, for a mean the paired t test.
@@ -34,7 +34,7 @@ ml_paired_by_error(MlPaired *result, double error, double df, int64 n)
 	result->needed = d == 0.0 ? NAN : ceil(n * ratio * ratio);
 }
 
-/* ---- accuracy ---- */
+/* ---- shares ---- */
 
 double
 ml_mcnemar(double one, double other)
@@ -46,7 +46,7 @@ ml_mcnemar(double one, double other)
 	if (one == other)
 		return 1.0;
 	if (n > MOST_EXACT)
-		return ml_tail_normal((one - other) / sqrt(n));
+		return ml_tail_normal((fabs(one - other) - 1) / sqrt(n));
 	for (int k = 0; k <= (int) fewer; k++)
 		p += exp(lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) - n * M_LN2);
 	return fmin(2 * p, 1.0);
@@ -90,7 +90,7 @@ ml_newcombe_paired(const double cell[4], double *low, double *high)
 	*high = one - two + sqrt(fmax(above, 0.0));
 }
 
-/* false: rows are not all in question, or their weights differ */
+/* false: rows are in question for one of the two alone, or their weights differ */
 static bool
 count_cells(const MlSample *first, const MlSample *second, double cell[4])
 {
@@ -100,22 +100,23 @@ count_cells(const MlSample *first, const MlSample *second, double cell[4])
 	for (int64 i = 0; i < rows->n; i++)
 	{
 		ml_check_row(i);
-		if (isnan(first->value[i]) || isnan(second->value[i]) ||
+		if (isnan(first->value[i]) != isnan(second->value[i]) ||
 			ml_measure_weight(rows, i) != ml_measure_weight(rows, 0))
 			return false;
-		cell[2 * (first->value[i] < 0.5) + (second->value[i] < 0.5)]++;
+		if (!isnan(first->value[i]))
+			cell[2 * (first->value[i] < 0.5) + (second->value[i] < 0.5)]++;
 	}
-	return rows->n > 0;
+	return cell[0] + cell[1] + cell[2] + cell[3] > 0.0;
 }
 
 static void
-compare_shares(const double cell[4], MlPaired *result)
+compare_shares(const double cell[4], int64 rows, MlPaired *result)
 {
 	double		n = cell[0] + cell[1] + cell[2] + cell[3];
 	double		discordant = cell[1] + cell[2];
 
 	ml_paired_by_error(result, sqrt(fmax(discordant - (cell[1] - cell[2]) * (cell[1] - cell[2]) / n, 0.0)) / n,
-					   INFINITY, n);
+					   INFINITY, rows);
 	result->p_value = ml_mcnemar(cell[1], cell[2]);
 	ml_newcombe_paired(cell, &result->low, &result->high);
 }
@@ -123,7 +124,7 @@ compare_shares(const double cell[4], MlPaired *result)
 /* ---- by influence ---- */
 
 static void
-compare_influences(const MlMetric *metric, MlIntervalKind kind, const MlSample *first, const MlSample *second, MlPaired *result)
+compare_influences(const MlMetric *metric, const MlSample *first, const MlSample *second, MlPaired *result)
 {
 	int64		n = first->rows.n;
 	double	   *one = palloc_extended(sizeof(double) * Max(n, 1), MCXT_ALLOC_HUGE);
@@ -141,8 +142,7 @@ compare_influences(const MlMetric *metric, MlIntervalKind kind, const MlSample *
 		ml_sum_add(&squares, d * d);
 	}
 	if (isfinite(result->difference))
-		ml_paired_by_error(result, sqrt(ml_sum_get(&squares)),
-						   kind == ML_INTERVAL_MEAN ? n - 1 : INFINITY, n);
+		ml_paired_by_error(result, sqrt(ml_sum_get(&squares)), Max(n - 1, 1), n);
 	pfree(one);
 	pfree(two);
 }
@@ -160,9 +160,9 @@ ml_interval_paired(const MlMetric *metric, const MlSample *first, const MlSample
 		return;
 	if (rule->kind != ML_INTERVAL_BOOTSTRAP && rule->kind != ML_INTERVAL_NONE)
 	{
-		compare_influences(metric, rule->kind, first, second, result);
+		compare_influences(metric, first, second, result);
 		if (rule->kind == ML_INTERVAL_SHARE && rule->transform == NULL && count_cells(first, second, cell))
-			compare_shares(cell, result);
+			compare_shares(cell, first->rows.n, result);
 		return;
 	}
 	result->first = metric->measure(&first->rows);

@@ -11,6 +11,8 @@
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 
+void		(*ml_registry_metric_changed) (const char *model) = NULL;
+
 /* ---- rows that a version was trained on ---- */
 
 void
@@ -150,5 +152,49 @@ ml_registry_age_evidence(const char *model)
 	ml_registry_enter(&scope);
 	ml_bind_text(&args, model);
 	ml_statement_run(&age, &args);
+	ml_registry_leave(&scope);
+}
+
+/* the texts that a statement returns, in cxt */
+static List *
+list_texts(MlStatement *statement, const char *model, MemoryContext cxt)
+{
+	MlArguments args = {0};
+	List	   *result = NIL;
+	uint64		n;
+
+	ml_bind_text(&args, model);
+	n = ml_statement_run(statement, &args);
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *text = ml_result_text(i, 1);
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+
+		result = lappend(result, pstrdup(text));
+		MemoryContextSwitchTo(old);
+	}
+	return result;
+}
+
+void
+ml_registry_evaluated(const char *model, List **versions, List **sets)
+{
+	static MlStatement used = {
+		"SELECT pg_catalog.format('%s/%s', $1, u.version) FROM ("
+		"SELECT s.version FROM mlops_catalog.serving s WHERE s.model OPERATOR(pg_catalog.=) $1 "
+		"UNION SELECT s.canary_version FROM mlops_catalog.serving s WHERE s.model OPERATOR(pg_catalog.=) $1 "
+		"UNION SELECT a.version FROM mlops_catalog.alias a WHERE a.model OPERATOR(pg_catalog.=) $1) u "
+		"WHERE u.version IS NOT NULL ORDER BY u.version"
+	};
+	static MlStatement refreshed = {
+		"SELECT DISTINCT e.validation_set FROM mlops_catalog.edition e "
+		"WHERE e.model OPERATOR(pg_catalog.=) $1 ORDER BY 1"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlRegistryScope scope;
+
+	ml_registry_enter(&scope);
+	*versions = list_texts(&used, model, caller);
+	*sets = list_texts(&refreshed, model, caller);
 	ml_registry_leave(&scope);
 }

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 /* ---- rows that a version was trained on ---- */
 
 /*
@@ -57,5 +59,15 @@ extern void ml_registry_put_evidence(const MlEvidence *evidence, int n);
 
 /* what was found by another primary metric of the model is stale */
 extern void ml_registry_age_evidence(const char *model);
+
+/*
+ * What evaluations are due of: references of the versions in use ("churn/3": active, canary,
+ * under an alias) and names of the validation sets that have an edition; lists of char *, in the
+ * current context.
+ */
+extern void ml_registry_evaluated(const char *model, List **versions, List **sets);
+
+/* called after the primary metric of a model was changed; set by whoever judges */
+extern void (*ml_registry_metric_changed) (const char *model);
 
 #endif							/* ML_EVIDENCE_H */

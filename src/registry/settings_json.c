@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "compat.h"
 #include "errors.h"
 #include "fmgr.h"
@@ -14,6 +15,7 @@
 #include "metric/metric.h"
 #include "miscadmin.h"
 #include "recipe/task.h"
+#include "registry/evidence.h"
 #include "registry/metric_row.h"
 #include "registry/registry_catalog.h"
 #include "utils/acl.h"
@@ -272,6 +274,18 @@ mlops_create_model(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* what was found by another metric is stale, and versions in use are evaluated anew */
+static void
+judge_again(const MlModelRow *before, const char *metric)
+{
+	if (before->metric == NULL || metric == NULL || strcmp(before->metric, metric) == 0)
+		return;
+	ml_registry_age_evidence(before->name);
+	CommandCounterIncrement();
+	if (ml_registry_metric_changed != NULL)
+		ml_registry_metric_changed(before->name);
+}
+
 /* mlops_set_model(model text, settings jsonb) */
 Datum
 mlops_set_model(PG_FUNCTION_ARGS)
@@ -298,5 +312,7 @@ mlops_set_model(PG_FUNCTION_ARGS)
 		check_target(row);
 	check_approvals(settings.value[SETTING_APPROVALS]);
 	update_settings(model, &settings);
+	if (settings.given[SETTING_METRIC])
+		judge_again(row, settings.value[SETTING_METRIC]);
 	PG_RETURN_VOID();
 }

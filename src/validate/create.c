@@ -471,6 +471,7 @@ ml_set_drop(MlSet *set)
 	static MlStatement statements[] = {
 		{"DELETE FROM mlops_catalog.pin WHERE model OPERATOR(pg_catalog.=) $1 AND validation_set OPERATOR(pg_catalog.=) $2"},
 		{"DELETE FROM mlops_catalog.slice WHERE model OPERATOR(pg_catalog.=) $1 AND validation_set OPERATOR(pg_catalog.=) $2"},
+		{"DELETE FROM mlops_catalog.evaluation WHERE model OPERATOR(pg_catalog.=) $1 AND validation_set OPERATOR(pg_catalog.=) $2"},
 		{"DELETE FROM mlops_catalog.edition_stratum WHERE model OPERATOR(pg_catalog.=) $1 AND validation_set OPERATOR(pg_catalog.=) $2"},
 		{"DELETE FROM mlops_catalog.edition WHERE model OPERATOR(pg_catalog.=) $1 AND validation_set OPERATOR(pg_catalog.=) $2"},
 		{"DELETE FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"}
