@@ -115,6 +115,14 @@ REGRESS = \
 	search \
 	group_by \
 	train_author \
+	validation_set \
+	edition \
+	slices \
+	pins \
+	label_queue \
+	tick \
+	validation_set_errors \
+	validation_set_privileges \
 	promote \
 	rollback \
 	rollback_walk \
@@ -136,7 +144,8 @@ ISOLATION = \
 	train_and_rollback \
 	train_unlocked \
 	notice \
-	revoke
+	revoke \
+	refresh_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data

@@ -56,7 +56,7 @@ rows_of_edition(const MlSet *set, int edition, MlHash128 *fingerprint)
 	ml_bind_text(&args, set->name);
 	ml_bind_int(&args, edition);
 	ml_registry_enter(&scope);
-	if (ml_statement_run(&select, &args) > 0)
+	if (ml_statement_look(&select, &args) > 0)
 	{
 		rows = DatumGetInt64(ml_result_datum(0, 1, &isnull));
 		*fingerprint = ml_fingerprint_of(ml_result_datum(0, 2, &isnull));
