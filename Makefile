@@ -115,6 +115,14 @@ REGRESS = \
 	search \
 	group_by \
 	train_author \
+	validation_set \
+	edition \
+	slices \
+	pins \
+	label_queue \
+	tick \
+	validation_set_errors \
+	validation_set_privileges \
 	promote \
 	rollback \
 	rollback_walk \
@@ -146,6 +154,7 @@ ISOLATION = \
 	notice \
 	revoke \
 	metric_drop
+	refresh_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data

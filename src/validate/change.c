@@ -12,6 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "image.h"
@@ -19,6 +23,10 @@
 #include "json.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -239,21 +247,19 @@ take_tuples(const MlSet *set, int64 n)
 	return tuples;
 }
 
-int64
-ml_change_fetch_tuples(const MlSet *set, const char *condition, MlArguments *args,
-					   MlStored **rows, MinimalTuple **tuples)
+/* runs a statement that answers with stored rows, and the columns of the source if tuples are asked for */
+static int64
+fetch(const MlSet *set, const char *text, MlArguments *args, MlStored **rows, MinimalTuple **tuples)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext inside;
 	MlRegistryScope scope;
-	char	   *text = psprintf("SELECT " STORED_COLUMNS "%s%s FROM %s WHERE %s", tuples ? ", " : "",
-								tuples ? ml_set_column_list(set, "") : "", ml_set_table(set), condition);
 	int			code;
 	int64		n;
 
 	ml_registry_enter(&scope);
 	code = SPI_execute_with_args(text, args->n, args->type, args->value, args->null, false, 0);
-	if (code != SPI_OK_SELECT)
+	if (code != SPI_OK_SELECT && code != SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(code));
 	n = (int64) SPI_processed;
 	inside = MemoryContextSwitchTo(caller);
@@ -271,6 +277,96 @@ ml_change_fetch_tuples(const MlSet *set, const char *condition, MlArguments *arg
 }
 
 int64
+ml_change_fetch_tuples(const MlSet *set, const char *condition, MlArguments *args,
+					   MlStored **rows, MinimalTuple **tuples)
+{
+	return fetch(set, psprintf("SELECT " STORED_COLUMNS "%s%s FROM %s WHERE %s", tuples ? ", " : "",
+							   tuples ? ml_set_column_list(set, "") : "", ml_set_table(set), condition),
+				 args, rows, tuples);
+}
+
+/* the index of the rows that are there by the hash of their key */
+static Oid
+key_index(Relation table)
+{
+	AttrNumber	column = get_attnum(RelationGetRelid(table), "key_hash");
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(table))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		bool		found = index->rd_index->indkey.values[0] == column;
+
+		index_close(index, AccessShareLock);
+		if (found)
+			return lfirst_oid(lc);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("table \"%s\" has lost its index on key_hash", RelationGetRelationName(table)),
+			 errhint("CREATE INDEX ON %s (key_hash) WHERE left_edition IS NULL;",
+					 quote_qualified_identifier(ML_DATA_SCHEMA, RelationGetRelationName(table)))));
+	return InvalidOid;			/* keep the compiler quiet */
+}
+
+/* not a query: without statistics its plan could be one that looks at all rows for each key */
+Datum *
+ml_change_find_keys(const MlSet *set, const Datum *key_hash, int64 n, int64 before, int *found)
+{
+	Relation	table = table_open(get_relname_relid(set->relation, get_namespace_oid(ML_DATA_SCHEMA, false)), AccessShareLock);
+	Oid			index = key_index(table);
+	AttrNumber	column = get_attnum(RelationGetRelid(table), "key_hash");
+	AttrNumber	bucket = get_attnum(RelationGetRelid(table), "sample_bucket");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Datum	   *places = palloc(sizeof(Datum) * 16);
+	int			capacity = 16;
+
+	*found = 0;
+	for (int64 i = 0; i < n; i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+		Datum		datum;
+		bool		isnull;
+
+		ml_check_row(i);
+		ScanKeyInit(&key, column, BTEqualStrategyNumber, F_INT8EQ, key_hash[i]);
+		scan = systable_beginscan(table, index, true, snapshot, 1, &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		{
+			ItemPointer place;
+
+			/* NULL: a pinned row */
+			datum = heap_getattr(tuple, bucket, RelationGetDescr(table), &isnull);
+			if (isnull || DatumGetInt64(datum) >= before)
+				continue;
+			place = palloc(sizeof(ItemPointerData));
+
+			if (*found == capacity)
+			{
+				capacity *= 2;
+				places = repalloc(places, sizeof(Datum) * capacity);
+			}
+			*place = tuple->t_self;
+			places[(*found)++] = PointerGetDatum(place);
+		}
+		systable_endscan(scan);
+	}
+	UnregisterSnapshot(snapshot);
+	table_close(table, AccessShareLock);
+	return places;
+}
+
+int64
+ml_change_take(MlChange *change, const char *condition, MlArguments *args, MlStored **rows)
+{
+	return fetch(change->set, psprintf("UPDATE %s SET left_edition = %d WHERE left_edition IS NULL AND (%s) RETURNING "
+									   STORED_COLUMNS, ml_set_table(change->set), change->edition, condition),
+				 args, rows, NULL);
+}
+
+int64
 ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows)
 {
 	return ml_change_fetch_tuples(set, psprintf("left_edition IS NULL AND (%s)", condition), args, rows, NULL);
@@ -279,6 +375,7 @@ ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlSt
 void
 ml_change_leave(MlChange *change, const MlStored *row)
 {
+	ml_change_left(change, row);
 	if (change->nleaving == change->leaving_capacity)
 	{
 		change->leaving_capacity = Max(64, 2 * change->leaving_capacity);
@@ -287,6 +384,11 @@ ml_change_leave(MlChange *change, const MlStored *row)
 			repalloc_huge(change->leaving, ml_size_mul(change->leaving_capacity, sizeof(ItemPointerData)));
 	}
 	change->leaving[change->nleaving++] = row->place;
+}
+
+void
+ml_change_left(MlChange *change, const MlStored *row)
+{
 	change->rows--;
 	change->rows_out++;
 	ml_fingerprint_take_away(&change->fingerprint, row->fingerprint);
@@ -360,8 +462,7 @@ write_leaving(MlChange *change)
 	ml_bind_int(&args, change->edition);
 	ml_bind_datum(&args, TIDARRAYOID, PointerGetDatum(construct_array(places, change->nleaving, TIDOID,
 																	  sizeof(ItemPointerData), false, TYPALIGN_SHORT)), false);
-	text = psprintf("UPDATE %s SET left_edition = $1 WHERE ctid OPERATOR(pg_catalog.=) ANY ($2) "
-					"AND left_edition IS NULL", ml_set_table(change->set));
+	text = psprintf("UPDATE %s SET left_edition = $1 WHERE ctid OPERATOR(pg_catalog.=) ANY ($2)", ml_set_table(change->set));
 	code = SPI_execute_with_args(text, args.n, args.type, args.value, args.null, false, 0);
 	if (code != SPI_OK_UPDATE || SPI_processed != (uint64) change->nleaving)
 		elog(ERROR, "%d rows were to leave validation set \"%s\", and " UINT64_FORMAT " were there",
@@ -458,7 +559,19 @@ store_entering(const MlChange *change, TupleDesc desc)
 	return store;
 }
 
-/* as a trigger reads its transition table */
+static int
+compare_entering(const void *a, const void *b)
+{
+	uint64		x = ((const MlEntering *) a)->row->key_hash;
+	uint64		y = ((const MlEntering *) b)->row->key_hash;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * As a trigger reads its transition table. In the order of the index on key_hash, whose pages are
+ * so visited one after the other.
+ */
 static void
 write_entering(MlChange *change)
 {
@@ -469,6 +582,7 @@ write_entering(MlChange *change)
 
 	if (change->nentering == 0)
 		return;
+	qsort(change->entering, change->nentering, sizeof(MlEntering), compare_entering);
 	enr = palloc0(sizeof(EphemeralNamedRelationData));
 	enr->md.name = pstrdup("mlops_entering");
 	enr->md.tupdesc = full_desc(change->set);

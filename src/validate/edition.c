@@ -56,7 +56,7 @@ rows_of_edition(const MlSet *set, int edition, MlHash128 *fingerprint)
 	ml_bind_text(&args, set->name);
 	ml_bind_int(&args, edition);
 	ml_registry_enter(&scope);
-	if (ml_statement_run(&select, &args) > 0)
+	if (ml_statement_look(&select, &args) > 0)
 	{
 		rows = DatumGetInt64(ml_result_datum(0, 1, &isnull));
 		*fingerprint = ml_fingerprint_of(ml_result_datum(0, 2, &isnull));
@@ -65,19 +65,22 @@ rows_of_edition(const MlSet *set, int edition, MlHash128 *fingerprint)
 	return rows;
 }
 
-/* the rows of an edition as d, their strata as w */
+/* the rows of an edition as d, their strata as w; of the newest, as the caller's statement sees it, by index */
 static char *
 from_clause(const MlSet *set, int edition)
 {
+	char	   *rows = edition == set->edition ? pstrdup("d.left_edition IS NULL") :
+		psprintf("d.entered_edition OPERATOR(pg_catalog.<=) %d "
+				 "AND (d.left_edition IS NULL OR d.left_edition OPERATOR(pg_catalog.>) %d)", edition, edition);
+
 	return psprintf(" FROM %s AS d LEFT JOIN mlops_catalog.edition_stratum AS w "
 					"ON w.model OPERATOR(pg_catalog.=) %s AND w.validation_set OPERATOR(pg_catalog.=) %s "
 					"AND w.bucket OPERATOR(pg_catalog.=) d.sample_bucket AND w.stratum OPERATOR(pg_catalog.=) d.sample_stratum "
 					"AND w.from_edition OPERATOR(pg_catalog.<=) %d "
 					"AND (w.until_edition IS NULL OR w.until_edition OPERATOR(pg_catalog.>) %d) "
-					"WHERE d.entered_edition OPERATOR(pg_catalog.<=) %d "
-					"AND (d.left_edition IS NULL OR d.left_edition OPERATOR(pg_catalog.>) %d)",
+					"WHERE %s",
 					ml_set_table(set), quote_literal_cstr(set->model), quote_literal_cstr(set->name),
-					edition, edition, edition, edition);
+					edition, edition, rows);
 }
 
 static char *

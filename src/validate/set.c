@@ -221,7 +221,7 @@ read_row(MlSet *set)
 	"WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
 
 static void
-read_slices(MlSet *set)
+read_slices(MlSet *set, uint64 (*run) (MlStatement *statement, MlArguments *args))
 {
 	static MlStatement select = {
 		"SELECT number, name, columns, value, condition, author, settings, min_rows FROM mlops_catalog.slice "
@@ -232,7 +232,7 @@ read_slices(MlSet *set)
 
 	ml_bind_text(&args, set->model);
 	ml_bind_text(&args, set->name);
-	set->nslices = (int) ml_statement_run(&select, &args);
+	set->nslices = (int) run(&select, &args);
 	MemoryContextSwitchTo(cxt);
 	set->slice = palloc0(sizeof(MlSetSlice) * Max(set->nslices, 1));
 	for (int i = 0; i < set->nslices; i++)
@@ -276,10 +276,14 @@ count_values(MlSet *set)
 		}
 }
 
-/* NULL: there is none, or it is locked */
+/*
+ * NULL: there is none, or it is locked. Without a lock it is what the caller's statement sees, so that what
+ * the set says and the rows that are read next are of one moment.
+ */
 static MlSet *
-open_set(const char *model, const char *name, MlStatement *read)
+open_set(const char *model, const char *name, MlStatement *read, bool lock)
 {
+	uint64		(*run) (MlStatement *statement, MlArguments *args) = lock ? ml_statement_run : ml_statement_look;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext inside;
 	MlArguments args = {0};
@@ -292,12 +296,12 @@ open_set(const char *model, const char *name, MlStatement *read)
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, set->name);
 	ml_registry_enter(&scope);
-	found = ml_statement_run(read, &args) > 0;
+	found = run(read, &args) > 0;
 	if (found)
 	{
 		inside = MemoryContextSwitchTo(caller);
 		read_row(set);
-		read_slices(set);
+		read_slices(set, run);
 		count_values(set);
 		MemoryContextSwitchTo(inside);
 	}
@@ -314,7 +318,7 @@ ml_set_open(const char *model, const char *name, bool lock)
 
 	if (name == NULL)
 		name = only_set(model);
-	set = open_set(model, name, lock ? &locked : &plain);
+	set = open_set(model, name, lock ? &locked : &plain, lock);
 	if (set == NULL)
 		error_no_set(model, name);
 	return set;
@@ -325,7 +329,7 @@ ml_set_open_free(const char *model, const char *name)
 {
 	static MlStatement skip = {SET_COLUMNS " FOR UPDATE SKIP LOCKED"};
 
-	return open_set(model, name, &skip);
+	return open_set(model, name, &skip, true);
 }
 
 void

@@ -391,6 +391,13 @@ extern void ml_change_begin(MlSet *set, const char *event, TimestampTz as_of, Ml
 extern void ml_change_leave(MlChange *change, const MlStored *row);
 extern void ml_change_enter(MlChange *change, const MlEntering *row);
 
+/* rows of a condition leave at once, and are counted one by one with ml_change_left */
+extern int64 ml_change_take(MlChange *change, const char *condition, MlArguments *args, MlStored **rows);
+extern void ml_change_left(MlChange *change, const MlStored *row);
+
+/* places of the rows of the sample that are there, of these hashes of keys and of an earlier bucket */
+extern Datum *ml_change_find_keys(const MlSet *set, const Datum *key_hash, int64 n, int64 before, int *found);
+
 /* rows that are there, of a condition on the table; *rows in the current context */
 extern int64 ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows);
 

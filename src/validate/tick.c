@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "validate/set.h"
 #include "validate/validate.h"
@@ -98,7 +99,12 @@ refresh_one(void *arg)
 			(errmsg("edition %d of validation set \"%s\" of model \"%s\": " INT64_FORMAT " rows, " INT64_FORMAT " in, " INT64_FORMAT " out",
 					change.edition, set->name, set->model, change.rows, change.rows_in, change.rows_out)));
 	if (ml_tick_evaluate != NULL)
+	{
+		/* one that sees the edition */
+		PushActiveSnapshot(GetTransactionSnapshot());
 		ml_tick_evaluate(set->model, set->name);
+		PopActiveSnapshot();
+	}
 }
 
 static void
