@@ -14,10 +14,13 @@
  * & Bengio (AISTATS 2010) else.
  *
  * The last rows, a random part since canonical order is random, are not
- * learned from: their loss, after every pass over the others (epoch), says
- * which weights are kept. When it has not got better for `patience` epochs the
- * rate is divided by RATE_STEP, which takes the noise out of the steps; after
- * RATE_DROPS of that the fit ends.
+ * learned from. What is judged by them after every pass over the others (epoch),
+ * and kept if it is the best so far, is not where the steps have come to but the
+ * mean of where they have been, older ones counting exponentially less, about
+ * an epoch back (Polyak & Juditsky, SIAM J. Control and Optimization 30, 1992):
+ * minibatches move weights about the minimum, and the mean is nearer to it. When
+ * the loss has not got better for `patience` epochs the rate is divided by
+ * RATE_STEP; after RATE_DROPS of that the fit ends.
  *
  * Rows are held in a pool, standardised, row by row. If they do not all fit,
  * blocks of them are drawn in random order. Every random number is a hash of
@@ -36,12 +39,12 @@
 #include <cblas.h>
 
 #define MOST_UNITS		2048	/* of a hidden layer */
-#define DEFAULT_UNITS	32
+#define DEFAULT_UNITS	64
 #define POOL_VALUES		(32 * 1024 * 1024)	/* doubles, about, in the pool */
 #define REPORT_ROWS		65536	/* between two looks for interrupts */
 #define LEAST_VALIDATION 10		/* rows; with fewer the training loss judges */
 #define RATE_STEP		5.0
-#define RATE_DROPS		2
+#define RATE_DROPS		1
 #define LEAST_GAIN		1e-4	/* relative: less is no progress */
 #define DIVERGED		10.0	/* times the loss of the best constant */
 
@@ -72,7 +75,7 @@ static const char *const activation_names[] = {"relu", "tanh", "logistic", NULL}
 
 static const MlParam params[] = {
 	{"hidden", ML_PARAM_INTEGERS, offsetof(Params, hidden), NAN, 1, MOST_UNITS, NULL,
-	"units of the hidden layers: one number, or two; 32 if not given"},
+	"units of the hidden layers: one number, or two; 64 if not given"},
 	{"activation", ML_PARAM_ENUM, offsetof(Params, activation), ML_ACTIVATION_RELU, 0, 0, activation_names,
 	"what the hidden units do to their sums"},
 	{"l2", ML_PARAM_FLOAT, offsetof(Params, l2), 1, 0, INFINITY, NULL,
@@ -86,7 +89,7 @@ static const MlParam params[] = {
 	{"validation_share", ML_PARAM_FLOAT, offsetof(Params, validation_share), 0.1, 0, 0.5, NULL,
 	"share of the training rows that says when to stop; not learned from. 0: the training loss does"},
 	{"patience", ML_PARAM_INT, offsetof(Params, patience), 20, 1, 100000, NULL,
-	"epochs without progress before the learning rate is lowered, and after two of that the fit ends"},
+	"epochs without progress before the learning rate is lowered, and before the fit ends after that"},
 	{NULL}
 };
 
@@ -116,6 +119,8 @@ typedef struct Mlp
 	int64	   *block_order;
 
 	double	   *best;
+	double	   *mean;			/* of the weights, as of late */
+	int64		steps;
 	double	   *gradient;
 	MlAdam		adam;
 
@@ -348,6 +353,7 @@ make_memory(Mlp *m)
 	ml_pool_make(&m->pool, fit, &m->net, rows, batch_rows(m));
 
 	m->best = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
+	m->mean = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->gradient = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->adam.mean = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->adam.square = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
@@ -460,6 +466,18 @@ add_penalty(Mlp *m)
 					m->gradient + m->net.weight[l], 1);
 }
 
+static void
+take_mean(Mlp *m)
+{
+	int64		horizon = Max(1, m->nlearned / batch_rows(m));
+	double		share;
+
+	m->steps++;
+	share = 1.0 / Min(m->steps, horizon);
+	for (Size i = 0; i < m->net.nparameters; i++)
+		m->mean[i] += share * (m->pool.theta[i] - m->mean[i]);
+}
+
 /* one step over n rows of the pool; the sum of their losses */
 static double
 step(Mlp *m, int64 first, int64 n)
@@ -469,6 +487,7 @@ step(Mlp *m, int64 first, int64 n)
 	cblas_dscal((int) m->net.nparameters, 1.0 / n, m->gradient, 1);
 	add_penalty(m);
 	ml_adam_step(&m->adam, m->net.nparameters, m->gradient, m->pool.theta);
+	take_mean(m);
 	return loss;
 }
 
@@ -507,8 +526,9 @@ learn_epoch(Mlp *m)
 	return loss / m->nlearned;
 }
 
+/* of the weights in the pool */
 static double
-validation_loss(Mlp *m)
+pool_validation_loss(Mlp *m)
 {
 	int64		room = m->pool_blocks * ML_BLOCK_ROWS;
 	double		loss = 0;
@@ -523,6 +543,20 @@ validation_loss(Mlp *m)
 		loss += ml_pool_loss(&m->pool, 0, n, NULL, report_batch, m);
 	}
 	return loss / m->nvalidation;
+}
+
+/* of the mean weights */
+static double
+validation_loss(Mlp *m)
+{
+	Size		bytes = m->net.nparameters * sizeof(double);
+	double		loss;
+
+	memcpy(m->gradient, m->pool.theta, bytes);
+	memcpy(m->pool.theta, m->mean, bytes);
+	loss = pool_validation_loss(m);
+	memcpy(m->pool.theta, m->gradient, bytes);
+	return loss;
 }
 
 static void
@@ -562,7 +596,7 @@ judge(Mlp *m, double loss)
 	{
 		m->best_loss = loss;
 		m->best_epoch = m->epoch;
-		memcpy(m->best, m->pool.theta, m->net.nparameters * sizeof(double));
+		memcpy(m->best, m->mean, m->net.nparameters * sizeof(double));
 	}
 	if (loss < m->progress_loss * (1 - LEAST_GAIN))
 	{
