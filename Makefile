@@ -72,6 +72,10 @@ REGRESS = \
 	source \
 	recipe \
 	metrics \
+	metric_aggregates \
+	metric_ranks \
+	metric_states \
+	business_metric \
 	profile \
 	predict \
 	predict_input \
@@ -138,11 +142,7 @@ REGRESS = \
 	explain \
 	permutation \
 	artifact \
-	exchange \
-	metric_aggregates \
-	metric_ranks \
-	metric_states \
-	business_metric
+	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs
@@ -153,7 +153,7 @@ ISOLATION = \
 	train_unlocked \
 	notice \
 	revoke \
-	metric_drop
+	metric_drop \
 	refresh_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
