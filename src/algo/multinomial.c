@@ -51,6 +51,7 @@
 #define CLOSING_PASSES	3
 #define TURNING_PASSES	10
 #define NEWTON_COEFFICIENTS	2000	/* a pass multiplies their square by the rows */
+#define MOST_COEFFICIENTS	10000000	/* of which L-BFGS holds 44 vectors */
 #define QUASI_STEPS		20		/* of L-BFGS in the place of one of Newton's */
 #define QUASI_SAMPLE_PASSES 60
 #define OPTIMAL			1e-6	/* violation of the optimality conditions that passes */
@@ -98,16 +99,16 @@ find_classes(Multinomial *m)
 				 errhint("Train on rows of several classes.")));
 }
 
-ml_noreturn static void refuse_size(const Multinomial *m, const char *what);
+ml_noreturn static void refuse_size(const Multinomial *m, const char *what, int limit);
 
 static void
-refuse_size(const Multinomial *m, const char *what)
+refuse_size(const Multinomial *m, const char *what, int limit)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("\"logistic_regression\" has too many coefficients for %s", what),
 			 errdetail("%d classes of %d coefficients each are %zu; the limit is %d.",
-					   m->nfree, m->k, (Size) m->nfree * m->k, NEWTON_COEFFICIENTS),
+					   m->nfree, m->k, (Size) m->nfree * m->k, limit),
 			 errhint("Train with a ridge penalty alone and the usual solver, params => '{\"l2\": 1}', or on fewer features or levels (\"max_categories\").")));
 }
 
@@ -126,9 +127,11 @@ choose_solver(Multinomial *m)
 				 errdetail("\"l1\" and \"path\" leave columns out, where the objective has no gradient."),
 				 errhint("Leave \"solver\" out, or give \"l2\" instead.")));
 	if (many && !smooth)
-		refuse_size(m, "\"l1\" and \"path\"");
+		refuse_size(m, "\"l1\" and \"path\"", NEWTON_COEFFICIENTS);
 	if (many && m->params->solver == ML_SOLVER_NEWTON)
-		refuse_size(m, "\"solver\" newton");
+		refuse_size(m, "\"solver\" newton", NEWTON_COEFFICIENTS);
+	if ((Size) m->nfree * m->k > MOST_COEFFICIENTS)
+		refuse_size(m, "one model", MOST_COEFFICIENTS);
 	m->large = many || m->params->solver == ML_SOLVER_LBFGS;
 }
 

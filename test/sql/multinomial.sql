@@ -64,7 +64,7 @@ CALL mlops_train('shrunk', 'SELECT x1, x2, y FROM many WHERE id <= 5000', algori
 SELECT bool_and(abs(l.estimate - n.estimate) < 1e-6 * abs(n.estimate)) AS same FROM mlops_coefficients('shrunk/1') AS n JOIN mlops_coefficients('shrunk/2') AS l USING (output, term);
 -- beyond 2,000 of them it is the usual solver: at the optimum every level of every class has as much of the gradient as of the penalty
 CREATE TABLE places AS
-SELECT 'from ' || (hashint8(i) & 63) AS origin, 'to ' || ((hashint8(i) & 63) / 2 + (hashint8(i * 7) & 15)) % 40 AS y FROM generate_series(1, 4000) AS i;
+SELECT 'from ' || (hashint8(i) & 63) AS origin, 'to ' || ((hashint8(i) & 63) / 2 + (hashint8(i * 7) & 15)) % 40 AS y FROM generate_series(1, 1500) AS i;
 CALL mlops_train('places', 'places', 'y', params => '{"l2": 2, "tolerance": 1e-10}', holdout => 0);
 WITH scored AS (SELECT origin, y, mlops_predict_proba('places/1', p) AS proba FROM places AS p),
      gradient AS (SELECT 'origin=' || origin AS term, key AS output, sum((y = key)::int - value::float8) AS g
