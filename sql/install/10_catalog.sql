@@ -288,7 +288,7 @@ COMMENT ON TABLE mlops_catalog.evaluation IS 'what versions were measured at on 
 CREATE TABLE mlops_catalog.validation_set (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
     name            text COLLATE "C" NOT NULL,
-    relation        text NOT NULL UNIQUE,
+    relation        text COLLATE "C" NOT NULL UNIQUE,
     author          text NOT NULL,
     settings        jsonb NOT NULL,
     source          text NOT NULL,
