@@ -336,15 +336,33 @@ check_features(const Learning *learning)
 			 errhint("Add columns that tell rows apart, or use algorithm => 'baseline'.")));
 }
 
-static const char *
-zone_name(const MlFrame *frame)
+static void
+set_zone(MlRecipe *recipe, const char *name)
 {
+	recipe->time_zone = pstrdup(name);
+	recipe->zone = pg_tzset(recipe->time_zone);
+	if (recipe->zone == NULL)
+		elog(ERROR, "time zone \"%s\" of the session cannot be found again", recipe->time_zone);
+}
+
+void
+ml_recipe_take_zone(MlRecipe *recipe)
+{
+	set_zone(recipe, pg_get_timezone_name(session_timezone));
+}
+
+static void
+choose_zone(MlRecipe *recipe, const MlFrame *frame)
+{
+	set_zone(recipe, ZONE_WHEN_UNUSED);
 	for (int i = 0; i < frame->ncols; i++)
 	{
 		if (frame->cols[i].role == ML_ROLE_FEATURE && frame->cols[i].type.reading == ML_READ_TIMESTAMPTZ)
-			return pg_get_timezone_name(session_timezone);
+		{
+			ml_recipe_take_zone(recipe);
+			return;
+		}
 	}
-	return ZONE_WHEN_UNUSED;
 }
 
 static int
@@ -381,10 +399,7 @@ learn_all(Learning *learning)
 	learning->weight = w < 0 ? NULL : frame->cols[w].number;
 	recipe->ntrain = frame->ntrain;
 	recipe->offset_number = -1;
-	recipe->time_zone = pstrdup(zone_name(frame));
-	recipe->zone = pg_tzset(recipe->time_zone);
-	if (recipe->zone == NULL)
-		elog(ERROR, "time zone \"%s\" of the session cannot be found again", recipe->time_zone);
+	choose_zone(recipe, frame);
 	ml_target_learn(frame, learning->request, learning->weight, &recipe->target);
 
 	recipe->features = palloc0(sizeof(MlFeature) * Max(count_features(frame), 1));

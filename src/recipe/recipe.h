@@ -341,6 +341,14 @@ extern MlRecipe *ml_recipe_learn(const MlFrame *frame, const MlRecipeParams *par
  */
 extern void ml_recipe_finish(MlRecipe *recipe);
 
+/* the session's time zone becomes the recipe's, which takes it for its timestamptz features */
+extern void ml_recipe_take_zone(MlRecipe *recipe);
+
+extern const char *ml_time_part_name(MlTimePart part);	/* "hour sin" */
+
+/* are times that far apart, in seconds, enough to see weeks, or years? */
+extern bool ml_time_shows(MlTimePart part, double seconds);
+
 /* ---- groups ---- */
 
 #define ML_MAX_GROUPS	100000

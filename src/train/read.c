@@ -204,9 +204,9 @@ describe_columns(const MlFrame *frame)
 	return ml_json_finish(&json);
 }
 
-/* a value of the time column as text, ISO whatever the settings; usec as ml_value_usec gives it */
-static char *
-time_text(const MlColumn *column, int64 usec)
+/* ISO whatever the settings */
+char *
+ml_training_time_text(const MlColumn *column, int64 usec)
 {
 	char		text[MAXDATELEN + 1];
 	struct pg_tm tm;
@@ -263,9 +263,9 @@ find_time_range(MlTraining *training)
 	}
 	if (first < 0)
 		return;
-	training->time_from = column->usec != NULL ? time_text(column, column->usec[first])
+	training->time_from = column->usec != NULL ? ml_training_time_text(column, column->usec[first])
 		: psprintf("%.15g", column->number[first]);
-	training->time_to = column->usec != NULL ? time_text(column, column->usec[last])
+	training->time_to = column->usec != NULL ? ml_training_time_text(column, column->usec[last])
 		: psprintf("%.15g", column->number[last]);
 }
 

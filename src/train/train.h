@@ -35,13 +35,15 @@ typedef struct MlMeasured
 	double		baseline_value;
 } MlMeasured;
 
-/* labels and predictions of rows that are elsewhere: training rows, then held-out ones */
+/* labels and predictions, or losses, of rows that are elsewhere: training rows, then held-out ones */
 typedef struct MlPredicted
 {
 	int64		ntrain;
 	int64		nholdout;
+	int			width;			/* predictions of a row */
 	double	   *label;
 	double	   *prediction;
+	struct MlLoss *loss;		/* without a target: instead of these */
 	double	   *weight;			/* NULL: all 1 */
 } MlPredicted;
 
@@ -138,6 +140,9 @@ extern void ml_training_take_params(MlTraining *training);
 
 /* the column that the algorithm's parameters call an offset, if any */
 extern MlOffset ml_training_offset(const MlTraining *training);
+
+/* read.c: a value of the time column as text, usec as ml_value_usec gives it */
+extern char *ml_training_time_text(const MlColumn *column, int64 usec);
 
 /* false: the algorithm learns from the features alone */
 extern bool ml_training_has_target(const MlTraining *training);
