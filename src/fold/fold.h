@@ -102,6 +102,8 @@ extern void ml_fold_merge(MlFold *into, MlFold *other);
 
 /* ---- encoded.c: rows for learners that take missing values and categories as they are ---- */
 
+#define ML_CODES_TIME (-1)		/* instead of a number of codes: the column is a part of a time */
+
 /* what the rows of such a learner are: from the codes of the columns in pass, if there are any. ML004 */
 extern void ml_fold_layout(MlFold *fold);
 

@@ -56,6 +56,9 @@ lay_out(MlFold *fold, const MlRecipe *recipe)
 	ml_fold_columns(fold, n);
 	fold->npass = n;
 	fold->pass = ml_fold_alloc(fold, n, sizeof(double), "a pass");
+	for (int k = 0; k < recipe->nnumbers; k++)
+		if (recipe->features[recipe->numbers[k].feature].kind == ML_KIND_TIME)
+			fold->pass[k] = ML_CODES_TIME;
 	for (int g = 0; g < recipe->ncategories; g++)
 		fold->pass[recipe->nnumbers + g] = ML_NCODES(&recipe->features[recipe->category_design[g].feature]);
 }

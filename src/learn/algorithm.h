@@ -193,7 +193,8 @@ typedef struct MlAlgorithm
 	 * and trusts neither number nor value of the doubles: false if they make no
 	 * sense. A state consists of double and int64 alone and has no pointers.
 	 * What takes encoded rows (consume_block) has one pass, whose doubles are no
-	 * business of its own: how many codes each column has, 0 for a number.
+	 * business of its own: how many codes each column has, 0 for a number, -1 for
+	 * a part of a time.
 	 */
 	bool		needs_survey;	/* else start gets one that says nothing, and nrows -1 */
 	int			(*pass_size) (void *fit);
