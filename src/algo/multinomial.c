@@ -56,6 +56,26 @@ static const MlParam params[] = {
 
 /* ---- start ---- */
 
+void
+ml_multinomial_take_classes(Multinomial *m, const double *weight)
+{
+	int			nlabels = m->fit->rows->nclasses;
+
+	m->nclasses = 0;
+	for (int c = 0; c < nlabels; c++)
+	{
+		m->place[c] = weight[c] > 0 ? m->nclasses : -1;
+		if (m->place[c] < 0)
+			continue;
+		m->label[m->nclasses] = c;
+		m->class_weight[m->nclasses++] = weight[c];
+	}
+	m->base = m->unpenalised || m->fit->task == ML_TASKS_BINARY ? 1 : 0;
+	m->nfree = m->nclasses - m->base;
+	m->npairs = m->nclasses * (m->nclasses - 1) / 2;
+	m->n = m->nfree * m->k;
+}
+
 /* which classes occur, and their weights */
 static void
 find_classes(Multinomial *m)
@@ -64,7 +84,7 @@ find_classes(Multinomial *m)
 	int			nlabels = rows->nclasses;
 	double	   *weight = ml_fit_alloc(m->fit, nlabels, sizeof(double), "logistic regression");
 
-	for (int64 i = 0; i < rows->nrows; i++)
+	for (int64 i = 0; rows->survey == NULL && i < rows->nrows; i++)
 	{
 		double		w = rows->weight ? rows->weight[i] : 1;
 
@@ -73,17 +93,15 @@ find_classes(Multinomial *m)
 		if (i < m->fitted_rows)
 			m->part_weight += w;
 	}
+	if (rows->survey)
+	{
+		memcpy(weight, rows->survey->class_weight, sizeof(double) * nlabels);
+		m->weight_sum = m->part_weight = rows->survey->weight;
+	}
 	m->place = ml_fit_alloc(m->fit, nlabels, sizeof(int), "logistic regression");
 	m->label = ml_fit_alloc(m->fit, nlabels, sizeof(int), "logistic regression");
 	m->class_weight = ml_fit_alloc(m->fit, nlabels, sizeof(double), "logistic regression");
-	for (int c = 0; c < nlabels; c++)
-	{
-		m->place[c] = weight[c] > 0 ? m->nclasses : -1;
-		if (weight[c] == 0)
-			continue;
-		m->label[m->nclasses] = c;
-		m->class_weight[m->nclasses++] = weight[c];
-	}
+	ml_multinomial_take_classes(m, weight);
 	if (m->nclasses < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
@@ -165,12 +183,9 @@ start(const MlFit *fit)
 	m->first = p->intercept ? 1 : 0;
 	m->k = m->first + m->p;
 	ml_require_rows(fit, "logistic_regression", m->unpenalised ? Max(m->k, 1) : 1);
-	m->fitted_rows = ml_path_rows(&p->penalty, fit->rows->nrows);
+	ml_penalty_check_elsewhere(&p->penalty, fit);
+	m->fitted_rows = fit->rows->survey ? PG_INT64_MAX : ml_path_rows(&p->penalty, fit->rows->nrows);
 	find_classes(m);
-	m->base = m->unpenalised || fit->task == ML_TASKS_BINARY ? 1 : 0;
-	m->nfree = m->nclasses - m->base;
-	m->npairs = m->nclasses * (m->nclasses - 1) / 2;
-	m->n = m->nfree * m->k;
 
 	if (m->nclasses > 2)
 		require_size(m);
@@ -208,6 +223,16 @@ pass_rows(void *fit, int pass, int64 nrows)
 	return m->sample > 0 ? m->sample : nrows;
 }
 
+/* rows elsewhere may not be those of the survey */
+static void
+refuse_class(int label)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("a pass of \"logistic_regression\" has rows of class %d, of which the first one had none", label),
+			 errhint("Run all passes on one snapshot: BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ.")));
+}
+
 /* rows [from, to) of a block into z, y and weight; returns their number rounded up, which the columns have */
 static int
 take_rows(Multinomial *m, int n, const double *x, const double *y, const double *weight, int from, int to)
@@ -226,6 +251,8 @@ take_rows(Multinomial *m, int n, const double *x, const double *y, const double 
 	for (int i = 0; i < padded; i++)
 	{
 		m->y[i] = i < rows ? m->place[(int) y[from + i]] : 0;
+		if (m->y[i] < 0)
+			refuse_class((int) y[from + i]);
 		m->weight[i] = i >= rows ? 0 : weight ? weight[from + i] : 1;
 		m->root_weight[i] = sqrt(m->weight[i]);
 	}
@@ -365,7 +392,7 @@ begin_stage(Multinomial *m, MlMultinomialStage stage)
 	if (stage == ML_STAGE_SAMPLE)
 	{
 		m->sample = m->sample == 0 ? FIRST_SAMPLE : m->sample * SAMPLE_GROWTH;
-		if (m->sample * 4 > m->fit->rows->nrows)
+		if (m->sample * 4 > m->fit->rows->nrows || m->fit->rows->survey)
 			m->stage = ML_STAGE_ALL;
 	}
 	if (m->stage != ML_STAGE_SAMPLE)
@@ -656,6 +683,9 @@ const MlAlgorithm ml_multinomial = {
 	.merge = merge,
 	.end_pass = end_pass,
 	.pass_rows = pass_rows,
+	.pass_size = ml_multinomial_pass_size,
+	.pass_save = ml_multinomial_pass_save,
+	.pass_load = ml_multinomial_pass_load,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective_value,

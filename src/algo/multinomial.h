@@ -109,7 +109,7 @@ typedef struct Multinomial
 /* sums over rows */
 typedef struct MlMultinomialState
 {
-	bool		any;			/* of rows: least_margin counts */
+	int64		any;			/* of rows: least_margin counts */
 	double		log_likelihood;
 	double		held_log_likelihood;
 	double		held_weight;
@@ -122,6 +122,15 @@ typedef struct MlMultinomialState
 /* pair c < d */
 #define ML_PAIR(m, c, d) ((Size) (c) * (m)->nclasses - (Size) (c) * ((c) + 1) / 2 + (d) - (c) - 1)
 
+/* which classes occur, by the weights of all, and what is as many as they are */
+extern void ml_multinomial_take_classes(Multinomial *m, const double *weight);
+
+/* ---- multinomial_pass.c ---- */
+
+extern int	ml_multinomial_pass_size(void *fit);
+extern void ml_multinomial_pass_save(void *fit, double *pass);
+extern bool ml_multinomial_pass_load(void *fit, int n, const double *pass);
+
 /* ---- multinomial_step.c ---- */
 
 /* penalties of the stage, from now_l1 and now_l2 */
@@ -132,6 +141,9 @@ extern double ml_multinomial_objective(const Multinomial *m, double log_likeliho
 
 /* the step from accepted and what it promises; false: the information is singular */
 extern bool ml_multinomial_step(Multinomial *m, const MlMultinomialState *s);
+
+/* factor = that of the information with l2; false: it is singular */
+extern bool ml_multinomial_factor(Multinomial *m);
 
 extern int	ml_multinomial_nonzero(const Multinomial *m);
 

@@ -36,6 +36,7 @@ typedef struct MlFold
 
 	/* what two states that merge have in common */
 	const MlAlgorithm *algorithm;
+	const MlAlgorithm *passes;	/* its variant for the task and the parameters, once prepared */
 	MlStage		stage;
 	int			task;
 	int			nclasses;

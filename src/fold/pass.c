@@ -29,7 +29,7 @@ require_rows(const MlFold *fold)
 static void
 next_pass(MlFold *fold)
 {
-	const MlAlgorithm *a = fold->algorithm;
+	const MlAlgorithm *a = fold->passes;
 
 	fold->npass = a->pass_size(fold->learner);
 	fold->pass = ml_fold_alloc(fold, fold->npass, sizeof(double), "a pass");
@@ -42,7 +42,7 @@ next_pass(MlFold *fold)
 static void
 end_survey(MlFold *fold)
 {
-	const MlAlgorithm *a = fold->algorithm;
+	const MlAlgorithm *a = fold->passes;
 
 	ml_fold_survey(fold);
 	fold->stage = ML_STAGE_PASS;
@@ -68,7 +68,7 @@ ml_fold_end_pass(MlFold *fold)
 	else
 	{
 		fold->matrix.nrows = fold->nrows;
-		done = fold->algorithm->end_pass(fold->learner, fold->words);
+		done = fold->passes->end_pass(fold->learner, fold->words);
 	}
 	if (!done)
 		next_pass(fold);
@@ -79,5 +79,5 @@ ml_fold_end_pass(MlFold *fold)
 MlFitted *
 ml_fold_finish(MlFold *fold)
 {
-	return fold->algorithm->finish(fold->learner);
+	return fold->passes->finish(fold->learner);
 }

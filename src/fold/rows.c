@@ -82,7 +82,7 @@ make_survey(MlFold *fold)
 static void
 make_learner(MlFold *fold)
 {
-	const MlAlgorithm *a = fold->algorithm;
+	const MlAlgorithm *a = fold->passes;
 
 	fold->matrix.nrows = fold->total;
 	fold->learner = a->start(&fold->fit);
@@ -93,6 +93,14 @@ make_learner(MlFold *fold)
 				 errdetail("There are %d of them for %d columns.", fold->npass, fold->ncolumns),
 				 errhint("Begin again with the first pass.")));
 	fold->nwords = a->state_size(fold->learner) / 8;
+}
+
+static void
+choose_variant(MlFold *fold)
+{
+	const MlAlgorithm *variant = fold->algorithm->variant ? fold->algorithm->variant(&fold->fit) : NULL;
+
+	fold->passes = variant ? variant : fold->algorithm;
 }
 
 void
@@ -116,6 +124,7 @@ ml_fold_prepare(MlFold *fold)
 		fold->fit.seed = fold->seed;
 		fold->fit.take_memory = take_memory;
 		fold->fit.memory_arg = fold;
+		choose_variant(fold);
 		if (fold->stage == ML_STAGE_PASS)
 			make_learner(fold);
 		else
@@ -186,7 +195,7 @@ merge_words(MlFold *fold, void *other)
 	if (fold->stage == ML_STAGE_SURVEY)
 		survey_merge(fold, other);
 	else
-		fold->algorithm->merge(fold->learner, fold->words, other);
+		fold->passes->merge(fold->learner, fold->words, other);
 }
 
 /* columns without gaps, as learners take them */
@@ -223,7 +232,7 @@ ml_fold_flush(MlFold *fold)
 	{
 		close_gaps(fold);
 		memset(fold->spare, 0, fold->nwords * 8);
-		fold->algorithm->consume(fold->learner, fold->spare, n, fold->x, fold->y,
+		fold->passes->consume(fold->learner, fold->spare, n, fold->x, fold->y,
 								 fold->weighted ? fold->weight : NULL, 0);
 		merge_words(fold, fold->spare);
 	}
