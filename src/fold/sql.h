@@ -22,13 +22,6 @@ extern const char *ml_sql_obstacle(const MlTraining *training);
  */
 extern void ml_sql_train(MlTraining *training);
 
-/*
- * Are there by far more rows than the budget has room for? Only where the
- * planner must know: whole tables, without a condition. training->frame has the
- * columns.
- */
-extern bool ml_sql_much_too_large(const MlTraining *training);
-
 /* ---- sql_query.c: private to the driver ---- */
 
 typedef struct MlSql
