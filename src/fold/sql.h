@@ -24,6 +24,13 @@ extern void ml_sql_train(MlTraining *training);
 
 /* ---- sql_query.c: private to the driver ---- */
 
+/*
+ * Keeps the planner from computing what a sub-query returns once for each of its
+ * uses. 0 as a literal of no type is a constant already when the planner asks
+ * whether the sub-query can run in parallel; the integer 0 is not.
+ */
+#define ML_SQL_FENCE "OFFSET '0'"
+
 typedef struct MlSql
 {
 	MlTraining *training;

@@ -70,7 +70,6 @@ made_recipe(const MlRecipe *recipe)
 	return made;
 }
 
-/* OFFSET 0 keeps the planner from making the numbers once for each of their uses */
 static void
 make_numbers(Numbers *n)
 {
@@ -91,7 +90,7 @@ make_numbers(Numbers *n)
 	if (made == 0)
 		return;
 	ml_sql_take_recipe(sql, made_recipe(n->recipe));
-	n->made_from = psprintf("(SELECT q.*, mlops.row_encoded($1, %s) AS " MADE " FROM %s OFFSET 0) AS q",
+	n->made_from = psprintf("(SELECT q.*, mlops.row_encoded($1, %s) AS " MADE " FROM %s " ML_SQL_FENCE ") AS q",
 							ml_sql_arguments(sql->frame, is_made), sql->from);
 }
 

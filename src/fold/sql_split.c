@@ -18,7 +18,7 @@
 
 /* ---- counting ---- */
 
-/* the sum of the rows' fingerprints modulo 2^128, from the sums of their parts; OFFSET 0: made once a row */
+/* the sum of the rows' fingerprints modulo 2^128, from the sums of their parts */
 static void
 sum_fingerprints(MlSql *sql, MlFrame *frame)
 {
@@ -27,7 +27,7 @@ sum_fingerprints(MlSql *sql, MlFrame *frame)
 
 	ml_sql_run(sql, psprintf("SELECT mod(t.s, 4294967296)::bigint, div(t.s, 4294967296)::bigint "
 							 "FROM (SELECT ARRAY[sum(r.p[1]), sum(r.p[2]), sum(r.p[3]), sum(r.p[4])] AS s "
-							 "FROM (SELECT mlops.row_parts(%s) AS p FROM %s OFFSET 0) AS r) AS f, "
+							 "FROM (SELECT mlops.row_parts(%s) AS p FROM %s " ML_SQL_FENCE ") AS r) AS f, "
 							 "unnest(f.s) WITH ORDINALITY AS t (s, i) ORDER BY t.i", sql->columns, sql->from));
 	if (SPI_processed != 4)
 		return;
