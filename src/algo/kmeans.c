@@ -228,16 +228,34 @@ start(const MlFit *fit)
 	return m;
 }
 
+/* numbers of a state in a phase */
+static Size
+phase_numbers(const KMeans *m, Phase phase)
+{
+	switch (phase)
+	{
+		case MOMENTS:
+			return 1 + 2 * (Size) m->p;
+		case SAMPLE:
+			return ml_kmeans_sample_words(&m->sampler);
+		case STEP:
+			return 1 + (Size) m->k * (m->p + 1);
+		case FARTHEST:
+			return 1 + (Size) m->p;
+		case COUNT:
+			break;
+	}
+	return 1 + 2 * (Size) m->k;
+}
+
+/* in memory one size does for all passes, none of which takes a sample */
 static Size
 state_size(void *fit)
 {
 	KMeans	   *m = fit;
-	Size		n = Max(2 * (Size) m->p, (Size) m->k * (m->p + 1));
+	Size		n = Max(phase_numbers(m, MOMENTS), Max(phase_numbers(m, STEP), phase_numbers(m, COUNT)));
 
-	n = 1 + Max(n, 2 * (Size) m->k);
-	if (m->fit->rows->survey)
-		n = Max(n, ml_kmeans_sample_words(&m->sampler));
-	return sizeof(double) * n;
+	return sizeof(double) * (m->fit->rows->survey ? phase_numbers(m, m->phase) : n);
 }
 
 static void
@@ -314,7 +332,7 @@ merge(void *fit, void *state, const void *other)
 	KMeans	   *m = fit;
 	State	   *s = state;
 	const State *o = other;
-	Size		n = state_size(fit) / sizeof(double);
+	Size		n = phase_numbers(m, m->phase);
 
 	if (m->phase == MOMENTS)
 		merge_moments(m, s, o);
@@ -326,7 +344,7 @@ merge(void *fit, void *state, const void *other)
 	else if (m->phase == FARTHEST)
 	{
 		if (o->number[0] > s->number[0])
-			memcpy(s, o, state_size(fit));
+			memcpy(s, o, n * sizeof(double));
 	}
 	else
 		cblas_daxpy(n, 1.0, o->number, 1, s->number, 1);

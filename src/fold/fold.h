@@ -94,6 +94,7 @@ extern void *ml_fold_alloc(MlFold *fold, Size count, Size size, const char *what
 
 extern void ml_fold_columns(MlFold *fold, int ncolumns);	/* known now */
 extern void ml_fold_prepare(MlFold *fold);	/* makes the learner and the words */
+extern void ml_fold_make_words(MlFold *fold, Size n);	/* anew, zeroed: their number can differ from pass to pass */
 extern void ml_fold_add(MlFold *fold, const double *x, double y, double weight);
 extern void ml_fold_flush(MlFold *fold);
 extern void ml_fold_survey(MlFold *fold);	/* words to survey */

@@ -35,7 +35,7 @@ next_pass(MlFold *fold)
 	fold->pass = ml_fold_alloc(fold, fold->npass, sizeof(double), "a pass");
 	if (a->pass_save)
 		a->pass_save(fold->learner, fold->pass);
-	memset(fold->words, 0, 8 * fold->nwords);
+	ml_fold_make_words(fold, a->state_size(fold->learner) / 8);
 	fold->nrows = 0;
 }
 
@@ -48,9 +48,6 @@ end_survey(MlFold *fold)
 	fold->stage = ML_STAGE_PASS;
 	fold->total = fold->matrix.nrows = fold->nrows;
 	fold->learner = a->start(&fold->fit);
-	fold->nwords = a->state_size(fold->learner) / 8;
-	fold->words = ml_fold_alloc(fold, fold->nwords, 8, "a state");
-	fold->spare = ml_fold_alloc(fold, fold->nwords, 8, "a state");
 }
 
 bool

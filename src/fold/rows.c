@@ -92,7 +92,22 @@ make_learner(MlFold *fold)
 				 errmsg("the numbers that carry a fit of \"%s\" make no sense", a->name),
 				 errdetail("There are %d of them for %d columns.", fold->npass, fold->ncolumns),
 				 errhint("Begin again with the first pass.")));
-	fold->nwords = a->state_size(fold->learner) / 8;
+	ml_fold_make_words(fold, a->state_size(fold->learner) / 8);
+}
+
+void
+ml_fold_make_words(MlFold *fold, Size n)
+{
+	if (fold->words != NULL)
+	{
+		pfree(fold->words);
+		pfree(fold->spare);
+		ml_budget_give(&fold->budget, 2 * 8 * Max(fold->nwords, 1));
+		fold->words = fold->spare = NULL;
+	}
+	fold->nwords = n;
+	fold->spare = ml_fold_alloc(fold, n, 8, "a state");
+	fold->words = ml_fold_alloc(fold, n, 8, "a state");
 }
 
 static void
@@ -128,9 +143,7 @@ ml_fold_prepare(MlFold *fold)
 		if (fold->stage == ML_STAGE_PASS)
 			make_learner(fold);
 		else
-			fold->nwords = SURVEY_CLASSES + fold->nclasses + 2 * (Size) fold->ncolumns;
-		fold->spare = ml_fold_alloc(fold, fold->nwords, 8, "a state");
-		fold->words = ml_fold_alloc(fold, fold->nwords, 8, "a state");
+			ml_fold_make_words(fold, SURVEY_CLASSES + fold->nclasses + 2 * (Size) fold->ncolumns);
 	}
 	MemoryContextSwitchTo(old);
 }

@@ -171,7 +171,7 @@ typedef struct MlAlgorithm
 
 	/* the fold, in the order the driver calls it; fit is what start returned */
 	void	   *(*start) (const MlFit *fit);
-	Size		(*state_size) (void *fit);	/* bytes of one state, fixed for the whole fit */
+	Size		(*state_size) (void *fit);	/* bytes of one state, fixed for the whole fit; elsewhere for a pass */
 	void		(*begin_pass) (void *fit, int pass);	/* from 0; can be NULL */
 	void		(*consume) (void *fit, void *state, int n, const double *x,
 							const double *y, const double *weight, int64 first);	/* into a zeroed state */

@@ -41,22 +41,24 @@ SET max_parallel_workers_per_gather = 2;
 SELECT * FROM plan('SELECT sum((q.e)[1]), max((q.e)[2]) FROM (SELECT q.*, mlops.row_parts(''{a}'', q.a) AS e FROM (SELECT * FROM engine_choice.t) AS q OFFSET ''0'') AS q');
 SELECT * FROM plan('SELECT mlops.kmeans_state(ARRAY[a, b], 1, mlops.pass(''kmeans'')) FROM engine_choice.t');
 
--- none, one and two workers find the same
+-- no worker and two find the same
 CREATE FUNCTION train(model text, target text, algorithm text, exclude text[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    workers text;
 BEGIN
-    FOR workers IN 0 .. 2 LOOP
-        PERFORM set_config('max_parallel_workers_per_gather', workers::text, false);
+    FOREACH workers IN ARRAY '{0,2}'::text[] LOOP
+        PERFORM set_config('max_parallel_workers_per_gather', workers, false);
         PERFORM mlops_train_now(model, 'engine_choice.t', target, algorithm => algorithm, exclude => exclude, options => '{"engine": "sql"}');
     END LOOP;
 END
 $$;
 SELECT train('line', 'y', 'linear_regression', '{id}'), train('logit', 'c', 'logistic_regression', '{id,y,k}'), train('classes', 'k', 'naive_bayes', '{id}'),
        train('clusters', NULL, 'kmeans', '{id,plan}'), train('components', NULL, 'pca', '{id,plan,c,k,f}');
-SELECT bool_and(mlops_predict_label('classes/1', t) = mlops_predict_label('classes/3', t)) AS same_classes,
-       avg((mlops_predict('clusters/1', t) = mlops_predict('clusters/3', t))::int) >= 0.9999 AS same_clusters FROM t;
+SELECT bool_and(mlops_predict_label('classes/1', t) = mlops_predict_label('classes/2', t)) AS same_classes,
+       avg((mlops_predict('clusters/1', t) = mlops_predict('clusters/2', t))::int) >= 0.9999 AS same_clusters FROM t;
 -- means, centres and loadings are in units of their columns, or of standardised ones, and can be 0
 SELECT m AS model, count(*) AS terms, max(abs(a.estimate - b.estimate) / greatest(abs(a.estimate), a.std_error * 1e-3, CASE WHEN a.std_error IS NULL THEN 1 END)) < 1e-10 AS same
-  FROM unnest('{line,logit,classes,clusters,components}'::text[]) AS m, generate_series(2, 3) AS v, mlops_coefficients(m || '/1') AS a, mlops_coefficients(m || '/' || v) AS b
+  FROM unnest('{line,logit,classes,clusters,components}'::text[]) AS m, mlops_coefficients(m || '/1') AS a, mlops_coefficients(m || '/2') AS b
  WHERE a.term = b.term AND coalesce(a.output, '') = coalesce(b.output, '') GROUP BY m ORDER BY m;
 RESET parallel_setup_cost;
 RESET parallel_tuple_cost;
