@@ -90,6 +90,20 @@ target_frame(MlSql *sql, bool classes)
 	return frame;
 }
 
+/* frame has the ends of the target: are they integers, and is nothing between them? */
+static void
+look_for_two_values(MlSql *sql, const MlColumn *target, const MlFrame *frame)
+{
+	const double *end = frame->cols[0].number;
+
+	if (frame->nrows != 2 || end[0] == end[1] || end[0] != rint(end[0]) || end[1] != rint(end[1]))
+		return;
+	ml_sql_run(sql, psprintf("SELECT FROM %1$s WHERE %2$s > %3$.17g AND %2$s < %4$.17g LIMIT 1",
+							 sql->from, ml_sql_number(target), end[0], end[1]));
+	if (SPI_processed == 0)
+		ml_training_tell_two_values(sql->training);
+}
+
 static MlRecipe *
 learn_target(MlSql *sql)
 {
@@ -103,6 +117,8 @@ learn_target(MlSql *sql)
 	MlTargetRequest request = {0};
 	MlCoding	coding = ML_CODING_TREATMENT;
 
+	if (target != NULL && ml_training_suspects_classes(training))
+		look_for_two_values(sql, target, frame);
 	request.model = training->model;
 	request.positive = training->row != NULL ? training->row->positive : NULL;
 	request.task = algorithm->tasks;
@@ -303,6 +319,26 @@ add_features(MlSql *sql, MlRecipe *recipe)
 	}
 }
 
+/* integers that nearly all differ; counted only where the range has so many */
+static void
+warn_feature(MlSql *sql, MlRecipe *recipe, const MlFeature *feature)
+{
+	const MlColumn *column = &sql->frame->cols[ml_frame_find(sql->frame, feature->name)];
+	int64		distinct = 0;
+	int64		present = 0;
+
+	if (feature->kind == ML_KIND_NUMBER &&
+		ml_number_may_identify(recipe, &recipe->numbers[feature->first_number], column->type.reading))
+	{
+		ml_sql_run(sql, psprintf("SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM %1$s "
+								 "WHERE %2$s AND q.%3$s IS NOT NULL GROUP BY q.%3$s) AS g",
+								 sql->from, sql->trained, quote_identifier(column->name)));
+		distinct = ml_sql_int(0, 1);
+		present = ml_sql_int(0, 2);
+	}
+	ml_recipe_warn_feature(recipe, feature, distinct, present);
+}
+
 MlRecipe *
 ml_sql_recipe(MlSql *sql)
 {
@@ -325,6 +361,8 @@ ml_sql_recipe(MlSql *sql)
 		if (recipe->features[f].kind == ML_KIND_CATEGORY)
 			learn_category(sql, recipe, &recipe->features[f], weight);
 	ml_recipe_finish(recipe);
+	for (int f = 0; f < recipe->nfeatures; f++)
+		warn_feature(sql, recipe, &recipe->features[f]);
 	if (recipe->ndesign == 0 && !sql->training->algorithm->ignores_features)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),

@@ -155,6 +155,10 @@ extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
  */
 extern void ml_training_become_author(const MlTraining *training);
 
+/* fit.c: could the target be classes that are numbers? And what is said if it has two values */
+extern bool ml_training_suspects_classes(const MlTraining *training);
+extern void ml_training_tell_two_values(const MlTraining *training);
+
 /* fit.c: divides the rows of the frame; learns, fits and writes the artifact from its training part */
 extern void ml_training_arrange(MlTraining *training);
 extern void ml_training_learn(MlTraining *training);
