@@ -116,11 +116,12 @@ run_chunk(Numbers *n, const char *format, int first, int end)
 /* ---- statistics ---- */
 
 static void
-refuse_infinite(const char *name)
+refuse_infinite(const char *name, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 			 errmsg("column \"%s\" has NaN or infinite values", name),
+			 errdetail("%s", detail),
 			 errhint("Leave such rows out in the source, or make the values NULL.")));
 }
 
@@ -136,7 +137,7 @@ check_times(MlSql *sql)
 			continue;
 		ml_sql_run(sql, psprintf("SELECT count(*) FROM %s WHERE NOT isfinite(q.%s)", sql->from, quote_identifier(column->name)));
 		if (ml_sql_int(0, 1) > 0)
-			refuse_infinite(column->name);
+			refuse_infinite(column->name, psprintf(INT64_FORMAT " of its times are infinite.", ml_sql_int(0, 1)));
 	}
 }
 
@@ -157,7 +158,8 @@ learn_means(Numbers *n, int first, int end)
 		number->minimum = ml_sql_float(0, at + 2);
 		number->maximum = ml_sql_float(0, at + 3);
 		if (!isfinite(number->minimum) || !isfinite(number->maximum))
-			refuse_infinite(number->name);
+			refuse_infinite(number->name, psprintf("In the training rows the least value is %g and the largest %g.",
+												   number->minimum, number->maximum));
 		number->mean = Min(Max(ml_sql_float(0, at + 1) / present, number->minimum), number->maximum);
 		if (fabs(number->null_share) < 1e-12)
 			number->null_share = 0;

@@ -160,6 +160,7 @@ ml_sql_fit(MlSql *sql)
 			ereport(ERROR,
 					(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 					 errmsg("there are no rows to train on"),
+					 errdetail("None of " INT64_FORMAT " rows has all that \"%s\" needs.", training->recipe->ntrain, training->algorithm->name),
 					 errhint("Give more rows, or a smaller holdout.")));
 		fold = ml_fold_get(state, cxt);
 		ml_fold_prepare(fold);

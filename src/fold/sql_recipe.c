@@ -166,6 +166,8 @@ check_nearly_unique(const MlColumn *column, int64 distinct, double present)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" has nearly as many values as rows", column->name),
+			 errdetail("It is of type %s, with " INT64_FORMAT " distinct values in %.0f training rows that are not NULL; a category repeats.",
+					   ml_value_type_name(&column->type), distinct, present),
 			 errhint("Leave it out: exclude => ARRAY[%s]. Or group its values in the source.",
 					 quote_literal_cstr(column->name))));
 }
@@ -350,11 +352,6 @@ ml_sql_recipe(MlSql *sql)
 							 sql->weight, sql->from, sql->trained));
 	recipe->ntrain = ml_sql_int(0, 1);
 	weight = ml_sql_float(0, 2);
-	if (recipe->ntrain == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-				 errmsg("there are no rows to train on"),
-				 errhint("Give more rows, or a smaller holdout.")));
 	add_features(sql, recipe);
 	ml_sql_numbers(sql, recipe, weight);
 	for (int f = 0; f < recipe->nfeatures; f++)

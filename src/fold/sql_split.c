@@ -43,18 +43,47 @@ sum_fingerprints(MlSql *sql, MlFrame *frame)
 }
 
 static void
+require_rows(const MlTraining *training)
+{
+	const MlSkipped *skipped = &training->skipped;
+
+	if (training->frame->rows_read == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("the source has no rows"),
+				 errhint("Check the source's conditions, and whether row-level security hides its rows.")));
+	if (training->ntrain + training->nholdout == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("no row of the source can be trained on"),
+				 errdetail("Of " INT64_FORMAT " rows, " INT64_FORMAT " have a NULL target, " INT64_FORMAT
+						   " a weight of zero, " INT64_FORMAT " a NULL feature.",
+						   training->frame->rows_read, skipped->target_null, skipped->weight_zero, skipped->feature_null),
+				 errhint("Choose rows whose target is known and whose weight is positive.")));
+	if (training->ntrain == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("there are no rows to train on"),
+				 errdetail("All " INT64_FORMAT " usable rows were held out.", training->nholdout),
+				 errhint("Give more rows, or a smaller holdout.")));
+}
+
+static void
 count_rows(MlSql *sql, MlFrame *frame)
 {
 	MlTraining *training = sql->training;
-	const char *missing = frame->target_column < 0 ? "false" :
-		psprintf("q.%s IS NULL", quote_identifier(frame->cols[frame->target_column].name));
+	const MlColumn *target = frame->target_column < 0 ? NULL : &frame->cols[frame->target_column];
+	const char *missing = target == NULL ? "false" : psprintf("q.%s IS NULL", quote_identifier(target->name));
+	const char *odd = target == NULL || target->type.kind != ML_KIND_NUMBER ? "false" :
+		psprintf("%s IN ('NaN', 'Infinity', '-Infinity')", ml_sql_number(target));
 	const char *bad = frame->weight_column < 0 ? "false" :
 		psprintf("%1$s IS NULL OR NOT %1$s >= 0 OR %1$s > 1e308", sql->weight);
 
 	ml_sql_run(sql, psprintf("SELECT count(*), count(*) FILTER (WHERE %1$s), "
 							 "count(*) FILTER (WHERE NOT %1$s AND %2$s = 0), count(*) FILTER (WHERE %3$s), "
-							 "count(*) FILTER (WHERE %4$s), count(*) FILTER (WHERE %4$s AND %5$s) FROM %6$s",
-							 missing, sql->weight, bad, sql->usable, sql->held, sql->from));
+							 "count(*) FILTER (WHERE %4$s), count(*) FILTER (WHERE %4$s AND %5$s), "
+							 "count(*) FILTER (WHERE %6$s) FROM %7$s",
+							 missing, sql->weight, bad, sql->usable, sql->held, odd, sql->from));
 	frame->rows_read = ml_sql_int(0, 1);
 	training->skipped.target_null = ml_sql_int(0, 2);
 	training->skipped.weight_zero = ml_sql_int(0, 3);
@@ -68,11 +97,13 @@ count_rows(MlSql *sql, MlFrame *frame)
 				 errmsg("weight \"%s\" has NULL or negative values", frame->cols[frame->weight_column].name),
 				 errdetail("There are " INT64_FORMAT " of them.", ml_sql_int(0, 4)),
 				 errhint("A weight is zero (the row is left out) or more; correct it in the source.")));
-	if (frame->rows_read == 0)
+	if (ml_sql_int(0, 7) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-				 errmsg("the source has no rows"),
-				 errhint("Check the source's conditions, and whether row-level security hides its rows.")));
+				 errmsg("target \"%s\" has NaN or infinite values", target->name),
+				 errdetail("There are " INT64_FORMAT " of them.", ml_sql_int(0, 7)),
+				 errhint("Leave such rows out in the source, or make the values NULL.")));
+	require_rows(training);
 }
 
 /* ---- by time ---- */

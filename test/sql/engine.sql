@@ -59,6 +59,11 @@ SELECT version, spec #>> '{options,engine}' AS engine FROM mlops.version WHERE m
 SELECT mlops_train_now('default', 'SELECT a, b, y FROM engine.t', 'y');
 SELECT spec #> '{options,engine}' IS NULL AS memory FROM mlops.version WHERE model = 'default';
 
+-- what there is to say of columns is said
+CREATE TABLE odd AS SELECT i AS id, i % 9 AS a, CASE WHEN i % 5 = 0 THEN i / 2.0 END AS half, NULL::int AS none, 1 AS one, (i % 7 > 3)::int AS two FROM generate_series(1, 3000) AS i;
+SELECT mlops_train_now('odd', 'engine.odd', 'two', options => jsonb_build_object('engine', e)) FROM unnest('{memory,sql}'::text[]) AS e;
+SELECT m.warnings = s.warnings AS same, unnest(s.warnings) AS warning FROM mlops.version AS m, mlops.version AS s WHERE m.model = 'odd' AND m.version = 1 AND s.model = 'odd' AND s.version = 2;
+
 -- ---- rows that do not fit ----
 
 SET mlops.max_training_memory = '1MB';
@@ -76,6 +81,10 @@ SELECT mlops_train_now('no', 'SELECT a, w, y FROM engine.t', 'y', weight => 'w',
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', algorithm => 'baseline', options => '{"engine": "sql"}');
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', options => '{"engine": "sparc"}');
 SELECT mlops_train_now('no', 'SELECT a, ''NaN''::float8 AS b, y FROM engine.t', 'y', options => '{"engine": "sql"}');
+SELECT mlops_train_now('no', 'SELECT a, b, CASE WHEN id = 6000 THEN ''NaN'' ELSE y END AS y FROM engine.t', 'y', options => '{"engine": "sql"}');
+SELECT mlops_train_now('no', 'SELECT a, id::text AS name, y FROM engine.t', 'y', options => '{"engine": "sql"}');
+SELECT mlops_train_now('no', 'SELECT a, w - w AS w, NULLIF(y, 5) AS y FROM engine.t', 'y', weight => 'w', options => '{"engine": "sql"}');
+SELECT mlops_train_now('no', 'SELECT a, y FROM engine.t WHERE id = 1', 'y', holdout => 0.99, options => '{"engine": "sql"}');
 SELECT mlops_train_now('no', 'SELECT a, b, round(y * y) AS y FROM engine.t', 'y', algorithm => 'glm', params => '{"offset": "b"}', options => '{"engine": "sql"}');
 \set VERBOSITY terse
 SELECT mlops_train_now('no', 'SELECT a, 1 AS one, 2 AS y FROM engine.t', 'y', options => '{"engine": "sql"}');
@@ -89,5 +98,5 @@ CREATE FUNCTION spy(x float8) RETURNS float8 LANGUAGE sql AS 'INSERT INTO engine
 SELECT mlops_train_now('no', 'SELECT engine.spy(a) AS a, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 
 SET client_min_messages = error;
-SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,median,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,large,commented}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,median,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,large,commented,odd}'::text[]) AS m;
 DROP SCHEMA engine CASCADE;
