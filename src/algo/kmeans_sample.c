@@ -124,7 +124,7 @@ compact(KMeansSampler *sampler, double *s)
 	USED(s) = to;
 }
 
-/* the 36 leading bits of a number; in single precision rows of a day would be one */
+/* the 36 leading bits of a number, rounded: of a time in seconds that is a fraction of a second */
 static inline double
 leading_bits(double x)
 {

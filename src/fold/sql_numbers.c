@@ -204,6 +204,27 @@ learn_medians(Numbers *n, int first, int end)
 	}
 }
 
+/*
+ * The value at which the weights, added in order, pass half of their sum; halfway
+ * to the next if they meet it exactly: weighted_median() of recipe/numbers.c.
+ */
+static void
+learn_weighted_median(Numbers *n, int k)
+{
+	MlNumber   *number = &n->recipe->numbers[k];
+	bool		isnull;
+
+	ml_sql_run(n->sql, psprintf("SELECT x, s = half FROM (SELECT %1$s AS x, sum(sum(%2$s)) OVER (ORDER BY %1$s) AS s, "
+								"sum(sum(%2$s)) OVER () / 2 AS half FROM %3$s WHERE %4$s AND %1$s IS NOT NULL GROUP BY %1$s) AS m "
+								"WHERE s >= half ORDER BY x LIMIT 2",
+								n->expression[k], n->sql->weight, n->made[k] ? n->made_from : n->sql->from, n->sql->trained));
+	if (SPI_processed == 0)
+		return;
+	number->fill = ml_sql_float(0, 1);
+	if (SPI_processed == 2 && DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &isnull)))
+		number->fill = number->fill / 2 + ml_sql_float(1, 1) / 2;
+}
+
 /* ---- times ---- */
 
 static bool
@@ -270,6 +291,21 @@ settle_times(MlRecipe *recipe)
 
 /* ---- all of it ---- */
 
+static void
+settle_medians(Numbers *n)
+{
+	int			nnumbers = n->recipe->nnumbers;
+
+	if (n->recipe->params.impute != ML_IMPUTE_MEDIAN)
+		return;
+	if (n->sql->frame->weight_column >= 0)
+		for (int k = 0; k < nnumbers; k++)
+			learn_weighted_median(n, k);
+	else
+		for (int k = 0; k < nnumbers; k += MEDIANS)
+			learn_medians(n, k, Min(k + MEDIANS, nnumbers));
+}
+
 void
 ml_sql_numbers(MlSql *sql, MlRecipe *recipe, double weight)
 {
@@ -282,7 +318,6 @@ ml_sql_numbers(MlSql *sql, MlRecipe *recipe, double weight)
 		learn_means(&n, k, Min(k + CHUNK, recipe->nnumbers));
 		learn_deviations(&n, k, Min(k + CHUNK, recipe->nnumbers));
 	}
-	for (int k = 0; recipe->params.impute == ML_IMPUTE_MEDIAN && k < recipe->nnumbers; k += MEDIANS)
-		learn_medians(&n, k, Min(k + MEDIANS, recipe->nnumbers));
+	settle_medians(&n);
 	settle_times(recipe);
 }

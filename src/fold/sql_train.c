@@ -53,8 +53,6 @@ ml_sql_obstacle(const MlTraining *training)
 		return "sub-models of groups need the rows in memory";
 	if (training->encoder != NULL)
 		return "an encoder needs the rows in memory";
-	if (training->recipe_params.impute == ML_IMPUTE_MEDIAN && training->spec.weight != NULL)
-		return "impute => 'median' of weighted rows needs the rows in memory";
 	if (training->spec.options.keep_rows)
 		return "the option \"keep_rows\" needs the rows in memory";
 	if (training->common_params.calibration != ML_CALIBRATION_NONE)

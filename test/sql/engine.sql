@@ -38,9 +38,13 @@ SELECT bool_and(abs((e.number #>> '{}')::float8 - (s.holdout_metrics ->> e.name)
   FROM mlops.version AS m, mlops.version AS s, jsonb_each(m.holdout_metrics) AS e (name, number)
  WHERE m.model = 'bayes' AND m.version = 1 AND s.model = 'bayes' AND s.version = 2;
 
--- missing numbers are filled with the exact median, of rows without weights
+-- missing numbers are filled with the exact median, of rows or of their weights
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
   FROM compare('median', 'SELECT z, a, plan, y FROM engine.t', 'y', params => '{"impute": "median"}');
+SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
+  FROM compare('weighted', 'SELECT z, a, plan, w, CASE WHEN id % 4 > 0 THEN at END AS at, y FROM engine.t', 'y', params => '{"impute": "median"}', weight => 'w');
+-- where the weights meet half of their sum exactly the median is halfway to the next value
+SELECT terms, difference < 1e-10 AS same FROM compare('half', 'SELECT x, w, x * x + coalesce(x, 7) AS y FROM (VALUES (1, 2), (2, 1), (4, 1), (9, 2), (NULL, 5)) AS v (x, w)', 'y', weight => 'w', params => '{"impute": "median", "l2": 1}', holdout => 0);
 
 -- rows that are left out, and nothing held out
 SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
@@ -76,9 +80,8 @@ RESET mlops.max_training_memory;
 -- ---- refused ----
 
 SET client_min_messages = warning;
-SELECT mlops_train_now('no', 'SELECT a, w, y FROM engine.t', 'y', weight => 'w', params => '{"impute": "median"}', options => '{"engine": "sql"}');
-\echo :LAST_ERROR_SQLSTATE
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', algorithm => 'baseline', options => '{"engine": "sql"}');
+\echo :LAST_ERROR_SQLSTATE
 SELECT mlops_train_now('no', 'SELECT a, b, y FROM engine.t', 'y', options => '{"engine": "sparc"}');
 SELECT mlops_train_now('no', 'SELECT a, ''NaN''::float8 AS b, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 SELECT mlops_train_now('no', 'SELECT a, b, CASE WHEN id = 6000 THEN ''NaN'' ELSE y END AS y FROM engine.t', 'y', options => '{"engine": "sql"}');
@@ -98,5 +101,5 @@ CREATE FUNCTION spy(x float8) RETURNS float8 LANGUAGE sql AS 'INSERT INTO engine
 SELECT mlops_train_now('no', 'SELECT engine.spy(a) AS a, y FROM engine.t', 'y', options => '{"engine": "sql"}');
 
 SET client_min_messages = error;
-SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,median,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,large,commented,odd}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)::text) FROM unnest('{line,logit,ridge,median,counts,probit,bayes,lasso,logit_ridge,drop,flag,number,default,large,commented,odd,weighted,half}'::text[]) AS m;
 DROP SCHEMA engine CASCADE;
