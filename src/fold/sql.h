@@ -62,6 +62,7 @@ extern char *ml_sql_arguments(const MlFrame *frame, bool (*takes) (const MlColum
 extern void ml_sql_run(MlSql *sql, const char *query);
 extern double ml_sql_float(uint64 row, int column);	/* NaN: NULL; from 1 */
 extern int64 ml_sql_int(uint64 row, int column);
+extern const double *ml_sql_numbers_of(uint64 row, int column, int n);	/* of an array of n; NULL: there is none */
 
 /* $1 is a bundle of the recipe with a predictor that says nothing */
 extern void ml_sql_take_recipe(MlSql *sql, const MlRecipe *recipe);

@@ -14,7 +14,6 @@
 #include "executor/spi.h"
 #include "fold/sql.h"
 #include "predictor/routine.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -28,21 +27,6 @@ row_width(const MlPredicted *predicted)
 	return predicted->loss ? sizeof(MlLoss) / sizeof(double) + 1 : predicted->width + 2;
 }
 
-/* the numbers of an array in a result; NULL: there is none */
-static const double *
-array_numbers(uint64 row, int column, int n)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
-	ArrayType  *array;
-
-	if (isnull)
-		return NULL;
-	array = DatumGetArrayTypeP(value);
-	return ARR_NDIM(array) == 1 && ARR_DIMS(array)[0] == n && !ARR_HASNULL(array) ?
-		(const double *) ARR_DATA_PTR(array) : NULL;
-}
-
 /* false: the row has no label, or is dropped */
 static bool
 take_labelled(MlPredicted *predicted, uint64 row, int64 to)
@@ -54,7 +38,7 @@ take_labelled(MlPredicted *predicted, uint64 row, int64 to)
 	if (predicted->width == 1)
 		single = ml_sql_float(row, 2);
 	else
-		prediction = array_numbers(row, 2, predicted->width);
+		prediction = ml_sql_numbers_of(row, 2, predicted->width);
 	if (isnan(label) || prediction == NULL)
 		return false;
 	predicted->label[to] = label;
@@ -66,7 +50,7 @@ take_labelled(MlPredicted *predicted, uint64 row, int64 to)
 static bool
 take_loss(MlPredicted *predicted, uint64 row, int64 to)
 {
-	const double *part = array_numbers(row, 1, 3);
+	const double *part = ml_sql_numbers_of(row, 1, 3);
 
 	if (part == NULL)
 		return false;

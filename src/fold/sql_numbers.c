@@ -19,7 +19,7 @@
 #include "utils/memutils.h"
 
 #define CHUNK			300		/* numbers of a query, whose result can have 1664 columns */
-#define MEDIANS			8		/* of a query: each is sorted twice, in work_mem */
+#define MEDIANS			8		/* of a query: each is sorted, in work_mem */
 #define MADE			"\"mlops: made\""	/* the column of numbers that are made of a row */
 
 typedef struct Numbers
@@ -28,6 +28,7 @@ typedef struct Numbers
 	MlRecipe   *recipe;
 	double		weight;			/* of the training rows */
 	char	  **expression;		/* of each number, of type float8 */
+	double	   *value;			/* of each number, for a query */
 	bool	   *made;			/* of the column MADE */
 	char	   *made_from;		/* the source with that column */
 } Numbers;
@@ -77,6 +78,7 @@ make_numbers(Numbers *n)
 	int			made = 0;
 
 	n->expression = palloc(sizeof(char *) * Max(n->recipe->nnumbers, 1));
+	n->value = palloc0(sizeof(double) * Max(n->recipe->nnumbers, 1));
 	n->made = palloc0(sizeof(bool) * Max(n->recipe->nnumbers, 1));
 	for (int k = 0; k < n->recipe->nnumbers; k++)
 	{
@@ -94,7 +96,7 @@ make_numbers(Numbers *n)
 							ml_sql_arguments(sql->frame, is_made), sql->from);
 }
 
-/* format takes a number's expression, the weight and the number's mean */
+/* format takes a number's expression, the weight and the number's value */
 static void
 run_chunk(Numbers *n, const char *format, int first, int end)
 {
@@ -105,7 +107,7 @@ run_chunk(Numbers *n, const char *format, int first, int end)
 	appendStringInfoString(&query, "SELECT count(*)");
 	for (int k = first; k < end; k++)
 	{
-		appendStringInfo(&query, format, n->expression[k], n->sql->weight, n->recipe->numbers[k].mean);
+		appendStringInfo(&query, format, n->expression[k], n->sql->weight, n->value[k]);
 		made |= n->made[k];
 	}
 	appendStringInfo(&query, " FROM %s WHERE %s", made ? n->made_from : n->sql->from, n->sql->trained);
@@ -169,6 +171,8 @@ learn_means(Numbers *n, int first, int end)
 static void
 learn_deviations(Numbers *n, int first, int end)
 {
+	for (int k = first; k < end; k++)
+		n->value[k] = n->recipe->numbers[k].mean;
 	run_chunk(n, ", sum(%2$s * (%1$s - %3$.17g)), sum(%2$s * (%1$s - %3$.17g) * (%1$s - %3$.17g))", first, end);
 	for (int k = first; k < end; k++)
 	{
@@ -188,19 +192,27 @@ learn_deviations(Numbers *n, int first, int end)
 	}
 }
 
-/* the values in the middle; sorted by the server, on disk if need be */
+/*
+ * The values in the middle; sorted by the server, on disk if need be. Of n
+ * values percentile_disc(f) is the one in place ceil(f n): half a place beyond
+ * the middle is the upper one, or the middle itself.
+ */
 static void
 learn_medians(Numbers *n, int first, int end)
 {
-	run_chunk(n, ", percentile_disc(0.5) WITHIN GROUP (ORDER BY %1$s), percentile_disc(0.5) WITHIN GROUP (ORDER BY %1$s DESC)",
-			  first, end);
 	for (int k = first; k < end; k++)
 	{
-		double		lower = ml_sql_float(0, 2 + 2 * (k - first));
-		double		upper = ml_sql_float(0, 3 + 2 * (k - first));
+		double		present = rint((1 - n->recipe->numbers[k].null_share) * n->weight);
 
-		if (!isnan(lower))
-			n->recipe->numbers[k].fill = lower == upper ? lower : lower / 2 + upper / 2;
+		n->value[k] = present > 0 ? (floor(present / 2) + 0.5) / present : 0.5;
+	}
+	run_chunk(n, ", percentile_disc(ARRAY[0.5, %3$.17g]) WITHIN GROUP (ORDER BY %1$s) FILTER (WHERE %2$s > 0)", first, end);
+	for (int k = first; k < end; k++)
+	{
+		const double *middle = ml_sql_numbers_of(0, 2 + k - first, 2);
+
+		if (middle != NULL)
+			n->recipe->numbers[k].fill = middle[0] == middle[1] ? middle[0] : middle[0] / 2 + middle[1] / 2;
 	}
 }
 

@@ -150,6 +150,20 @@ ml_sql_int(uint64 row, int column)
 	return isnull ? 0 : DatumGetInt64(value);
 }
 
+const double *
+ml_sql_numbers_of(uint64 row, int column, int n)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, &isnull);
+	ArrayType  *array;
+
+	if (isnull)
+		return NULL;
+	array = DatumGetArrayTypeP(value);
+	return ARR_NDIM(array) == 1 && ARR_DIMS(array)[0] == n && !ARR_HASNULL(array) ?
+		(const double *) ARR_DATA_PTR(array) : NULL;
+}
+
 /* ---- bundles of our own ---- */
 
 Oid
