@@ -122,3 +122,8 @@ CREATE FUNCTION mlops.row_length(value "any") RETURNS integer
     LANGUAGE c IMMUTABLE PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'mlops_row_length';
 COMMENT ON FUNCTION mlops.row_length("any") IS 'how many numbers an array has; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_complete(value "any") RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mlops_row_complete';
+COMMENT ON FUNCTION mlops.row_complete("any") IS 'is an array without NULLs; for queries that mlops makes';

@@ -7,6 +7,7 @@
  *		mlops.row_held_out(seed, holdout, key, names, columns...)
  *		mlops.row_usec(time)
  *		mlops.row_length(array)
+ *		mlops.row_complete(array)	nothing in it is missing
  *
  * The bits are those of frame/column.c: a row is in the same part of a division
  * whichever driver reads it. More columns than a function can have arguments
@@ -42,6 +43,7 @@ PG_FUNCTION_INFO_V1(mlops_row_parts);
 PG_FUNCTION_INFO_V1(mlops_row_held_out);
 PG_FUNCTION_INFO_V1(mlops_row_usec);
 PG_FUNCTION_INFO_V1(mlops_row_length);
+PG_FUNCTION_INFO_V1(mlops_row_complete);
 
 /* the type of the row that argument number at is; NULL: it is a column */
 static TupleDesc
@@ -247,4 +249,23 @@ mlops_row_length(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	pfree(ml_value_array(type, PG_GETARG_DATUM(0), &length));
 	PG_RETURN_INT32(length);
+}
+
+/* an array whose numbers are all there */
+Datum
+mlops_row_complete(PG_FUNCTION_ARGS)
+{
+	MlValueType *type = argument_type(fcinfo);
+	double	   *number;
+	int			length;
+	bool		complete;
+
+	if (PG_ARGISNULL(0) || type->kind != ML_KIND_ARRAY)
+		PG_RETURN_BOOL(false);
+	number = ml_value_array(type, PG_GETARG_DATUM(0), &length);
+	complete = length > 0;
+	for (int i = 0; i < length; i++)
+		complete = complete && !isnan(number[i]);
+	pfree(number);
+	PG_RETURN_BOOL(complete);
 }

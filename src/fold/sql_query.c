@@ -90,7 +90,8 @@ usable_rows(const MlTraining *training, const MlFrame *frame)
 		appendStringInfo(&condition, " AND %s > 0", ml_sql_number(&frame->cols[frame->weight_column]));
 	for (int i = 0; training->recipe_params.impute == ML_IMPUTE_DROP && i < frame->ncols; i++)
 		if (frame->cols[i].role == ML_ROLE_FEATURE)
-			appendStringInfo(&condition, " AND q.%s IS NOT NULL", quote_identifier(frame->cols[i].name));
+			appendStringInfo(&condition, frame->cols[i].type.kind == ML_KIND_ARRAY ? " AND mlops.row_complete(q.%s)" :
+							 " AND q.%s IS NOT NULL", quote_identifier(frame->cols[i].name));
 	return condition.data;
 }
 

@@ -22,28 +22,11 @@
 
 /* ---- what cannot be done ---- */
 
-static const char *
-column_obstacle(const MlTraining *training)
-{
-	const MlFrame *frame = training->frame;
-	int			n = 0;
-
-	for (int i = 0; i < frame->ncols; i++)
-	{
-		const MlColumn *column = &frame->cols[i];
-
-		n += column->loaded;
-		if (column->role == ML_ROLE_FEATURE && column->type.kind == ML_KIND_ARRAY &&
-			training->recipe_params.impute == ML_IMPUTE_DROP)
-			return psprintf("column \"%s\" is an array, and impute => 'drop' looks at its elements", column->name);
-	}
-	return n > MOST_COLUMNS ? psprintf("the source has more than %d columns", MOST_COLUMNS) : NULL;
-}
-
 const char *
 ml_sql_obstacle(const MlTraining *training)
 {
 	const MlAlgorithm *algorithm = training->algorithm;
+	int			ncolumns = 0;
 
 	if (algorithm->pass_size == NULL)
 		return psprintf("algorithm \"%s\" needs the rows in memory", algorithm->name);
@@ -57,7 +40,9 @@ ml_sql_obstacle(const MlTraining *training)
 		return "the option \"keep_rows\" needs the rows in memory";
 	if (training->common_params.calibration != ML_CALIBRATION_NONE)
 		return "a calibration needs the rows in memory";
-	return column_obstacle(training);
+	for (int i = 0; i < training->frame->ncols; i++)
+		ncolumns += training->frame->cols[i].loaded;
+	return ncolumns > MOST_COLUMNS ? psprintf("the source has more than %d columns", MOST_COLUMNS) : NULL;
 }
 
 /* ---- all of it ---- */
