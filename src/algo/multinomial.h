@@ -1,7 +1,8 @@
 /*
  * multinomial.h
- *		What the files of the fit of several classes share: the fold
- *		(multinomial.c), its steps (multinomial_step.c) and its report
+ *		What the files of the fit of several classes share: its start
+ *		(multinomial_start.c), the fold (multinomial.c), its steps
+ *		(multinomial_step.c), passes in SQL (multinomial_pass.c) and its report
  *		(multinomial_report.c).
  *
  * Everything here is in the units of Z: z = (x - centre) * unit. Vectors and
@@ -121,6 +122,10 @@ typedef struct MlMultinomialState
 
 /* pair c < d */
 #define ML_PAIR(m, c, d) ((Size) (c) * (m)->nclasses - (Size) (c) * ((c) + 1) / 2 + (d) - (c) - 1)
+
+/* ---- multinomial_start.c ---- */
+
+extern void *ml_multinomial_start(const MlFit *fit);
 
 /* which classes occur, by the weights of all, and what is as many as they are */
 extern void ml_multinomial_take_classes(Multinomial *m, const double *weight);
