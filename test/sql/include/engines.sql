@@ -1,5 +1,5 @@
 -- A table, and what a training of it in memory and one by queries have in common:
--- rows read, skipped and held out with their fingerprint, metrics to 1e-9, and
+-- rows read, skipped and held out with their fingerprint, metrics to 1e-9 (or 1e-12), and
 -- estimates to 1e-10 of themselves, or of a thousandth of their standard error,
 -- since rounding is 1e-15 of what was added up and not of an estimate near 0.
 CREATE TABLE t AS
@@ -26,9 +26,9 @@ BEGIN
     SELECT bool_and(m.data_fingerprint = s.data_fingerprint AND m.schema_fingerprint = s.schema_fingerprint AND m.rows_read = s.rows_read
                     AND m.rows_skipped = s.rows_skipped AND m.rows_training = s.rows_training AND m.rows_holdout = s.rows_holdout
                     AND m.split = s.split AND m.time_from IS NOT DISTINCT FROM s.time_from AND m.time_to IS NOT DISTINCT FROM s.time_to),
-           bool_and((SELECT bool_and(abs((e.number #>> '{}')::float8 - (s.holdout_metrics ->> e.name)::float8) <= 1e-9 * abs((e.number #>> '{}')::float8))
+           bool_and((SELECT bool_and(abs((e.number #>> '{}')::float8 - (s.holdout_metrics ->> e.name)::float8) <= 1e-9 * greatest(abs((e.number #>> '{}')::float8), 1e-3))
                        FROM jsonb_each(m.holdout_metrics) AS e (name, number)))
-           AND bool_and((SELECT bool_and(abs((e.number #>> '{}')::float8 - (s.baseline_metrics ->> e.name)::float8) <= 1e-9 * abs((e.number #>> '{}')::float8))
+           AND bool_and((SELECT bool_and(abs((e.number #>> '{}')::float8 - (s.baseline_metrics ->> e.name)::float8) <= 1e-9 * greatest(abs((e.number #>> '{}')::float8), 1e-3))
                            FROM jsonb_each(m.baseline_metrics) AS e (name, number)))
       INTO same_rows, same_metrics
       FROM mlops.version AS m, mlops.version AS s WHERE m.model = compare.model AND s.model = m.model AND m.version = 1 AND s.version = 2;
