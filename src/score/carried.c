@@ -252,6 +252,8 @@ row_outputs(FunctionCallInfo fcinfo)
 	const double *output;
 	ArrayType  *array;
 
+	if (scorer->model->noutputs == 0)
+		PG_RETURN_NULL();
 	take_row(fcinfo, scorer);
 	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
 	if (output == NULL)

@@ -44,6 +44,13 @@ SELECT terms, difference < 1e-10 AS same, same_rows, same_metrics
                '{"components": 3, "min_category_rows": 1000, "standardise": false}', weight => 'w');
 SELECT max(abs(m - s)) < 1e-10 AS same FROM t, unnest(mlops_transform('components/1', t), mlops_transform('components/2', t)) AS u (m, s);
 
+-- anyone may ask what queries ask of a row: a model that predicts nothing has no outputs, one with a target no losses
+SELECT mlops_train_now('line', 'SELECT a, b, y FROM engine_unsupervised.t', 'y');
+SELECT mlops.row_outputs(mlops_bundle('components/1'), '{a}', 1.0) IS NULL AS no_outputs, mlops.row_loss(mlops_bundle('line/1'), '{a,b}', 1, 2) IS NULL AS no_loss,
+       cardinality(mlops.row_loss(mlops_bundle('components/1'), '{a,b,f,z,y,v}', ROW(1, 2, true, NULL::float8, 4, ARRAY[1, 2, 3]))) AS losses,
+       mlops.row_outputs(mlops_bundle('line/1'), '{a,b}', ROW(1, 2)) = mlops.row_outputs(mlops_bundle('line/1'), '{b,a}', 2, 1) AS same,
+       mlops.bundle_predict_columns(mlops_bundle('line/1'), '{a,b}', ROW(1::float8, 2::float8)) = mlops_predict(mlops_bundle('line/1'), '{"a": 1, "b": 2}'::jsonb) AS same_prediction;
+
 -- ---- rows that do not fit: losses of a sample ----
 
 SET mlops.max_training_memory = '2MB';
@@ -60,5 +67,5 @@ SELECT mlops_train_now('no', 'SELECT 1 AS a, 2 AS b FROM engine_unsupervised.t',
 SELECT mlops_train_now('no', 'SELECT a FROM engine_unsupervised.t', algorithm => 'kmeans', params => '{"k": 10}', holdout => 0, options => '{"engine": "sql"}');
 SELECT mlops_train_now('no', 'SELECT a FROM engine_unsupervised.t WHERE false', algorithm => 'kmeans', options => '{"engine": "sql"}');
 
-SELECT count(mlops_drop_model(m)::text) FROM unnest('{five,weighted,many,all,short,components,plans,large}'::text[]) AS m;
+SELECT count(mlops_drop_model(m)::text) FROM unnest('{five,weighted,many,all,short,components,plans,large,line}'::text[]) AS m;
 DROP SCHEMA engine_unsupervised CASCADE;
