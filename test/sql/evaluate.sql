@@ -71,6 +71,16 @@ SELECT count(*) FROM mlops.evaluation WHERE model = 'churn' AND metric = 'mcc';
 SELECT mlops_set_model('churn', '{"metric": "log_loss"}');
 SELECT metric, bool_and(stale) AS stale, count(*) FROM mlops.evaluation WHERE model = 'churn' AND metric IN ('accuracy', 'log_loss', 'pr_auc') GROUP BY 1 ORDER BY 1;
 
+-- A registered metric is one like the others; its interval is that of a jackknife.
+CREATE FUNCTION profit_step(state float8, p float8, left_us boolean, used float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS
+'SELECT state + CASE WHEN p < 0.6 THEN 0 WHEN left_us THEN used ELSE -20 END';
+CREATE AGGREGATE profit(float8, boolean, float8) (sfunc = profit_step, stype = float8, initcond = '0');
+SELECT mlops_create_metric('evaluate_profit', 'evaluate_test.profit(float8, boolean, float8)', higher_is_better => true, columns => '{used}');
+SELECT slice, n, abs(value - plain) < 1e-6 AS as_in_sql, low < value AND value < high AS inside
+  FROM mlops_evaluate_query('churn/1', 'fresh', slices => '{plan}', metrics => '{evaluate_profit}') AS e,
+       LATERAL (SELECT profit(mlops_predict('churn/1', f), churned, used::float8) AS plain FROM fresh AS f WHERE slice IN ('', format('plan = %L', plan))) AS p;
+SELECT mlops_drop_metric('evaluate_profit');
+
 -- Numbers: the baseline is the mean of the training rows.
 SET client_min_messages = warning;
 SELECT mlops_train_now('used', 'SELECT age, plan, used + age AS total FROM customer WHERE id <= 2000', 'total', holdout => 0);
