@@ -72,6 +72,10 @@ REGRESS = \
 	source \
 	recipe \
 	metrics \
+	metric_aggregates \
+	metric_ranks \
+	metric_states \
+	business_metric \
 	profile \
 	predict \
 	predict_input \
@@ -115,6 +119,14 @@ REGRESS = \
 	search \
 	group_by \
 	train_author \
+	validation_set \
+	edition \
+	slices \
+	pins \
+	label_queue \
+	tick \
+	validation_set_errors \
+	validation_set_privileges \
 	promote \
 	rollback \
 	rollback_walk \
@@ -147,7 +159,9 @@ ISOLATION = \
 	train_and_rollback \
 	train_unlocked \
 	notice \
-	revoke
+	revoke \
+	metric_drop \
+	refresh_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data

@@ -65,3 +65,9 @@ ANALYZE customer;
 -- where demo.sql draws the lines: older customers, those of late, the newest
 \set early '2025-10-01'
 \set late '2025-12-01'
+-- for the validation set: its window and slices, the day of its last refresh; what a partner gets wrong, and of whom
+\set period '3 months'
+\set slices '{plan,channel}'
+\set last '2026-01-01'
+\set partner 'friends of customers'
+\set flipped 'channel = ''friend'' AND customer_id % 3 > 0'

@@ -111,7 +111,74 @@ SELECT model, version FROM mlops_rollback('churn', reason => 'version 4 learned 
 SELECT round(100 * avg((mlops_predict_label('churn', c) = churned::text)::int)) AS percent_right FROM newest_customer AS c;
 
 \echo
-\echo '11. What happened, for whoever asks:'
+\echo '11. It shall not happen again. A validation set rolls along with the customers: it holds the latest of them.'
+\echo '    Every refresh reads what is new and makes an edition, which can be read again for ever.'
 \echo
-SELECT number, action, version, from_version, reason FROM mlops.deployment WHERE model = 'churn' ORDER BY number;
+SELECT mlops_create_validation_set('churn', 'recent', 'customer', key => 'customer_id', time_column => 'joined',
+                                   period => :'period', slices => :'slices');
+SELECT r.edition, r.rows, r.rows_in, r.rows_out, r.rows_read
+  FROM generate_series(3, 0, -1) AS ago,
+       LATERAL mlops_refresh_validation_set('churn', 'recent', as_of => date :'last' - ago * interval '1 month') AS r;
+
+\echo
+\echo '    Two gates: no version may lose more than 0.02 of log-loss against the active one, and on no slice more than 0.05.'
+\echo
+SELECT mlops_set_gate('churn', 'no worse', metric => 'log_loss', max_drop => 0.02);
+SELECT mlops_set_gate('churn', 'nobody left behind', metric => 'log_loss', max_drop => 0.05, slices => '{*}', proof => 'worse');
+
+\echo
+\echo '    The version with the inverted flag does not get through any more. (The rows that either was trained on do not count.)'
+\echo
+\set ON_ERROR_STOP off
+SELECT version FROM mlops_promote('churn', 4, reason => 'trained on all customers');
+\set ON_ERROR_STOP on
+
+\echo
+\echo '12. A colleague trains on the newest customers only. A partner delivered a part of the list, the' :partner
+\echo '    among them, and wrote two of three flags the wrong way round; nobody noticed.'
+\echo
+CREATE TABLE partner_list AS SELECT * FROM customer WHERE joined >= :'early' AND joined < :'late';
+UPDATE partner_list SET churned = NOT churned WHERE :flipped;
+CALL mlops_train('churn', 'partner_list', target => 'churned', algorithm => 'gradient_boosting',
+                 key => 'customer_id', exclude => '{joined}');
+SELECT slice, round(candidate::numeric, 3) AS candidate, round(champion::numeric, 3) AS champion,
+       round(difference::numeric, 3) AS difference, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n
+  FROM mlops_compare('churn', 5, validation_set => 'recent') WHERE metric = 'log_loss' AND n > 0;
+
+\echo
+\echo '    Worse on a slice is not made good by being better elsewhere: the gate says where, and refuses.'
+\echo
+\set ON_ERROR_STOP off
+SELECT version FROM mlops_promote('churn', 5);
+\set ON_ERROR_STOP on
+
+\echo
+\echo '13. What the active version gets most wrong is pinned: these rows never leave the set, whatever its window.'
+\echo
+SELECT mlops_pin_failures('churn', 'recent', max_rows => 50) AS pinned;
+SELECT mlops_set_gate('churn', 'past failures', metric => 'accuracy', min_gain => 0, slices => '{pinned}', min_rows => 20, proof => 'worse');
+SELECT r.edition, r.rows, r.rows_in, r.rows_out FROM mlops_refresh_validation_set('churn', 'recent', as_of => :'last') AS r;
+
+\echo
+\echo '    Train again with the flags put right, and ask the gates again.'
+\echo
+UPDATE partner_list SET churned = c.churned FROM customer AS c WHERE c.customer_id = partner_list.customer_id;
+CALL mlops_train('churn', 'partner_list', target => 'churned', algorithm => 'gradient_boosting',
+                 key => 'customer_id', exclude => '{joined}');
+\set ON_ERROR_STOP off
+SELECT model, version FROM mlops_promote('churn', 6, reason => 'knows how people behave now');
+\set ON_ERROR_STOP on
+
+\echo
+\echo '14. In an emergency a version can be promoted whatever its gates say. The history does not forget it.'
+\echo
+SELECT model, version FROM mlops_promote('churn', 5, force => true, reason => 'the partner insists until Monday');
+SELECT model, version FROM mlops_rollback('churn', reason => 'it is Monday');
+
+\echo
+\echo '15. What happened, for whoever asks:'
+\echo
+SELECT number, action, version, from_version, forced,
+       jsonb_array_length(jsonb_path_query_array(evidence, '$.gates[*] ? (@.verdict == "fail")')) AS gates_failed, reason
+  FROM mlops.deployment WHERE model = 'churn' ORDER BY number;
 \echo

@@ -27,3 +27,9 @@ ANALYZE customer;
 -- where demo.sql draws the lines: older customers, those of late, the newest
 \set early '2021-06-01'
 \set late '2025-09-01'
+-- for the validation set: its window and slices, the day of its last refresh; what a partner gets wrong, and of whom
+\set period '1 year'
+\set slices '{contract,internet_service}'
+\set last '2026-01-01'
+\set partner 'customers with DSL'
+\set flipped 'internet_service = ''DSL'' AND ascii(right(customer_id, 1)) % 3 > 0'

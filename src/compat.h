@@ -160,4 +160,11 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #define ml_check_can_set_role(member, role) check_is_member_of_role(member, role)
 #endif
 
+/* 16 says whether the datum of a sort is to be copied */
+#if PG_VERSION_NUM >= 160000
+#define ml_tuplesort_getdatum(sort, value, isnull) tuplesort_getdatum(sort, true, false, value, isnull, NULL)
+#else
+#define ml_tuplesort_getdatum(sort, value, isnull) tuplesort_getdatum(sort, true, value, isnull, NULL)
+#endif
+
 #endif							/* ML_COMPAT_H */

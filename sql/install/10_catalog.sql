@@ -288,7 +288,7 @@ COMMENT ON TABLE mlops_catalog.evaluation IS 'what versions were measured at on 
 CREATE TABLE mlops_catalog.validation_set (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
     name            text COLLATE "C" NOT NULL,
-    relation        text NOT NULL UNIQUE,
+    relation        text COLLATE "C" NOT NULL UNIQUE,
     author          text NOT NULL,
     settings        jsonb NOT NULL,
     source          text NOT NULL,
@@ -406,6 +406,18 @@ CREATE TABLE mlops_catalog.failure (
 );
 COMMENT ON TABLE mlops_catalog.failure IS 'predictions that somebody found wrong, and the right label';
 
+CREATE TABLE mlops_catalog.label (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    key             text COLLATE "C" NOT NULL,
+    label           text NOT NULL,
+    note            text,
+    annotator       text NOT NULL,
+    recorded_by     text NOT NULL,
+    recorded_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, key)
+);
+COMMENT ON TABLE mlops_catalog.label IS 'labels that people gave to rows whose source has none';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -428,3 +440,4 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.edition_stratum', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.slice', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.pin', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.failure', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.label', '');

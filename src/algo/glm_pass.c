@@ -3,78 +3,67 @@
  *		A generalized linear model between two passes as doubles, for passes
  *		that run in SQL.
  *
- * Where the fit is comes first, then the vectors, then, only while a step is
- * being halved, the factor of the information that the fit may end with.
+ * Where the fit is comes first, then what newton_pass.h carries.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "algo/glm.h"
+#include "algo/newton_pass.h"
 
 #define NSCALARS 22
 
-/* the vectors of k doubles */
-#define NVECTORS 6
-
-static int
-factor_size(const Glm *g)
+static MlNewtonPass
+vectors_of(const Glm *g)
 {
-	return g->halvings > 0 ? g->nkept * g->nkept : 0;
+	MlNewtonPass p = {
+		g->standard.k, {g->standard.centre, g->standard.unit, g->beta, g->accepted, g->step, g->penalty},
+		g->nkept, g->kept, g->u, g->halvings > 0
+	};
+
+	return p;
 }
 
 int
 ml_glm_pass_size(void *fit)
 {
-	const Glm  *g = fit;
+	MlNewtonPass vectors = vectors_of(fit);
 
-	return NSCALARS + (NVECTORS + 1) * g->standard.k + factor_size(g);
+	return NSCALARS + ml_newton_pass_size(&vectors);
 }
 
 void
 ml_glm_pass_save(void *fit, double *pass)
 {
 	const Glm  *g = fit;
-	int			k = g->standard.k;
-	const double *const vector[NVECTORS] = {g->standard.centre, g->standard.unit, g->beta, g->accepted, g->step, g->penalty};
+	MlNewtonPass vectors = vectors_of(fit);
 	const double scalar[NSCALARS] = {
-		k, g->nkept, g->stage, g->passes, g->iterations, g->halvings, g->closing_passes, g->has_null,
+		g->standard.k, g->nkept, g->stage, g->passes, g->iterations, g->halvings, g->closing_passes, g->has_null,
 		g->weight, g->mean, g->null_intercept, g->null_deviance, g->target_sum, g->objective,
 		g->sums.deviance, g->sums.pearson, g->sums.ratio, g->sums.log_ratio, g->sums.invalid,
 		g->turn, g->promise, g->relative_change
 	};
 
 	memcpy(pass, scalar, sizeof(scalar));
-	pass += NSCALARS;
-	for (int v = 0; v < NVECTORS; v++, pass += k)
-		memcpy(pass, vector[v], k * sizeof(double));
-	for (int j = 0; j < k; j++)
-		pass[j] = j < g->nkept ? g->kept[j] : 0;
-	memcpy(pass + k, g->u, factor_size(g) * sizeof(double));
-}
-
-/* a count among the doubles; -1: it is none */
-static int
-count(double value)
-{
-	return value >= 0 && value <= 1e6 && value == rint(value) ? (int) value : -1;
+	ml_newton_pass_save(&vectors, pass + NSCALARS);
 }
 
 static bool
 load_scalars(Glm *g, const double *pass)
 {
 	for (int i = 0; i < 8; i++)
-		if (count(pass[i]) < 0)
+		if (ml_newton_pass_count(pass[i]) < 0)
 			return false;
-	if (count(pass[0]) != g->standard.k || pass[1] > g->standard.k || pass[2] > GLM_NEWTON ||
+	if (ml_newton_pass_count(pass[0]) != g->standard.k || pass[1] > g->standard.k || pass[2] > GLM_NEWTON ||
 		pass[5] > 1000 || pass[7] > 1 || !(pass[8] > 0) || !isfinite(pass[9]))
 		return false;
-	g->nkept = count(pass[1]);
-	g->stage = (GlmStage) count(pass[2]);
-	g->passes = count(pass[3]);
-	g->iterations = count(pass[4]);
-	g->halvings = count(pass[5]);
-	g->closing_passes = count(pass[6]);
+	g->nkept = ml_newton_pass_count(pass[1]);
+	g->stage = (GlmStage) ml_newton_pass_count(pass[2]);
+	g->passes = ml_newton_pass_count(pass[3]);
+	g->iterations = ml_newton_pass_count(pass[4]);
+	g->halvings = ml_newton_pass_count(pass[5]);
+	g->closing_passes = ml_newton_pass_count(pass[6]);
 	g->has_null = pass[7] != 0;
 	g->weight = pass[8];
 	g->mean = pass[9];
@@ -97,27 +86,12 @@ bool
 ml_glm_pass_load(void *fit, int n, const double *pass)
 {
 	Glm		   *g = fit;
-	int			k = g->standard.k;
-	double	   *const vector[NVECTORS] = {g->standard.centre, g->standard.unit, g->beta, g->accepted, g->step, g->penalty};
-	int			before = -1;
+	MlNewtonPass vectors;
 
-	if (n < NSCALARS + (NVECTORS + 1) * k || !load_scalars(g, pass) || n != ml_glm_pass_size(fit))
+	if (n < NSCALARS + (ML_NEWTON_VECTORS + 1) * g->standard.k || !load_scalars(g, pass))
 		return false;
-	pass += NSCALARS;
-	for (int v = 0; v < NVECTORS; v++, pass += k)
-		for (int j = 0; j < k; j++)
-		{
-			if (!isfinite(pass[j]))
-				return false;
-			vector[v][j] = pass[j];
-		}
-	for (int j = 0; j < g->nkept; j++)
-	{
-		g->kept[j] = count(pass[j]);
-		if (g->kept[j] <= before || g->kept[j] >= k)
-			return false;
-		before = g->kept[j];
-	}
-	memcpy(g->u, pass + k, factor_size(g) * sizeof(double));
+	vectors = vectors_of(g);
+	if (n != NSCALARS + ml_newton_pass_size(&vectors) || !ml_newton_pass_load(&vectors, pass + NSCALARS))
+		return false;
 	return true;
 }

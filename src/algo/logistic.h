@@ -10,12 +10,19 @@
 
 #include "algo/penalty.h"
 
+/* how several classes are fitted, or two where it is said */
+typedef enum MlSolver
+{
+	ML_SOLVER_AUTO, ML_SOLVER_NEWTON, ML_SOLVER_LBFGS
+} MlSolver;
+
 typedef struct MlLogisticParams
 {
 	bool		intercept;
 	MlPenaltyParams penalty;
 	int64		max_iterations;
 	double		tolerance;
+	int			solver;			/* MlSolver */
 } MlLogisticParams;
 
 typedef struct Logistic

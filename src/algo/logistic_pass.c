@@ -2,39 +2,39 @@
  * logistic_pass.c
  *		A logistic fit between two passes as doubles, for passes that run in SQL.
  *
- * Where the fit is comes first, then the vectors, then, only while a step is
- * being halved, the factor of the information that the fit may end with.
+ * Where the fit is comes first, then what newton_pass.h carries.
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "algo/logistic.h"
+#include "algo/newton_pass.h"
 
 #define NSCALARS 21
 
-/* the vectors of k doubles */
-#define NVECTORS 6
-
-static int
-factor_size(const Logistic *l)
+static MlNewtonPass
+vectors_of(const Logistic *l)
 {
-	return l->halvings > 0 ? l->nkept * l->nkept : 0;
+	MlNewtonPass p = {
+		l->k, {l->centre, l->unit, l->beta, l->accepted, l->step, l->penalty},
+		l->nkept, l->kept, l->u, l->halvings > 0
+	};
+
+	return p;
 }
 
 int
 ml_logistic_pass_size(void *fit)
 {
-	const Logistic *l = fit;
+	MlNewtonPass vectors = vectors_of(fit);
 
-	return NSCALARS + (NVECTORS + 1) * l->k + factor_size(l);
+	return NSCALARS + ml_newton_pass_size(&vectors);
 }
 
 void
 ml_logistic_pass_save(void *fit, double *pass)
 {
 	const Logistic *l = fit;
-	const double *const vector[NVECTORS] = {l->centre, l->unit, l->beta, l->accepted, l->step, l->penalty};
+	MlNewtonPass vectors = vectors_of(fit);
 	const double scalar[NSCALARS] = {
 		l->weight, l->share, l->null_log_likelihood, l->stage_begins, l->from_null, l->chosen, l->warm,
 		l->stage_passes, l->passes, l->iterations, l->halvings, l->closing, l->closing_passes,
@@ -43,19 +43,7 @@ ml_logistic_pass_save(void *fit, double *pass)
 	};
 
 	memcpy(pass, scalar, sizeof(scalar));
-	pass += NSCALARS;
-	for (int v = 0; v < NVECTORS; v++, pass += l->k)
-		memcpy(pass, vector[v], l->k * sizeof(double));
-	for (int j = 0; j < l->k; j++)
-		pass[j] = j < l->nkept ? l->kept[j] : 0;
-	memcpy(pass + l->k, l->u, factor_size(l) * sizeof(double));
-}
-
-/* a count among the doubles; -1: it is none */
-static int
-count(double value)
-{
-	return value >= 0 && value <= 1e6 && value == rint(value) ? (int) value : -1;
+	ml_newton_pass_save(&vectors, pass + NSCALARS);
 }
 
 static bool
@@ -64,7 +52,7 @@ load_scalars(Logistic *l, const double *pass)
 	int			whole[] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 19, 20};
 
 	for (int i = 0; i < lengthof(whole); i++)
-		if (count(pass[whole[i]]) < 0)
+		if (ml_newton_pass_count(pass[whole[i]]) < 0)
 			return false;
 	l->weight = pass[0];
 	l->share = pass[1];
@@ -73,48 +61,33 @@ load_scalars(Logistic *l, const double *pass)
 	l->from_null = pass[4] != 0;
 	l->chosen = pass[5] != 0;
 	l->warm = pass[6] != 0;
-	l->stage_passes = count(pass[7]);
-	l->passes = count(pass[8]);
-	l->iterations = count(pass[9]);
-	l->halvings = count(pass[10]);
+	l->stage_passes = ml_newton_pass_count(pass[7]);
+	l->passes = ml_newton_pass_count(pass[8]);
+	l->iterations = ml_newton_pass_count(pass[9]);
+	l->halvings = ml_newton_pass_count(pass[10]);
 	l->closing = pass[11] != 0;
-	l->closing_passes = count(pass[12]);
-	l->turning_passes = count(pass[13]);
+	l->closing_passes = ml_newton_pass_count(pass[12]);
+	l->turning_passes = ml_newton_pass_count(pass[13]);
 	l->objective = pass[14];
 	l->log_likelihood = pass[15];
 	l->promise = pass[16];
 	l->relative_change = pass[17];
 	l->previous_change = pass[18];
-	l->nkept = count(pass[19]);
-	return count(pass[20]) == l->k && l->nkept <= l->k && l->weight > 0 && l->share > 0 && l->share < 1;
+	l->nkept = ml_newton_pass_count(pass[19]);
+	return ml_newton_pass_count(pass[20]) == l->k && l->nkept <= l->k && l->weight > 0 && l->share > 0 && l->share < 1;
 }
 
 bool
 ml_logistic_pass_load(void *fit, int n, const double *pass)
 {
 	Logistic   *l = fit;
-	double	   *const vector[NVECTORS] = {l->centre, l->unit, l->beta, l->accepted, l->step, l->penalty};
-	int			before = -1;
+	MlNewtonPass vectors;
 
-	if (n < NSCALARS + (NVECTORS + 1) * l->k || !load_scalars(l, pass) ||
-		n != ml_logistic_pass_size(fit))
+	if (n < NSCALARS + (ML_NEWTON_VECTORS + 1) * l->k || !load_scalars(l, pass))
 		return false;
-	pass += NSCALARS;
-	for (int v = 0; v < NVECTORS; v++, pass += l->k)
-		for (int j = 0; j < l->k; j++)
-		{
-			if (!isfinite(pass[j]))
-				return false;
-			vector[v][j] = pass[j];
-		}
-	for (int j = 0; j < l->nkept; j++)
-	{
-		l->kept[j] = count(pass[j]);
-		if (l->kept[j] <= before || l->kept[j] >= l->k)
-			return false;
-		before = l->kept[j];
-	}
-	memcpy(l->u, pass + l->k, factor_size(l) * sizeof(double));
+	vectors = vectors_of(l);
+	if (n != NSCALARS + ml_newton_pass_size(&vectors) || !ml_newton_pass_load(&vectors, pass + NSCALARS))
+		return false;
 	l->sample = 0;
 	return true;
 }

@@ -49,6 +49,8 @@
 #define CLOSING_PASSES	3
 #define TURNING_PASSES	10		/* rows that move for so long without effect are separated */
 
+static const char *const solver_names[] = {"auto", "newton", "lbfgs", NULL};
+
 static const MlParam params[] = {
 	{"intercept", ML_PARAM_BOOL, offsetof(MlLogisticParams, intercept), 1, 0, 1, NULL,
 	"whether to fit a constant term"},
@@ -57,6 +59,8 @@ static const MlParam params[] = {
 	"Newton steps over all rows before the fit is given up"},
 	{"tolerance", ML_PARAM_FLOAT, offsetof(MlLogisticParams, tolerance), 1e-8, 1e-15, 0.1, NULL,
 	"relative change of the deviance at which the fit has converged; one more step follows"},
+	{"solver", ML_PARAM_ENUM, offsetof(MlLogisticParams, solver), ML_SOLVER_AUTO, 0, 0, solver_names,
+	"newton, with standard errors; lbfgs, without; auto: lbfgs for more than 2000 coefficients of several classes"},
 	{NULL}
 };
 
@@ -125,7 +129,8 @@ variant(const MlFit *fit)
 	const MlPenaltyParams *penalty = &((const MlLogisticParams *) fit->params)->penalty;
 
 	ml_penalty_check(penalty);
-	if (fit->task == ML_TASKS_MULTICLASS || penalty->l1 > 0 || penalty->path != ML_PATH_NONE)
+	if (fit->task == ML_TASKS_MULTICLASS || penalty->l1 > 0 || penalty->path != ML_PATH_NONE ||
+		((const MlLogisticParams *) fit->params)->solver == ML_SOLVER_LBFGS)
 		return &ml_multinomial;
 	return NULL;
 }
@@ -138,7 +143,7 @@ check_elsewhere(const MlFit *fit)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("passes in SQL fit \"logistic_regression\" for two classes, without \"l1\" and \"path\""),
+			 errmsg("passes in SQL fit \"logistic_regression\" for two classes by Newton's method, without \"l1\" and \"path\""),
 			 errhint("Train it with mlops_train.")));
 }
 

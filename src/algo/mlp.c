@@ -14,10 +14,13 @@
  * & Bengio (AISTATS 2010) else.
  *
  * The last rows, a random part since canonical order is random, are not
- * learned from: their loss, after every pass over the others (epoch), says
- * which weights are kept. When it has not got better for `patience` epochs the
- * rate is divided by RATE_STEP, which takes the noise out of the steps; after
- * RATE_DROPS of that the fit ends.
+ * learned from. What is judged by them after every pass over the others (epoch),
+ * and kept if it is the best so far, is not where the steps have come to but the
+ * mean of where they have been, older ones counting exponentially less, about
+ * an epoch back (Polyak & Juditsky, SIAM J. Control and Optimization 30, 1992):
+ * minibatches move weights about the minimum, and the mean is nearer to it. When
+ * the loss has not got better for `patience` epochs the rate is divided by
+ * RATE_STEP; after RATE_DROPS of that the fit ends.
  *
  * Rows are held in a pool, standardised, row by row. If they do not all fit,
  * blocks of them are drawn in random order. Every random number is a hash of
@@ -28,20 +31,19 @@
 #include <float.h>
 #include <math.h>
 
-#include "algo/mlp_pool.h"
+#include "algo/mlp.h"
 #include "errors.h"
 #include "frame/hash.h"
-#include "learn/driver.h"
 
 #include <cblas.h>
 
 #define MOST_UNITS		2048	/* of a hidden layer */
-#define DEFAULT_UNITS	32
+#define DEFAULT_UNITS	64
 #define POOL_VALUES		(32 * 1024 * 1024)	/* doubles, about, in the pool */
 #define REPORT_ROWS		65536	/* between two looks for interrupts */
 #define LEAST_VALIDATION 10		/* rows; with fewer the training loss judges */
 #define RATE_STEP		5.0
-#define RATE_DROPS		2
+#define RATE_DROPS		1
 #define LEAST_GAIN		1e-4	/* relative: less is no progress */
 #define DIVERGED		10.0	/* times the loss of the best constant */
 
@@ -56,78 +58,27 @@ typedef enum Purpose
 	FOR_WEIGHTS, FOR_BLOCKS, FOR_ROWS
 } Purpose;
 
-typedef struct Params
-{
-	MlNumbers	hidden;
-	int			activation;		/* MlActivation, and MlNetActivation */
-	double		l2;
-	double		learning_rate;
-	int64		batch_rows;		/* 0: by the number of rows */
-	int64		max_epochs;
-	double		validation_share;
-	int64		patience;
-} Params;
-
 static const char *const activation_names[] = {"relu", "tanh", "logistic", NULL};
 
 static const MlParam params[] = {
-	{"hidden", ML_PARAM_INTEGERS, offsetof(Params, hidden), NAN, 1, MOST_UNITS, NULL,
-	"units of the hidden layers: one number, or two; 32 if not given"},
-	{"activation", ML_PARAM_ENUM, offsetof(Params, activation), ML_ACTIVATION_RELU, 0, 0, activation_names,
+	{"hidden", ML_PARAM_INTEGERS, offsetof(MlMlpParams, hidden), NAN, 1, MOST_UNITS, NULL,
+	"units of the hidden layers: one number, or two; 64 if not given"},
+	{"activation", ML_PARAM_ENUM, offsetof(MlMlpParams, activation), ML_ACTIVATION_RELU, 0, 0, activation_names,
 	"what the hidden units do to their sums"},
-	{"l2", ML_PARAM_FLOAT, offsetof(Params, l2), 1, 0, INFINITY, NULL,
+	{"l2", ML_PARAM_FLOAT, offsetof(MlMlpParams, l2), 1, 0, INFINITY, NULL,
 	"penalty: l2 / 2 times the sum of squared weights is added to the sum of the losses"},
-	{"learning_rate", ML_PARAM_FLOAT, offsetof(Params, learning_rate), 0.005, 1e-10, 1000, NULL,
+	{"learning_rate", ML_PARAM_FLOAT, offsetof(MlMlpParams, learning_rate), 0.005, 1e-10, 1000, NULL,
 	"size of Adam's steps at the beginning"},
-	{"batch_rows", ML_PARAM_INT, offsetof(Params, batch_rows), 0, 0, 1048576, NULL,
+	{"batch_rows", ML_PARAM_INT, offsetof(MlMlpParams, batch_rows), 0, 0, 1048576, NULL,
 	"rows that a step looks at; 0: a 50th of the rows, from 16 to 256"},
-	{"max_epochs", ML_PARAM_INT, offsetof(Params, max_epochs), 200, 1, 100000, NULL,
+	{"max_epochs", ML_PARAM_INT, offsetof(MlMlpParams, max_epochs), 200, 1, 100000, NULL,
 	"passes over the rows at most"},
-	{"validation_share", ML_PARAM_FLOAT, offsetof(Params, validation_share), 0.1, 0, 0.5, NULL,
+	{"validation_share", ML_PARAM_FLOAT, offsetof(MlMlpParams, validation_share), 0.1, 0, 0.5, NULL,
 	"share of the training rows that says when to stop; not learned from. 0: the training loss does"},
-	{"patience", ML_PARAM_INT, offsetof(Params, patience), 20, 1, 100000, NULL,
-	"epochs without progress before the learning rate is lowered, and after two of that the fit ends"},
+	{"patience", ML_PARAM_INT, offsetof(MlMlpParams, patience), 20, 1, 100000, NULL,
+	"epochs without progress before the learning rate is lowered, and before the fit ends after that"},
 	{NULL}
 };
-
-typedef struct Mlp
-{
-	const MlFit *fit;
-	const Params *params;
-	MlNet		net;
-	int			ninputs;
-	int64		nlearned;		/* rows [0, nlearned) are learned from, the others judge */
-	int64		nvalidation;
-
-	double	   *shift;			/* ninputs */
-	double	   *scale;
-	double		y_shift;
-	double		y_scale;
-	double		weight;			/* mean weight of a row */
-	double		constant_loss;	/* of the best constant, over all rows */
-
-	/* rows in memory: the pool */
-	MlPool		pool;
-	int64		pool_blocks;	/* that fit */
-	int64		nblocks;		/* of the rows learned from */
-	bool		pool_whole;		/* it holds all of them and, behind, those that judge */
-	int64		pool_rows;		/* now in it, to learn from */
-	double	   *columns;		/* one block, as read */
-	int64	   *block_order;
-
-	double	   *best;
-	double	   *gradient;
-	MlAdam		adam;
-
-	int64		epoch;			/* done */
-	int64		best_epoch;		/* from 1 */
-	double		best_loss;		/* of what judges */
-	double		progress_loss;	/* the last one that was progress */
-	int64		progress_epoch;
-	int			drops;
-	double	   *losses;			/* by epoch */
-	double	   *validation_losses;
-} Mlp;
 
 static uint64
 random_of(const Mlp *m, Purpose purpose, uint64 a, uint64 b)
@@ -135,148 +86,6 @@ random_of(const Mlp *m, Purpose purpose, uint64 a, uint64 b)
 	uint64		hash = ml_hash_word(ml_hash_mix((uint64) m->fit->seed), purpose);
 
 	return ml_hash_word(ml_hash_word(hash, a), b);
-}
-
-/* ---- standardising ---- */
-
-static double
-weight_of(const MlDesignMatrix *rows, int64 row)
-{
-	return rows->weight ? rows->weight[row] : 1;
-}
-
-/* what is known of a column, or the target, after each of two passes */
-typedef struct Spread
-{
-	double		mean;
-	double		least;
-	double		most;
-	double		squares;		/* of (x - mean) / range */
-} Spread;
-
-static double
-range_of(const Spread *s)
-{
-	return Max(s->most - s->mean, s->mean - s->least);
-}
-
-/* total: weight so far, this row's included. Of any size: nothing is squared */
-static inline void
-spread_add(Spread *s, double x, double weight, double total)
-{
-	s->mean += (x - s->mean) * (weight / total);
-	s->least = Min(s->least, x);
-	s->most = Max(s->most, x);
-}
-
-static inline void
-spread_square(Spread *s, double x, double weight)
-{
-	double		difference = (x - s->mean) / range_of(s);
-
-	s->squares += weight * difference * difference;
-}
-
-static double
-deviation_of(const Spread *s, double total)
-{
-	return range_of(s) > 0 ? range_of(s) * sqrt(s->squares / total) : 0;
-}
-
-static void
-refuse_range(const char *column)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-			 errmsg("the range of \"%s\" is larger than a double precision number can be", column),
-			 errdetail("Inputs of a network are taken about their mean in units of their standard deviation."),
-			 errhint("Train on it in larger units.")));
-}
-
-/* pass 0 finds means, pass 1 squares */
-static void
-spread_pass(Mlp *m, int pass, Spread *spread)
-{
-	const MlDesignMatrix *rows = m->fit->rows;
-	double		total = 0;
-
-	for (int64 first = 0; first < rows->nrows; first += ML_BLOCK_ROWS)
-	{
-		int			n = (int) Min(ML_BLOCK_ROWS, rows->nrows - first);
-		double		before = total;
-
-		if (m->ninputs > 0)
-			rows->read(rows->arg, first, n, m->columns);
-		for (int j = 0; j <= m->ninputs; j++)
-		{
-			const double *x = j < m->ninputs ? m->columns + (Size) j * n : rows->y + first;
-
-			total = before;
-			for (int i = 0; i < n; i++)
-			{
-				double		w = weight_of(rows, first + i);
-
-				total += w;
-				if (pass == 0)
-					spread_add(&spread[j], x[i], w, total);
-				else
-					spread_square(&spread[j], x[i], w);
-			}
-		}
-		m->fit->progress(m->fit->progress_arg, 0, rows->nrows * m->params->max_epochs, NAN);
-	}
-	m->weight = total / rows->nrows;
-}
-
-static void
-standardise(Mlp *m)
-{
-	const MlDesignMatrix *rows = m->fit->rows;
-	double		total;
-	double		deviation;
-	Spread	   *spread = ml_fit_alloc(m->fit, m->ninputs + 1, sizeof(Spread), "mlp");
-
-	for (int j = 0; j <= m->ninputs; j++)
-	{
-		spread[j].least = INFINITY;
-		spread[j].most = -INFINITY;
-	}
-	spread_pass(m, 0, spread);
-	for (int j = 0; j <= m->ninputs; j++)
-		if (!isfinite(spread[j].mean) || !isfinite(range_of(&spread[j])))
-			refuse_range(j < m->ninputs ? rows->column_name[j] : "the target");
-	spread_pass(m, 1, spread);
-	total = m->weight * rows->nrows;
-	for (int j = 0; j < m->ninputs; j++)
-	{
-		deviation = deviation_of(&spread[j], total);
-		m->shift[j] = spread[j].mean;
-		m->scale[j] = rows->scaled[j] && deviation > 0 && isfinite(1 / deviation) ? 1 / deviation : 1;
-	}
-	deviation = deviation_of(&spread[m->ninputs], total);
-	m->y_scale = 1;
-	m->constant_loss = 0.5;
-	if (rows->nclasses > 0)
-		return;
-	m->y_shift = spread[m->ninputs].mean;
-	if (deviation > 0)
-		m->y_scale = deviation;
-}
-
-/* entropy of the classes: the loss of their shares */
-static void
-constant_loss(Mlp *m)
-{
-	const MlDesignMatrix *rows = m->fit->rows;
-	int			nclasses = rows->nclasses;
-	double	   *share = ml_fit_alloc(m->fit, nclasses, sizeof(double), "mlp");
-
-	for (int64 i = 0; i < rows->nrows; i++)
-		share[(int) rows->y[i]] += weight_of(rows, i) / (m->weight * rows->nrows);
-	m->constant_loss = 0;
-	for (int c = 0; c < nclasses; c++)
-		if (share[c] > 0)
-			m->constant_loss -= share[c] * log(share[c]);
 }
 
 /* ---- the network ---- */
@@ -323,8 +132,8 @@ initial_weights(Mlp *m)
 	}
 }
 
-static int64
-batch_rows(const Mlp *m)
+int64
+ml_mlp_batch_rows(const Mlp *m)
 {
 	if (m->params->batch_rows > 0)
 		return m->params->batch_rows;
@@ -345,9 +154,10 @@ make_memory(Mlp *m)
 		m->pool_blocks = m->nblocks;
 	rows = m->pool_whole ? fit->rows->nrows : m->pool_blocks * ML_BLOCK_ROWS;
 	m->block_order = ml_fit_alloc(fit, m->nblocks, sizeof(int64), "order of the rows");
-	ml_pool_make(&m->pool, fit, &m->net, rows, batch_rows(m));
+	ml_pool_make(&m->pool, fit, &m->net, rows, ml_mlp_batch_rows(m));
 
 	m->best = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
+	m->mean = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->gradient = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->adam.mean = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
 	m->adam.square = ml_fit_alloc(fit, m->net.nparameters, sizeof(double), "weights of the network");
@@ -412,7 +222,7 @@ read_rows(Mlp *m, int64 first, int n, int64 at)
 	for (int i = 0; i < n; i++)
 	{
 		y[i] = rows->nclasses > 0 ? rows->y[first + i] : (rows->y[first + i] - m->y_shift) / m->y_scale;
-		weight[i] = weight_of(rows, first + i) / m->weight;
+		weight[i] = ml_mlp_weight_of(rows, first + i) / m->weight;
 	}
 }
 
@@ -460,6 +270,18 @@ add_penalty(Mlp *m)
 					m->gradient + m->net.weight[l], 1);
 }
 
+static void
+take_mean(Mlp *m)
+{
+	int64		horizon = Max(1, m->nlearned / ml_mlp_batch_rows(m));
+	double		share;
+
+	m->steps++;
+	share = 1.0 / Min(m->steps, horizon);
+	for (Size i = 0; i < m->net.nparameters; i++)
+		m->mean[i] += share * (m->pool.theta[i] - m->mean[i]);
+}
+
 /* one step over n rows of the pool; the sum of their losses */
 static double
 step(Mlp *m, int64 first, int64 n)
@@ -469,6 +291,7 @@ step(Mlp *m, int64 first, int64 n)
 	cblas_dscal((int) m->net.nparameters, 1.0 / n, m->gradient, 1);
 	add_penalty(m);
 	ml_adam_step(&m->adam, m->net.nparameters, m->gradient, m->pool.theta);
+	take_mean(m);
 	return loss;
 }
 
@@ -476,7 +299,7 @@ step(Mlp *m, int64 first, int64 n)
 static double
 learn_pool(Mlp *m, int64 first)
 {
-	int64		batches = (m->pool_rows + batch_rows(m) - 1) / batch_rows(m);
+	int64		batches = (m->pool_rows + ml_mlp_batch_rows(m) - 1) / ml_mlp_batch_rows(m);
 	double		loss = 0;
 
 	shuffle(m, FOR_ROWS, (uint64) (m->epoch * m->nblocks + first), m->pool_rows, m->pool.order);
@@ -507,8 +330,9 @@ learn_epoch(Mlp *m)
 	return loss / m->nlearned;
 }
 
+/* of the weights in the pool */
 static double
-validation_loss(Mlp *m)
+pool_validation_loss(Mlp *m)
 {
 	int64		room = m->pool_blocks * ML_BLOCK_ROWS;
 	double		loss = 0;
@@ -523,6 +347,20 @@ validation_loss(Mlp *m)
 		loss += ml_pool_loss(&m->pool, 0, n, NULL, report_batch, m);
 	}
 	return loss / m->nvalidation;
+}
+
+/* of the mean weights */
+static double
+validation_loss(Mlp *m)
+{
+	Size		bytes = m->net.nparameters * sizeof(double);
+	double		loss;
+
+	memcpy(m->gradient, m->pool.theta, bytes);
+	memcpy(m->pool.theta, m->mean, bytes);
+	loss = pool_validation_loss(m);
+	memcpy(m->pool.theta, m->gradient, bytes);
+	return loss;
 }
 
 static void
@@ -562,7 +400,7 @@ judge(Mlp *m, double loss)
 	{
 		m->best_loss = loss;
 		m->best_epoch = m->epoch;
-		memcpy(m->best, m->pool.theta, m->net.nparameters * sizeof(double));
+		memcpy(m->best, m->mean, m->net.nparameters * sizeof(double));
 	}
 	if (loss < m->progress_loss * (1 - LEAST_GAIN))
 	{
@@ -612,9 +450,9 @@ fit_rows(const MlFit *fit)
 	m->shift = ml_fit_alloc(fit, m->ninputs, sizeof(double), "mlp");
 	m->scale = ml_fit_alloc(fit, m->ninputs, sizeof(double), "mlp");
 	m->columns = ml_fit_alloc(fit, (Size) Max(m->ninputs, 1) * ML_BLOCK_ROWS, sizeof(double), "block of rows");
-	standardise(m);
+	ml_mlp_standardise(m);
 	if (fit->rows->nclasses > 0)
-		constant_loss(m);
+		ml_mlp_constant_loss(m);
 	make_memory(m);
 	initial_weights(m);
 	if (m->pool_whole)
@@ -624,84 +462,13 @@ fit_rows(const MlFit *fit)
 	return m;
 }
 
-/* ---- the result ---- */
-
-static double *
-copy_doubles(const double *from, Size n)
-{
-	double	   *copy = palloc_extended(Max(n, 1) * sizeof(double), MCXT_ALLOC_HUGE);
-
-	memcpy(copy, from, n * sizeof(double));
-	return copy;
-}
-
-/* the last layer gives the target in its own units */
-static void
-unstandardise(const Mlp *m, MlNetworkLayer *last)
-{
-	for (int i = 0; i < last->ninputs; i++)
-		last->weight[i] *= m->y_scale;
-	last->bias[0] = last->bias[0] * m->y_scale + m->y_shift;
-}
-
-static MlPredictor *
-make_network(const Mlp *m)
-{
-	MlNetwork  *network = palloc0(sizeof(MlNetwork));
-
-	network->base.kind = ML_PREDICTOR_NETWORK;
-	network->link = m->net.loss == ML_NET_SQUARED ? ML_LINK_IDENTITY
-		: m->net.loss == ML_NET_LOGIT ? ML_LINK_LOGIT : ML_LINK_SOFTMAX;
-	network->activation = m->params->activation;
-	network->shift = copy_doubles(m->shift, m->ninputs);
-	network->scale = copy_doubles(m->scale, m->ninputs);
-	network->nlayers = m->net.nlayers;
-	network->layer = palloc0(network->nlayers * sizeof(MlNetworkLayer));
-	for (int l = 0; l < network->nlayers; l++)
-	{
-		MlNetworkLayer *layer = &network->layer[l];
-
-		layer->ninputs = m->net.size[l];
-		layer->nunits = m->net.size[l + 1];
-		layer->weight = copy_doubles(m->best + m->net.weight[l], (Size) layer->ninputs * layer->nunits);
-		layer->bias = copy_doubles(m->best + m->net.bias[l], layer->nunits);
-	}
-	if (m->net.loss == ML_NET_SQUARED)
-		unstandardise(m, &network->layer[network->nlayers - 1]);
-	return &network->base;
-}
-
-static MlFitted *
-finish(void *fit)
-{
-	Mlp		   *m = fit;
-	MlFitted   *fitted = ml_fitted_make();
-
-	fitted->predictor = make_network(m);
-	fitted->passes = (int) Min(m->epoch, PG_INT32_MAX);
-	ml_fitted_fact(fitted, "epochs", m->epoch);
-	ml_fitted_fact(fitted, "best_epoch", m->best_epoch);
-	ml_fitted_fact(fitted, "batch_rows", batch_rows(m));
-	ml_fitted_fact(fitted, "parameters", m->net.nparameters);
-	ml_fitted_fact(fitted, "loss", m->losses[m->best_epoch - 1]);
-	if (m->nvalidation > 0)
-	{
-		ml_fitted_fact(fitted, "validation_rows", m->nvalidation);
-		ml_fitted_fact(fitted, "validation_loss", m->best_loss);
-	}
-	ml_fitted_series(fitted, "loss", (int) m->epoch, m->losses);
-	if (m->nvalidation > 0)
-		ml_fitted_series(fitted, "validation_loss", (int) m->epoch, m->validation_losses);
-	return fitted;
-}
-
 const MlAlgorithm ml_mlp = {
 	.name = "mlp",
 	.summary = "neural network of one or two hidden layers, by minibatches of Adam with early stopping",
 	.tasks = ML_TASKS_REGRESSION | ML_TASKS_BINARY | ML_TASKS_MULTICLASS,
 	.gives_probability = true,
 	.params = params,
-	.params_size = sizeof(Params),
+	.params_size = sizeof(MlMlpParams),
 	.fit_rows = fit_rows,
-	.finish = finish,
+	.finish = ml_mlp_finish,
 };

@@ -16,7 +16,9 @@
  *
  * Newton's method with step halving over the pairs of classes
  * (multinomial_step.c; McCullagh & Nelder, Generalized Linear Models, 2nd ed.,
- * section 5.2). The first pass finds second moments and the constant model, a
+ * section 5.2). With more coefficients than Newton's method can solve for,
+ * L-BFGS from gradients alone (multinomial_quasi.c), to the same optimum but
+ * without standard errors. The first pass finds second moments and the constant model, a
  * few passes over samples follow, then those over all rows, as in
  * logistic_regression.c. A path of penalties has its passes over all rows, each
  * penalty starting at the solution of the one before; the rows that it holds
@@ -29,6 +31,7 @@
 
 #include "algo/multinomial.h"
 #include "algo/units.h"
+#include "compat.h"
 #include "errors.h"
 #include "miscadmin.h"
 #include "num/dense.h"
@@ -47,7 +50,10 @@
 #define STALLED			0.01
 #define CLOSING_PASSES	3
 #define TURNING_PASSES	10
-#define MOST_COEFFICIENTS	2000	/* a pass multiplies their square by the rows */
+#define NEWTON_COEFFICIENTS	2000	/* a pass multiplies their square by the rows */
+#define MOST_COEFFICIENTS	10000000	/* of which L-BFGS holds 44 vectors */
+#define QUASI_STEPS		20		/* of L-BFGS in the place of one of Newton's */
+#define QUASI_SAMPLE_PASSES 60
 #define OPTIMAL			1e-6	/* violation of the optimality conditions that passes */
 
 static const MlParam params[] = {
@@ -93,18 +99,40 @@ find_classes(Multinomial *m)
 				 errhint("Train on rows of several classes.")));
 }
 
-/* more would take hours, and gigabytes */
+ml_noreturn static void refuse_size(const Multinomial *m, const char *what, int limit);
+
 static void
-require_size(const Multinomial *m)
+refuse_size(const Multinomial *m, const char *what, int limit)
 {
-	if ((Size) m->nfree * m->k <= MOST_COEFFICIENTS)
-		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("\"logistic_regression\" has too many coefficients for a target of several classes"),
+			 errmsg("\"logistic_regression\" has too many coefficients for %s", what),
 			 errdetail("%d classes of %d coefficients each are %zu; the limit is %d.",
-					   m->nfree, m->k, (Size) m->nfree * m->k, MOST_COEFFICIENTS),
-			 errhint("Train on fewer features or levels (\"max_categories\"), on grouped classes, or with algorithm => 'mlp', 'naive_bayes' or 'gradient_boosting'.")));
+					   m->nfree, m->k, (Size) m->nfree * m->k, limit),
+			 errhint("Train with a ridge penalty alone and the usual solver, params => '{\"l2\": 1}', or on fewer features or levels (\"max_categories\").")));
+}
+
+/* Newton's method would take hours, and gigabytes, for more of them */
+static void
+choose_solver(Multinomial *m)
+{
+	const MlPenaltyParams *penalty = &m->params->penalty;
+	bool		smooth = penalty->l1 == 0 && penalty->path == ML_PATH_NONE;
+	bool		many = m->nclasses > 2 && (Size) m->nfree * m->k > NEWTON_COEFFICIENTS;
+
+	if (m->params->solver == ML_SOLVER_LBFGS && !smooth)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"solver\" lbfgs is for \"l2\" alone"),
+				 errdetail("\"l1\" and \"path\" leave columns out, where the objective has no gradient."),
+				 errhint("Leave \"solver\" out, or give \"l2\" instead.")));
+	if (many && !smooth)
+		refuse_size(m, "\"l1\" and \"path\"", NEWTON_COEFFICIENTS);
+	if (many && m->params->solver == ML_SOLVER_NEWTON)
+		refuse_size(m, "\"solver\" newton", NEWTON_COEFFICIENTS);
+	if ((Size) m->nfree * m->k > MOST_COEFFICIENTS)
+		refuse_size(m, "one model", MOST_COEFFICIENTS);
+	m->large = many || m->params->solver == ML_SOLVER_LBFGS;
 }
 
 static void
@@ -130,7 +158,7 @@ alloc_coefficients(Multinomial *m)
 	const char *what = "logistic regression";
 	Size		k = m->k;
 	Size		n = m->n;
-	double	  **vector[] = {&m->beta, &m->accepted, &m->step, &m->chosen, &m->l1, &m->l2, &m->null, &m->right};
+	double	  **vector[] = {&m->l1, &m->l2, &m->null};
 
 	for (int i = 0; i < lengthof(vector); i++)
 		*vector[i] = ml_fit_alloc(m->fit, n, sizeof(double), what);
@@ -139,6 +167,20 @@ alloc_coefficients(Multinomial *m)
 	m->deviation = ml_fit_alloc(m->fit, k, sizeof(double), what);
 	m->work = ml_fit_alloc(m->fit, k, sizeof(double), what);
 	m->kept = ml_fit_alloc(m->fit, k, sizeof(int), what);
+	if (m->large && m->unpenalised)
+		m->information = ml_fit_alloc(m->fit, k * k, sizeof(double), what);
+}
+
+/* what Newton's method needs */
+static void
+alloc_newton(Multinomial *m)
+{
+	const char *what = "logistic regression";
+	Size		n = m->n;
+	double	  **vector[] = {&m->beta, &m->accepted, &m->step, &m->chosen, &m->right};
+
+	for (int i = 0; i < lengthof(vector); i++)
+		*vector[i] = ml_fit_alloc(m->fit, n, sizeof(double), what);
 	m->information = ml_fit_alloc(m->fit, n * n, sizeof(double), what);
 	m->factor = ml_fit_alloc(m->fit, ml_coordinate_work_size(n), sizeof(double), what);
 	m->descent.n = m->n;
@@ -172,10 +214,13 @@ start(const MlFit *fit)
 	m->npairs = m->nclasses * (m->nclasses - 1) / 2;
 	m->n = m->nfree * m->k;
 
-	if (m->nclasses > 2)
-		require_size(m);
+	choose_solver(m);
 	alloc_block(m);
 	alloc_coefficients(m);
+	if (m->large)
+		ml_multinomial_quasi_alloc(m);
+	else
+		alloc_newton(m);
 	ml_path_alloc(&m->path, fit, &p->penalty);
 	if (m->first)
 		m->unit[0] = 1;
@@ -186,18 +231,12 @@ start(const MlFit *fit)
 	return m;
 }
 
-/* ---- the rows ---- */
-
-static Size
-numbers(const Multinomial *m)
-{
-	return (Size) m->nclasses * m->k + (Size) m->npairs * m->k * m->k;
-}
+/* ---- passes ---- */
 
 static Size
 state_size(void *fit)
 {
-	return offsetof(MlMultinomialState, number) + numbers(fit) * sizeof(double);
+	return offsetof(MlMultinomialState, number) + ml_multinomial_numbers(fit) * sizeof(double);
 }
 
 static int64
@@ -206,153 +245,6 @@ pass_rows(void *fit, int pass, int64 nrows)
 	Multinomial *m = fit;
 
 	return m->sample > 0 ? m->sample : nrows;
-}
-
-/* rows [from, to) of a block into z, y and weight; returns their number rounded up, which the columns have */
-static int
-take_rows(Multinomial *m, int n, const double *x, const double *y, const double *weight, int from, int to)
-{
-	int			rows = to - from;
-	int			padded = (rows + ML_SOFTMAX_ROWS - 1) / ML_SOFTMAX_ROWS * ML_SOFTMAX_ROWS;
-
-	for (int i = 0; m->first && i < rows; i++)
-		m->z[i] = 1;
-	for (int j = m->first; j < m->k; j++)
-		ml_column_standardise(rows, x + (Size) (j - m->first) * n + from, m->centre[j], m->unit[j],
-							  m->z + (Size) j * padded);
-	for (int j = 0; j < m->k; j++)
-		for (int i = rows; i < padded; i++)
-			m->z[i + (Size) j * padded] = 0;
-	for (int i = 0; i < padded; i++)
-	{
-		m->y[i] = i < rows ? m->place[(int) y[from + i]] : 0;
-		m->weight[i] = i >= rows ? 0 : weight ? weight[from + i] : 1;
-		m->root_weight[i] = sqrt(m->weight[i]);
-	}
-	return padded;
-}
-
-/* second moments, and the sums of columns by class */
-static void
-add_moments(Multinomial *m, MlMultinomialState *s, int n)
-{
-	int			k = m->k;
-
-	for (int c = 0; c < m->nclasses; c++)
-	{
-		for (int i = 0; i < n; i++)
-			m->row[i] = m->y[i] == c ? m->weight[i] : 0;
-		cblas_dgemv(CblasColMajor, CblasTrans, n, k, 1, m->z, n, m->row, 1, 0, s->number + (Size) c * k, 1);
-	}
-	for (int j = 0; j < k; j++)
-		ml_column_multiply(n, m->root_weight, m->z + (Size) j * n);
-	cblas_dsyrk(CblasColMajor, CblasUpper, CblasTrans, k, n, 1, m->z, n, 0,
-				s->number + (Size) m->nclasses * k, k);
-}
-
-static void
-compute_eta(Multinomial *m, const double *coefficient, int n)
-{
-	memset(m->eta, 0, sizeof(double) * n * m->nclasses);
-	if (m->k > 0)
-		cblas_dgemm(CblasColMajor, CblasNoTrans, CblasNoTrans, n, m->nfree, m->k, 1, m->z, n,
-					coefficient, m->k, 0, m->eta + (Size) m->base * n, n);
-}
-
-/* how far the last step turned rows to their own side of another class (> 0) or away from it */
-static void
-turn_of_rows(Multinomial *m, MlMultinomialState *s, int n)
-{
-	compute_eta(m, m->step, n);
-	for (int i = 0; i < n; i++)
-		for (int c = 0; m->weight[i] > 0 && c < m->nclasses; c++)
-		{
-			double		turn = m->eta[i + (Size) m->y[i] * n] - m->eta[i + (Size) c * n];
-
-			s->least_turn = Min(s->least_turn, turn);
-			s->most_turn = Max(s->most_turn, turn);
-		}
-}
-
-static void
-add_information(Multinomial *m, MlMultinomialState *s, int n)
-{
-	int			k = m->k;
-	double	   *pairs = s->number + (Size) m->nclasses * k;
-
-	cblas_dgemm(CblasColMajor, CblasTrans, CblasNoTrans, k, m->nclasses, n, 1, m->z, n,
-				m->residual, n, 0, s->number, k);
-	for (int c = 0; c < m->nclasses; c++)
-		for (int d = c + 1; d < m->nclasses; d++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			ml_column_product(n, m->root_weight, m->root + (Size) c * n, m->root + (Size) d * n, m->row);
-			for (int j = 0; j < k; j++)
-			{
-				memcpy(m->scaled + (Size) j * n, m->z + (Size) j * n, n * sizeof(double));
-				ml_column_multiply(n, m->row, m->scaled + (Size) j * n);
-			}
-			cblas_dsyrk(CblasColMajor, CblasUpper, CblasTrans, k, n, 1, m->scaled, n, 0,
-						pairs + ML_PAIR(m, c, d) * k * k, k);
-		}
-}
-
-static void
-consume(void *fit, void *state, int n, const double *x, const double *y,
-		const double *weight, int64 first)
-{
-	Multinomial *m = fit;
-	MlMultinomialState *s = state;
-	MlSoftmaxSums sums;
-	int			fitted = n;
-	int			rows;
-
-	if (m->stage == ML_STAGE_PATH)
-		fitted = (int) Max(Min(m->fitted_rows - first, n), 0);
-	if (fitted > 0)
-	{
-		rows = take_rows(m, n, x, y, weight, 0, fitted);
-		if (m->stage == ML_STAGE_MOMENTS)
-		{
-			if (m->k > 0)
-				add_moments(m, s, rows);
-			return;
-		}
-		compute_eta(m, m->beta, rows);
-		ml_softmax_block(rows, m->nclasses, m->eta, m->y, m->weight, m->residual, m->root, m->row, &sums);
-		s->log_likelihood = sums.log_likelihood;
-		s->least_margin = sums.least_margin;
-		s->any = true;
-		if (m->closing)
-			turn_of_rows(m, s, rows);
-		if (m->k > 0)
-			add_information(m, s, rows);
-	}
-	if (fitted < n)
-	{
-		rows = take_rows(m, n, x, y, weight, fitted, n);
-		compute_eta(m, m->beta, rows);
-		ml_softmax_block(rows, m->nclasses, m->eta, m->y, m->weight, m->residual, m->root, m->row, &sums);
-		s->held_log_likelihood = sums.log_likelihood;
-	}
-}
-
-static void
-merge(void *fit, void *state, const void *other)
-{
-	MlMultinomialState *s = state;
-	const MlMultinomialState *o = other;
-	Size		n = numbers(fit);
-
-	if (o->any)
-		s->least_margin = s->any ? Min(s->least_margin, o->least_margin) : o->least_margin;
-	s->any |= o->any;
-	s->log_likelihood += o->log_likelihood;
-	s->held_log_likelihood += o->held_log_likelihood;
-	s->least_turn = Min(s->least_turn, o->least_turn);
-	s->most_turn = Max(s->most_turn, o->most_turn);
-	for (Size i = 0; i < n; i++)
-		s->number[i] += o->number[i];
 }
 
 /* ---- the end of a pass ---- */
@@ -376,6 +268,8 @@ begin_stage(Multinomial *m, MlMultinomialStage stage)
 		m->now_l2 = ml_path_l2(&m->path, m->lambda);
 	}
 	ml_multinomial_penalise(m);
+	if (m->large)
+		ml_multinomial_quasi_begin(m);
 	m->begins = true;
 	m->stage_passes = 0;
 	m->objective = INFINITY;
@@ -424,7 +318,7 @@ end_moments(Multinomial *m, MlMultinomialState *s)
 
 	for (int j = m->first; j < k; j++)
 	{
-		double		square = moments[j + (Size) j * k] / m->weight_sum;
+		double		square = moments[m->large && !m->unpenalised ? j : j + (Size) j * k] / m->weight_sum;
 		double		mean = 0;
 		double		variance;
 
@@ -445,6 +339,8 @@ end_moments(Multinomial *m, MlMultinomialState *s)
 		m->nkept = ml_cholesky_rank(k, m->information, m->work, m->kept);
 	}
 	constant_model(m, s);
+	if (m->large)
+		ml_multinomial_quasi_weigh(m, moments);
 	if (m->path.n == 0)
 		begin_stage(m, ML_STAGE_SAMPLE);
 	else
@@ -575,6 +471,53 @@ halve_step(Multinomial *m)
 	return true;
 }
 
+/* as good as rounding lets it become; the next place to look at is not the best one */
+static bool
+end_quasi(Multinomial *m)
+{
+	if (ml_multinomial_quasi_violation(m) > OPTIMAL)
+		ml_multinomial_refuse_divergence(m);
+	memcpy(m->beta, m->accepted, m->n * sizeof(double));
+	return true;
+}
+
+/* a sample has told what it can as with Newton's method; all rows go on until the gradient is 0 */
+static bool
+end_quasi_pass(Multinomial *m, const MlMultinomialState *s)
+{
+	MlLbfgsStatus status = ml_multinomial_quasi_take(m, s);
+	bool		turning = still_turning(m, s);
+
+	m->begins = false;
+	if (m->stage == ML_STAGE_SAMPLE)
+	{
+		if (status == ML_LBFGS_SEARCHES ||
+			(status == ML_LBFGS_STEPPED && m->promise >= 0.5 * m->n && m->stage_passes < QUASI_SAMPLE_PASSES))
+			return false;
+		memcpy(m->beta, m->accepted, m->n * sizeof(double));
+		begin_stage(m, ML_STAGE_SAMPLE);
+		return false;
+	}
+	if (m->closing && !turning)
+		return end_quasi(m);
+	if (status == ML_LBFGS_STALLED)
+		return end_quasi(m);
+	if (status == ML_LBFGS_SEARCHES)
+		return false;
+	m->iterations++;
+	if (m->unpenalised && s->least_margin > 0)
+		ml_multinomial_refuse_separation(m, true);
+	if (ml_multinomial_quasi_violation(m) <= Max(m->params->tolerance * 10, 1e-12))
+	{
+		if (!m->unpenalised)
+			return end_quasi(m);
+		m->closing = true;		/* do the rows still move by the next step? */
+	}
+	if (m->iterations >= m->params->max_iterations * QUASI_STEPS)
+		return end_quasi(m);
+	return false;
+}
+
 static bool
 end_pass(void *fit, void *state)
 {
@@ -592,7 +535,7 @@ end_pass(void *fit, void *state)
 	objective = ml_multinomial_objective(m, s->log_likelihood);
 	if (!isfinite(objective) && !isfinite(m->objective))
 		ml_multinomial_refuse_overflow();
-	if (!(objective <= m->objective + 1e-12 * fabs(m->objective)))
+	if (!m->large && !(objective <= m->objective + 1e-12 * fabs(m->objective)))
 		return halve_step(m);
 
 	/* a start from a sample that is worse than the best constants */
@@ -602,6 +545,8 @@ end_pass(void *fit, void *state)
 		memcpy(m->beta, m->null, m->n * sizeof(double));
 		return false;
 	}
+	if (m->large)
+		return end_quasi_pass(m, s);
 	m->objective = objective;
 	m->log_likelihood = s->log_likelihood;
 	m->held_log_likelihood = s->held_log_likelihood;
@@ -652,8 +597,8 @@ const MlAlgorithm ml_multinomial = {
 	.params_size = sizeof(MlLogisticParams),
 	.start = start,
 	.state_size = state_size,
-	.consume = consume,
-	.merge = merge,
+	.consume = ml_multinomial_consume,
+	.merge = ml_multinomial_merge,
 	.end_pass = end_pass,
 	.pass_rows = pass_rows,
 	.finish = finish,

@@ -1,8 +1,9 @@
 /*
  * multinomial.h
  *		What the files of the fit of several classes share: the fold
- *		(multinomial.c), its steps (multinomial_step.c) and its report
- *		(multinomial_report.c).
+ *		(multinomial.c), its rows (multinomial_rows.c), its steps by Newton's
+ *		method (multinomial_step.c) or from gradients alone (multinomial_quasi.c)
+ *		and its report (multinomial_report.c).
  *
  * Everything here is in the units of Z: z = (x - centre) * unit. Vectors and
  * matrices of coefficients have k entries for each free class, in order.
@@ -12,6 +13,7 @@
 
 #include "algo/logistic.h"
 #include "num/coordinate.h"
+#include "num/lbfgs.h"
 #include "num/softmax.h"
 
 /* what the passes are for */
@@ -68,6 +70,13 @@ typedef struct Multinomial
 	double	   *l2;
 	double	   *null;			/* the constant model */
 
+	/* a fit by L-BFGS, whose vectors beta, accepted and step are, and which has nothing of what follows */
+	bool		large;
+	MlLbfgs		lbfgs;
+	double	   *weigh;			/* n: curvature of the likelihood at the constant model */
+	double	   *curvature;		/* n: of the objective, for rows as many as the pass has */
+	double	   *slope;			/* n: gradient of the objective at beta */
+
 	/* m x m, m = nfree * nkept <= n */
 	double	   *information;
 	double	   *factor;			/* of the information with l2, at accepted */
@@ -122,7 +131,17 @@ typedef struct MlMultinomialState
 /* pair c < d */
 #define ML_PAIR(m, c, d) ((Size) (c) * (m)->nclasses - (Size) (c) * ((c) + 1) / 2 + (d) - (c) - 1)
 
+/* ---- multinomial_rows.c ---- */
+
+extern Size ml_multinomial_numbers(const Multinomial *m);
+extern void ml_multinomial_consume(void *fit, void *state, int n, const double *x, const double *y,
+								   const double *weight, int64 first);
+extern void ml_multinomial_merge(void *fit, void *state, const void *other);
+
 /* ---- multinomial_step.c ---- */
+
+/* share of all rows' weight that the pass sees: a penalty counts whole for all rows */
+extern double ml_multinomial_share_of_rows(const Multinomial *m);
 
 /* penalties of the stage, from now_l1 and now_l2 */
 extern void ml_multinomial_penalise(Multinomial *m);
@@ -140,6 +159,21 @@ extern double ml_multinomial_df(Multinomial *m);
 
 /* largest violation of the optimality conditions at accepted, relative to the gradient of the constant model */
 extern double ml_multinomial_violation(const Multinomial *m, const MlMultinomialState *s);
+
+/* ---- multinomial_quasi.c ---- */
+
+extern void ml_multinomial_quasi_alloc(Multinomial *m);
+
+/* after the first pass: squares, or second moments without a penalty */
+extern void ml_multinomial_quasi_weigh(Multinomial *m, const double *moments);
+
+/* from beta, with these rows and penalties */
+extern void ml_multinomial_quasi_begin(Multinomial *m);
+
+extern MlLbfgsStatus ml_multinomial_quasi_take(Multinomial *m, const MlMultinomialState *s);
+
+/* ml_multinomial_violation, of L-BFGS */
+extern double ml_multinomial_quasi_violation(const Multinomial *m);
 
 /* ---- multinomial_report.c ---- */
 

@@ -165,11 +165,12 @@ ml_multinomial_report(Multinomial *m)
 		ml_linear(fitted)->intercept[0].estimate = carry_back(m, 0, ml_linear(fitted)->coefficient);
 	}
 	fitted->passes = m->passes;
-	if (m->unpenalised)
-	{
+	if (m->unpenalised && !m->large)
 		add_inference(m, fitted);
+	if (m->unpenalised && m->large)
+		ml_fitted_note(fitted, "no standard errors: L-BFGS fitted the %d coefficients from gradients alone", m->n);
+	if (m->unpenalised)
 		drop_columns(m, fitted);
-	}
 	add_facts(m, fitted);
 	if (!m->unpenalised)
 		ml_penalty_report(&m->path, m->now_l1, m->now_l2, ml_multinomial_nonzero(m), fitted);

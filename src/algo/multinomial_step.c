@@ -33,9 +33,8 @@
 #define SWEEP_WORK		1e7		/* multiplications between checks for interrupts */
 #define MOST_SWEEPS		200000
 
-/* share of all rows' weight that the pass sees: a penalty counts whole for all rows */
-static double
-share_of_rows(const Multinomial *m)
+double
+ml_multinomial_share_of_rows(const Multinomial *m)
 {
 	if (m->stage == ML_STAGE_SAMPLE)
 		return (double) m->sample / m->fit->rows->nrows;
@@ -47,7 +46,7 @@ share_of_rows(const Multinomial *m)
 void
 ml_multinomial_penalise(Multinomial *m)
 {
-	double		share = share_of_rows(m);
+	double		share = ml_multinomial_share_of_rows(m);
 
 	for (int c = 0; c < m->nfree; c++)
 		for (int j = 0; j < m->k; j++)

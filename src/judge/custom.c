@@ -88,7 +88,7 @@ in_group(void *arg, int64 i, int group)
 
 /* a row that weighs nothing is in the slice of pinned rows alone, and weighs 1 there */
 static void
-mark_slices(Asking *asking)
+mark_slices(Asking *asking, const MlJudged *judged, const MlJudged *other)
 {
 	const MlJury *jury = asking->jury;
 
@@ -103,6 +103,8 @@ mark_slices(Asking *asking)
 			uint32		at = slice->place == NULL ? (uint32) i : slice->place[i];
 
 			ml_check_row(i);
+			if (!ml_jury_takes_seen(jury, slice) && ml_judged_has_seen(judged, other, at))
+				continue;
 			if (slice->pinned || jury->weight == NULL || jury->weight[at] > 0.0)
 				bits[at / 64] |= UINT64CONST(1) << (at % 64);
 		}
@@ -121,9 +123,7 @@ mark_rows(Asking *asking, const MlJudged *judged, const MlJudged *other)
 	asking->weight = jury->weight == NULL ? NULL : palloc_extended(sizeof(double) * n, MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < n; i++)
 	{
-		bool		seen = (judged->seen != NULL && judged->seen[i]) ||
-			(other != NULL && other->seen != NULL && other->seen[i]);
-		bool		counts = judged->counts[i] && (other == NULL || other->counts[i]) && (jury->include_seen || !seen);
+		bool		counts = judged->counts[i] && (other == NULL || other->counts[i]);
 
 		ml_check_row(i);
 		asking->label[i] = counts ? judged->label[i] : NAN;
@@ -202,7 +202,7 @@ said_by(const MlJudged *judged, const MlJudged *other, const MlCustomMetric *met
 	}
 	cxt = AllocSetContextCreate(judged->cxt, "mlops registered metric", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
-	mark_slices(&asking);
+	mark_slices(&asking, judged, other);
 	mark_rows(&asking, judged, other);
 	said = MemoryContextAllocZero(judged->cxt, sizeof(Said));
 	said->metric = metric;

@@ -144,13 +144,6 @@ row_counts(const MlJudged *judged, const MlJudged *other, int64 at)
 	return judged->counts[at] && (other == NULL || other->counts[at]);
 }
 
-static inline bool
-row_seen(const MlJudged *judged, const MlJudged *other, int64 at)
-{
-	return (judged->seen != NULL && judged->seen[at]) ||
-		(other != NULL && other->seen != NULL && other->seen[at]);
-}
-
 /* places that count, into gathered->place; their number */
 static int64
 choose_places(const MlJudged *judged, MlGathered *gathered)
@@ -167,10 +160,10 @@ choose_places(const MlJudged *judged, MlGathered *gathered)
 		ml_check_row(i);
 		if (!row_counts(judged, gathered->other, at) || (weight != NULL && weight[at] == 0.0))
 			continue;
-		if (row_seen(judged, gathered->other, at))
+		if (ml_judged_has_seen(judged, gathered->other, at) && !slice->pinned)
 		{
 			gathered->seen++;
-			if (!jury->include_seen)
+			if (!ml_jury_takes_seen(jury, slice))
 				continue;
 		}
 		gathered->place[n++] = at;

@@ -130,6 +130,24 @@ struct MlJudged
 	MlGathered *gathered;		/* the last */
 };
 
+/* was either trained on the row in this place? Not known is no */
+static inline bool
+ml_judged_has_seen(const MlJudged *judged, const MlJudged *other, int64 at)
+{
+	return (judged->seen != NULL && judged->seen[at]) ||
+		(other != NULL && other->seen != NULL && other->seen[at]);
+}
+
+/*
+ * Does a row that a version was trained on count in the slice? A pinned one does:
+ * what went wrong once must not go wrong again, whatever was learned from it.
+ */
+static inline bool
+ml_jury_takes_seen(const MlJury *jury, const MlPlaces *slice)
+{
+	return jury->include_seen || slice->pinned;
+}
+
 /* memory from the budget of the jury, in cxt */
 extern void *ml_jury_take(MlJury *jury, MemoryContext cxt, int64 n, Size size, const char *what);
 

@@ -45,22 +45,34 @@ typedef struct Signature
 
 /* ---- the aggregate ---- */
 
+/* InvalidOid if there is none, or more than one of the name */
+static Oid
+look_up(const char *text)
+{
+	LOCAL_FCINFO(call, 1);
+	Datum		found;
+
+	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = CStringGetTextDatum(text);
+	call->args[0].isnull = false;
+	found = strchr(text, '(') != NULL ? to_regprocedure(call) : to_regproc(call);
+	return call->isnull ? InvalidOid : DatumGetObjectId(found);
+}
+
 /* a name, or a name and types, in the search_path of the caller */
 static void
 find_aggregate(const char *text, Signature *signature)
 {
-	Datum		found = strchr(text, '(') != NULL
-		? DirectFunctionCall1(regprocedurein, CStringGetDatum(text))
-		: DirectFunctionCall1(regprocin, CStringGetDatum(text));
 	HeapTuple	tuple;
 	Form_pg_proc form;
 
-	signature->oid = DatumGetObjectId(found);
+	signature->oid = look_up(text);
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(signature->oid));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("aggregate \"%s\" does not exist", text),
+				 errdetail("No function has that name and these arguments, or several have the name."),
 				 errhint("Write its name and the types of its arguments: 'profit(float8, boolean, numeric)'.")));
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	signature->prokind = form->prokind;
@@ -140,13 +152,6 @@ check_tasks(const Signature *signature, MlMetricRow *row)
 	uint32		suited = ml_custom_tasks(ml_custom_kind(signature->type[0]), ml_custom_kind(signature->type[1]));
 	uint32		tasks = 0;
 
-	if (suited == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("aggregate %s suits no task", format_procedure(signature->oid)),
-				 errdetail("Its prediction is of type %s and its label of type %s.",
-						   format_type_be(signature->type[0]), format_type_be(signature->type[1])),
-				 errhint("(float8, float8) is for regression, (float8, boolean) for two classes, (text, text) for classes.")));
 	for (int i = 0; i < row->ntasks; i++)
 	{
 		uint32		task = ml_task_find(row->task[i]);

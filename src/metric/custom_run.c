@@ -73,10 +73,17 @@ add_context(void *arg)
 static Oid
 find_aggregate(const MlCustomMetric *metric)
 {
-	Datum		found = DirectFunctionCall1(to_regprocedure, PointerGetDatum(cstring_to_text(metric->aggregate)));
-	Oid			oid = DatumGetObjectId(found);
+	LOCAL_FCINFO(call, 1);
+	Oid			oid;
 	Oid		   *type;
 	int			nargs;
+
+	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
+	call->args[0].value = CStringGetTextDatum(metric->aggregate);
+	call->args[0].isnull = false;
+	oid = DatumGetObjectId(to_regprocedure(call));
+	if (call->isnull)
+		oid = InvalidOid;
 
 	if (OidIsValid(oid) && get_func_prokind(oid) == PROKIND_AGGREGATE)
 	{

@@ -9,7 +9,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "metric/custom.h"
-#include "metric/metric.h"
+#include "metric/measure.h"
 #include "recipe/task.h"
 #include "result.h"
 #include "utils/builtins.h"
@@ -124,16 +124,28 @@ ml_metric_exists(const char *name)
 	return ml_metric_find(name) != NULL || ml_custom_metric(name) != NULL;
 }
 
+/* elsewhere the area under the ROC curve is just "auc", which pr_auc is nearer to */
+void
+ml_metric_offer(MlNearest *nearest, uint32 tasks)
+{
+	if (strcmp(nearest->name, "auc") == 0 && (ml_metric_roc_auc.tasks & tasks))
+	{
+		ml_nearest_offer(nearest, ml_metric_roc_auc.name);
+		return;
+	}
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+		if (ml_metrics[i]->tasks & tasks)
+			ml_nearest_offer(nearest, ml_metrics[i]->name);
+	ml_custom_offer(nearest, tasks);
+}
+
 void
 ml_metric_error_unknown(const char *name, uint32 tasks, const char *detail)
 {
 	MlNearest	nearest;
 
 	ml_nearest_begin(&nearest, name);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-		if (ml_metrics[i]->tasks & tasks)
-			ml_nearest_offer(&nearest, ml_metrics[i]->name);
-	ml_custom_offer(&nearest, tasks);
+	ml_metric_offer(&nearest, tasks);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("unknown metric \"%s\"", name),

@@ -127,5 +127,7 @@ extern const MlMetric ml_metric_silhouette;
 extern const MlMetric ml_metric_roc_auc;
 extern const MlMetric ml_metric_pr_auc;
 extern const MlMetric ml_metric_ks;
+extern const MlMetric ml_metric_gain_10;
+extern const MlMetric ml_metric_lift_10;
 
 #endif							/* ML_MEASURE_H */

@@ -69,6 +69,8 @@ const MlMetric *const ml_metrics[] = {
 	&ml_metric_roc_auc,
 	&ml_metric_pr_auc,
 	&ml_metric_ks,
+	&ml_metric_gain_10,
+	&ml_metric_lift_10,
 	&ml_metric_log_loss,
 	&ml_metric_brier,
 	&ml_metric_expected_calibration_error,

@@ -69,6 +69,10 @@ extern bool ml_metric_exists(const char *name);
 /* 42704 with the nearest name for the tasks; detail: a sentence, or NULL */
 ml_noreturn extern void ml_metric_error_unknown(const char *name, uint32 tasks, const char *detail);
 
+/* names of the metrics that suit any of the tasks, offered as nearest (errors.h) */
+struct MlNearest;
+extern void ml_metric_offer(struct MlNearest *nearest, uint32 tasks);
+
 /* 22023: a metric for some tasks does not judge predictions of others */
 ml_noreturn extern void ml_metric_refuse_task(const char *model, const char *name, uint32 is_for, uint32 tasks);
 

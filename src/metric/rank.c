@@ -57,7 +57,7 @@ measure_roc_auc(const MlMeasurement *rows)
 }
 
 static MlWalk
-walk_down(const MlKeyed *row, int64 n)
+walk_down(const MlKeyed *row, int64 n, double share)
 {
 	MlWalk		walk = {0};
 	int64		i = n - 1;
@@ -68,6 +68,7 @@ walk_down(const MlKeyed *row, int64 n)
 		walk.positives += fmax(row[j].weight, 0.0);
 		walk.negatives += fmax(-row[j].weight, 0.0);
 	}
+	walk.take = share * (walk.positives + walk.negatives);
 	while (i >= 0)
 	{
 		uint64		score = row[i].key;
@@ -89,7 +90,7 @@ walk_down(const MlKeyed *row, int64 n)
 static double
 average_precision(const MlKeyed *row, int64 n)
 {
-	MlWalk		walk = walk_down(row, n);
+	MlWalk		walk = walk_down(row, n, 0.0);
 
 	return ml_walk_pr_auc(&walk).value;
 }
@@ -97,9 +98,23 @@ average_precision(const MlKeyed *row, int64 n)
 static double
 largest_distance(const MlKeyed *row, int64 n)
 {
-	MlWalk		walk = walk_down(row, n);
+	MlWalk		walk = walk_down(row, n, 0.0);
 
 	return ml_walk_ks(&walk).value;
+}
+
+static double
+gain_of_tenth(const MlKeyed *row, int64 n)
+{
+	MlWalk		walk = walk_down(row, n, 0.1);
+
+	return ml_walk_gain(&walk).value;
+}
+
+static double
+lift_of_tenth(const MlKeyed *row, int64 n)
+{
+	return gain_of_tenth(row, n) / 0.1;
 }
 
 static double
@@ -112,6 +127,18 @@ static double
 measure_ks(const MlMeasurement *rows)
 {
 	return of_ranking(rows, largest_distance);
+}
+
+static double
+measure_gain_10(const MlMeasurement *rows)
+{
+	return of_ranking(rows, gain_of_tenth);
+}
+
+static double
+measure_lift_10(const MlMeasurement *rows)
+{
+	return of_ranking(rows, lift_of_tenth);
 }
 
 const MlMetric ml_metric_roc_auc = {
@@ -145,4 +172,28 @@ const MlMetric ml_metric_ks = {
 	.maximum = 1.0,
 	.row_memory = ROW_MEMORY,
 	.measure = measure_ks,
+};
+
+const MlMetric ml_metric_gain_10 = {
+	.name = "gain_10",
+	.summary = "share of the positive rows that are among the tenth of rows with the highest scores",
+	.tasks = ML_TASK_BINARY,
+	.higher_is_better = true,
+	.minimum = 0.0,
+	.maximum = 1.0,
+	.row_memory = ROW_MEMORY,
+	.on_request = true,
+	.measure = measure_gain_10,
+};
+
+const MlMetric ml_metric_lift_10 = {
+	.name = "lift_10",
+	.summary = "gain_10 / 0.1: how many times as many positive rows are among the tenth with the highest scores as among all",
+	.tasks = ML_TASK_BINARY,
+	.higher_is_better = true,
+	.minimum = 0.0,
+	.maximum = 10.0,
+	.row_memory = ROW_MEMORY,
+	.on_request = true,
+	.measure = measure_lift_10,
 };

@@ -218,11 +218,44 @@ mlops_drop_version(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* the tables of its validation sets: their names were chosen when the sets were made */
+static void
+drop_set_tables(const char *model)
+{
+	static MlStatement select = {
+		"SELECT relation FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1 ORDER BY name"
+	};
+	MlArguments args = {0};
+	int			n;
+	char	  **relation;
+
+	ml_bind_text(&args, model);
+	n = (int) ml_statement_run(&select, &args);
+	relation = palloc(sizeof(char *) * Max(n, 1));
+	for (int i = 0; i < n; i++)
+		relation[i] = ml_result_text(i, 1);
+	for (int i = 0; i < n; i++)
+	{
+		char	   *command = psprintf("DROP TABLE IF EXISTS %s", quote_qualified_identifier("mlops_data", relation[i]));
+		int			code = SPI_execute(command, false, 0);
+
+		if (code < 0)
+			elog(ERROR, "could not run \"%s\": %s", command, SPI_result_code_string(code));
+	}
+}
+
 /* everything of a model, children first; its versions leave tombstones */
 static void
 delete_model(const char *model, const char *dropped_by, const char *reason)
 {
 	static MlStatement statements[] = {
+		{"DELETE FROM mlops_catalog.label WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.failure WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.pin WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.slice WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.edition_stratum WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.edition WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.serving WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.alias WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.deployment WHERE model OPERATOR(pg_catalog.=) $1"},
@@ -251,6 +284,7 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 	ml_bind_text(&args, dropped_by);
 	ml_bind_text(&args, reason);
 	ml_statement_run(&bury, &args);
+	drop_set_tables(model);
 	for (int i = 0; i < lengthof(statements); i++)
 	{
 		MlArguments name = {0};

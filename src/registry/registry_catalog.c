@@ -335,8 +335,8 @@ ml_bind_bytes(MlArguments *args, const void *bytes, int length)
 
 /* ---- statements ---- */
 
-uint64
-ml_statement_run(MlStatement *statement, MlArguments *args)
+static uint64
+run_statement(MlStatement *statement, MlArguments *args, bool looks)
 {
 	int			code;
 
@@ -351,11 +351,23 @@ ml_statement_run(MlStatement *statement, MlArguments *args)
 			elog(ERROR, "could not keep the plan of \"%s\"", statement->sql);
 		statement->plan = plan;
 	}
-	code = SPI_execute_plan(statement->plan, args->value, args->null, false, 0);
+	code = SPI_execute_plan(statement->plan, args->value, args->null, looks, 0);
 	if (code < 0)
 		elog(ERROR, "could not run \"%s\": %s", statement->sql,
 			 SPI_result_code_string(code));
 	return SPI_processed;
+}
+
+uint64
+ml_statement_run(MlStatement *statement, MlArguments *args)
+{
+	return run_statement(statement, args, false);
+}
+
+uint64
+ml_statement_look(MlStatement *statement, MlArguments *args)
+{
+	return run_statement(statement, args, true);
 }
 
 Datum

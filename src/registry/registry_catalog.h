@@ -152,6 +152,9 @@ typedef struct MlStatement
 /* rows affected or returned (in SPI_tuptable) */
 extern uint64 ml_statement_run(MlStatement *statement, MlArguments *args);
 
+/* a SELECT under the active snapshot: what the caller's statement sees, and nothing later */
+extern uint64 ml_statement_look(MlStatement *statement, MlArguments *args);
+
 /* columns of a row of SPI_tuptable, copied into the current context; NULL for NULL */
 extern char *ml_result_text(uint64 row, int column);
 extern int	ml_result_int(uint64 row, int column, int if_null);

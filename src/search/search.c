@@ -2,6 +2,11 @@
  * search.c
  *		mlops_search: the rungs, and the winner's training.
  *
+ * All rungs but the last measure on one fold, the same for all candidates: what
+ * chance does to that fold it does to all of them, and the time that the other
+ * folds would take is better spent on candidates. The last rung, whose values
+ * are what a search reports, measures on every fold.
+ *
  * The source is read once. Rows that the winner's training will hold out take
  * no part in the search. The winner becomes a version exactly as mlops_train
  * with its spec would make it, so that it can be retrained and reproduced.
@@ -12,6 +17,7 @@
 
 #include "errors.h"
 #include "fmgr.h"
+#include "metric/measure.h"
 #include "miscadmin.h"
 #include "recipe/task.h"
 #include "registry/search_row.h"
@@ -33,6 +39,11 @@ enum
 	ARG_KEY, ARG_TIME_COLUMN, ARG_WEIGHT, ARG_HOLDOUT, ARG_SEED, ARG_OPTIONS, ARG_NOTE,
 	ARG_VERSION, ARG_SEARCH
 };
+
+/* of the smallest sample: a 27th of the rows, that is three rungs below all of them, but from ... to */
+#define FIRST_SHARE		27
+#define LEAST_FIRST		200
+#define MOST_FIRST		2000
 
 typedef struct Search
 {
@@ -116,9 +127,7 @@ check_metric(const char *name)
 	if (name == NULL || ml_metric_exists(name))
 		return;
 	ml_nearest_begin(&nearest, name);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-		ml_nearest_offer(&nearest, ml_metrics[i]->name);
-	ml_custom_offer(&nearest, ~0U);
+	ml_metric_offer(&nearest, ~0U);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("metric \"%s\" does not exist", name),
@@ -135,6 +144,8 @@ choose_metric(Search *search, MlTask task)
 	const char *name = search->metric_name;
 	MemoryContext old = MemoryContextSwitchTo(training->cxt);
 
+	if (name == NULL && task == ML_TASK_CLUSTER)
+		name = ml_metric_silhouette.name;	/* inertia prefers the most clusters */
 	if (name == NULL && training->row != NULL)
 		name = training->row->metric;
 	search->metric = name != NULL ? ml_metric_find(name) : NULL;
@@ -148,6 +159,12 @@ choose_metric(Search *search, MlTask task)
 		ml_custom_require(training->model, search->custom, (uint32) task);
 	else if (search->metric_name != NULL)
 		ml_metric_require(training->model, search->metric_name, (uint32) task);
+	if (search->metric == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("\"%s\" cannot be searched for", training->algorithm->name),
+				 errdetail("Without labels no metric judges its scores."),
+				 errhint("Train one with mlops_train; with labelled anomalies, search for a classifier of them: target => ...")));
 	MemoryContextSwitchTo(old);
 }
 
@@ -182,10 +199,13 @@ plan_rungs(Search *search)
 	int64		reduction = search->budget.reduction;
 	int64		candidates = search->ncandidates;
 	int64		rows = all;
+	int64		first = search->budget.first_rows;
 
+	if (first == 0)
+		first = Max(LEAST_FIRST, Min(MOST_FIRST, all / FIRST_SHARE));
 	search->nrungs = 1;
 	while (search->nrungs < ML_MAX_RUNGS && candidates > reduction &&
-		   rows / reduction >= search->budget.first_rows)
+		   rows / reduction >= first)
 	{
 		search->nrungs++;
 		candidates = (candidates + reduction - 1) / reduction;
@@ -263,13 +283,13 @@ commit(const Search *search)
 static void
 measure(Search *search, MlCandidate *candidate, int rung)
 {
+	MlTrialPlan plan = {search->folds, rung == search->nrungs - 1, search->rows[rung], search->metric->name, search->custom};
 	double		value;
 	char	   *message;
 
 	if (candidate->nrungs > rung)
 		return;
-	message = ml_trial(search->training, candidate, search->folds, search->rows[rung],
-					   search->metric->name, search->custom, &value);
+	message = ml_trial(search->training, candidate, &plan, &value);
 	if (message == NULL)
 	{
 		candidate->value[candidate->nrungs++] = value;
@@ -406,7 +426,8 @@ prepare(Search *search)
 {
 	MlTraining *training = search->training;
 	const MlFrame *frame = training->frame;
-	MlTask		task = ml_target_task(frame, frame->target_column, 0);
+	MlTask		task = frame->target_column < 0 ? (MlTask) training->algorithm->tasks :
+		ml_target_task(frame, frame->target_column, 0);
 
 	choose_metric(search, task);
 	search->candidate = ml_space_candidates(search->space, task, &search->budget, training->spec.seed,
@@ -426,6 +447,18 @@ verdict(const Search *search)
 					search->metric->name, latest(search->best));
 }
 
+/* Candidates that learn from features alone need no target: whether it is missing depends on the algorithm. */
+static void
+check_training(Search *search)
+{
+	MlTraining *training = search->training;
+
+	if (training->spec.target == NULL && search->space != NULL)
+		training->spec.algorithm = ml_space_without_target(search->space);
+	ml_training_check(training);
+	training->spec.algorithm = NULL;
+}
+
 static void
 phases(MlTraining *training, void *arg)
 {
@@ -433,7 +466,7 @@ phases(MlTraining *training, void *arg)
 
 	if (search->resumed)
 		take_resumed(search);
-	ml_training_check(training);
+	check_training(search);
 	if (!search->resumed)
 		ml_registry_start_search(&search->id, training->model, write_search(search));
 	training->run = search->id;

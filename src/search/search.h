@@ -35,7 +35,7 @@ typedef struct MlSearchBudget
 	int64		candidates;
 	double		seconds;
 	int64		folds;
-	int64		first_rows;		/* of the smallest sample */
+	int64		first_rows;		/* of the smallest sample; 0: by the number of rows */
 	int64		reduction;		/* of reduction candidates one goes on, with that many times the rows */
 	int			method;			/* MlSearchMethod */
 } MlSearchBudget;
@@ -93,12 +93,22 @@ extern int64 ml_folds_training_rows(const MlFolds *folds);
 /* at most nrows training rows of a fold, and then its test rows */
 extern MlFrame *ml_folds_frame(MlFolds *folds, const MlFrame *frame, int fold, int64 nrows);
 
-/*
- * trial.c: the metric of a candidate, the mean over the folds at a sample of
- * nrows. NULL, or why it could not be had.
- */
-extern char *ml_trial(MlTraining *training, const MlCandidate *candidate, MlFolds *folds,
-					  int64 nrows, const char *metric, const MlCustomMetric *custom, double *value);
+/* the first algorithm of a space that learns without a target; NULL: the first one wants a target */
+extern char *ml_space_without_target(Jsonb *space);
+
+/* how a candidate is measured */
+typedef struct MlTrialPlan
+{
+	MlFolds    *folds;
+	bool		all_folds;		/* else one of them, the same for all candidates */
+	int64		nrows;			/* of the sample */
+	const char *metric;
+	const MlCustomMetric *custom;	/* of that name, if it is a registered one */
+} MlTrialPlan;
+
+/* trial.c: the metric of a candidate, the mean over the folds. NULL, or why it could not be had. */
+extern char *ml_trial(MlTraining *training, const MlCandidate *candidate, const MlTrialPlan *plan,
+					  double *value);
 
 /* the training that a candidate's number stands for: spec of the search, changed */
 extern void ml_candidate_spec(const MlCandidate *candidate, MlSpec *spec);

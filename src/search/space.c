@@ -32,8 +32,8 @@ const MlParam ml_search_params[] = {
 	"time after which no candidate is measured any more; 0: no limit"},
 	{"folds", ML_PARAM_INT, offsetof(MlSearchBudget, folds), 3, 2, ML_MAX_FOLDS, NULL,
 	"parts of the training rows for cross-validation; rows of a key stay together, with a time column each part is predicted from those before it"},
-	{"first_rows", ML_PARAM_INT, offsetof(MlSearchBudget, first_rows), 2000, 1, 1e15, NULL,
-	"training rows of the smallest sample"},
+	{"first_rows", ML_PARAM_INT, offsetof(MlSearchBudget, first_rows), 0, 0, 1e15, NULL,
+	"training rows of the smallest sample; 0: a 27th of all, from 200 to 2000"},
 	{"reduction", ML_PARAM_INT, offsetof(MlSearchBudget, reduction), 3, 2, 10, NULL,
 	"of so many candidates one goes on to the next sample, which is so many times larger"},
 	{"method", ML_PARAM_ENUM, offsetof(MlSearchBudget, method), ML_SEARCH_AUTO, 0, 0,
@@ -78,6 +78,32 @@ static const char *const classes_space =
 " {\"algorithm\": \"naive_bayes\"},"
 " {\"algorithm\": \"random_forest\"},"
 " {\"algorithm\": \"gradient_boosting\", \"params\": {\"max_depth\": [3, 4, 6, 8], \"learning_rate\": {\"low\": 0.03, \"high\": 0.3, \"scale\": \"log\"}}}]";
+
+static const char *const clusters_space =
+"{\"algorithm\": \"kmeans\", \"params\": {\"k\": [2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20]}}";
+
+static const char *
+usual_space(MlTask task)
+{
+	switch (task)
+	{
+		case ML_TASK_REGRESSION:
+			return regression_space;
+		case ML_TASK_BINARY:
+		case ML_TASK_MULTICLASS:
+			return classes_space;
+		case ML_TASK_CLUSTER:
+			return clusters_space;
+		case ML_TASK_PROJECTION:
+		case ML_TASK_ANOMALY:
+			break;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("a search for components needs a \"space\""),
+			 errdetail("More components always explain more: how many there may be is yours to say."),
+			 errhint("For example space => '{\"algorithm\": \"pca\", \"params\": {\"components\": 5}, \"features\": [[\"a\", \"b\"], [\"a\", \"c\"]]}'.")));
+}
 
 /* ---- reading a space ---- */
 
@@ -467,8 +493,21 @@ check_algorithm(const MlCandidate *candidate, MlTask task)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 task & ML_TASKS_UNSUPERVISED ?
+			 errmsg("algorithm \"%s\" does not do what the first of this search does", candidate->algorithm) :
 			 errmsg("algorithm \"%s\" is not for the target of this search", candidate->algorithm),
 			 errhint("See SELECT algorithm, tasks FROM mlops_algorithms().")));
+}
+
+char *
+ml_space_without_target(Jsonb *json)
+{
+	Spaces		spaces = {0};
+
+	read_spaces(&spaces, json);
+	if (spaces.n == 0 || (ml_learn_algorithm(spaces.space[0].algorithm)->tasks & ~ML_TASKS_UNSUPERVISED) != 0)
+		return NULL;
+	return spaces.space[0].algorithm;
 }
 
 MlCandidate *
@@ -479,8 +518,7 @@ ml_space_candidates(Jsonb *json, MlTask task, const MlSearchBudget *budget, int6
 	double		grid = 0;
 
 	if (json == NULL)
-		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-												  CStringGetDatum(task == ML_TASK_REGRESSION ? regression_space : classes_space)));
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(usual_space(task))));
 	read_spaces(&spaces, json);
 	for (int s = 0; s < spaces.n; s++)
 		grid += combinations(&spaces.space[s]);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "errors.h"
+#include "predictor/routine.h"
 #include "search/search.h"
 #include "train/learn_link.h"
 #include "train/procedure.h"
@@ -17,13 +18,9 @@ typedef struct Trial
 {
 	MlTraining	training;		/* that of the search, with the candidate's spec and a part of its rows */
 	const MlCandidate *candidate;
-	MlFolds    *folds;
+	const MlTrialPlan *plan;
 	const MlFrame *frame;
 	int			fold;
-	int64		nrows;
-	const MlMetric *metric;
-	const char *metric_name;	/* NULL: the task's */
-	const MlCustomMetric *custom;	/* or a registered one */
 	double		value;
 } Trial;
 
@@ -59,12 +56,26 @@ choose_features(const MlCandidate *candidate, MlFrame *frame)
 static const MlMetric *
 metric_of(const Trial *trial, MlTask task)
 {
-	const MlMetric *metric = trial->metric_name != NULL ?
-		ml_metric_find(trial->metric_name) : ml_metric_default(task);
+	const MlMetric *metric = ml_metric_find(trial->plan->metric);
 
 	if (metric == NULL || (metric->tasks & task) == 0)
 		metric = ml_metric_default(task);
 	return metric;
+}
+
+/* without a target: what the rows lose */
+static double
+measure_losses(Trial *trial, const MlModel *model, MlMeasurement *rows)
+{
+	const MlFrame *frame = trial->training.frame;
+	Size		bytes = ml_size_mul(rows->n, sizeof(MlLoss));
+	MlLoss	   *loss;
+
+	ml_budget_take(&trial->training.budget, bytes, "losses to measure");
+	loss = palloc_extended(bytes, MCXT_ALLOC_HUGE);
+	ml_model_judge_frame(model, frame, frame->ntrain, rows->n, loss);
+	rows->loss = loss;
+	return metric_of(trial, rows->task)->measure(rows);
 }
 
 /* rows whose class the sample does not have cannot be measured: metrics leave NaN labels out */
@@ -75,31 +86,32 @@ measure(Trial *trial, const MlModel *model)
 	const MlFrame *frame = training->frame;
 	const MlTarget *target = &model->recipe->target;
 	int64		n = frame->nrows - frame->ntrain;
-	Size		bytes = ml_size_mul(n, (model->noutputs + 1) * sizeof(double));
 	MlMeasurement rows = {0};
 	double	   *label;
 	double	   *prediction;
 
-	ml_budget_take(&training->budget, bytes, "predictions to measure");
+	rows.task = target->task;
+	rows.n = n;
+	if (training->spec.weight != NULL)
+		rows.weight = frame->cols[ml_frame_find(frame, training->spec.weight)].number + frame->ntrain;
+	if (target->task & ML_TASKS_UNSUPERVISED)
+		return measure_losses(trial, model, &rows);
+	ml_budget_take(&training->budget, ml_size_mul(n, (model->noutputs + 1) * sizeof(double)), "predictions to measure");
 	label = palloc_extended(ml_size_mul(n, sizeof(double)), MCXT_ALLOC_HUGE);
 	prediction = palloc_extended(ml_size_mul(n, model->noutputs * sizeof(double)), MCXT_ALLOC_HUGE);
 	ml_recipe_labels(model->recipe, frame, frame->ntrain, n, label);
 	ml_model_predict_frame(model, frame, frame->ntrain, n, prediction);
-	rows.task = target->task;
-	rows.n = n;
 	rows.label = label;
 	rows.prediction = prediction;
 	rows.nclasses = target->nclasses;
 	rows.threshold = 0.5;
-	if (training->spec.weight != NULL)
-		rows.weight = frame->cols[ml_frame_find(frame, training->spec.weight)].number + frame->ntrain;
-	if (trial->custom != NULL)
+	if (trial->plan->custom != NULL)
 	{
 		MlCustomRows custom;
 
 		ml_training_custom_rows(training, model, &rows, &custom);
 		custom.frame_first = frame->ntrain;
-		return ml_training_measure_custom(trial->custom, &custom);
+		return ml_training_measure_custom(trial->plan->custom, &custom);
 	}
 	return metric_of(trial, target->task)->measure(&rows);
 }
@@ -111,7 +123,7 @@ run(void *arg)
 	MlTraining *training = &trial->training;
 	MlModel    *model;
 
-	training->frame = ml_folds_frame(trial->folds, trial->frame, trial->fold, trial->nrows);
+	training->frame = ml_folds_frame(trial->plan->folds, trial->frame, trial->fold, trial->plan->nrows);
 	training->budget = *training->frame->budget;
 	choose_features(trial->candidate, training->frame);
 	training->algorithm = ml_learn_algorithm(training->spec.algorithm);
@@ -162,19 +174,19 @@ run_fold(MlTraining *search, Trial *trial)
 }
 
 char *
-ml_trial(MlTraining *training, const MlCandidate *candidate, MlFolds *folds,
-		 int64 nrows, const char *metric, const MlCustomMetric *custom, double *value)
+ml_trial(MlTraining *training, const MlCandidate *candidate, const MlTrialPlan *plan, double *value)
 {
 	Trial		trial = {{0}};
 	double		sum = 0;
 
+	/* of folds by time the last knows most of what came before */
+	int			first = plan->all_folds || plan->folds->by != ML_FOLDS_BY_TIME ? 0 : plan->folds->n - 1;
+	int			end = plan->all_folds ? plan->folds->n : first + 1;
+
 	trial.candidate = candidate;
-	trial.folds = folds;
+	trial.plan = plan;
 	trial.frame = training->frame;
-	trial.nrows = nrows;
-	trial.metric_name = metric;
-	trial.custom = custom;
-	for (trial.fold = 0; trial.fold < folds->n; trial.fold++)
+	for (trial.fold = first; trial.fold < end; trial.fold++)
 	{
 		char	   *message = run_fold(training, &trial);
 
@@ -182,6 +194,6 @@ ml_trial(MlTraining *training, const MlCandidate *candidate, MlFolds *folds,
 			return message;
 		sum += trial.value;
 	}
-	*value = sum / folds->n;
+	*value = sum / (end - first);
 	return isnan(*value) ? pstrdup("the metric is not defined on its predictions") : NULL;
 }

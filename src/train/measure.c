@@ -154,11 +154,6 @@ measure_custom(MlTraining *training, const MlModel *model, const MlCustomMetric 
 {
 	MlCustomRows rows;
 
-	if (training->predicted != NULL)
-	{
-		ml_training_warn(training, psprintf("metric \"%s\" was not measured: the rows are not in memory", metric->name));
-		return NAN;
-	}
 	ml_training_custom_rows(training, model, measured, &rows);
 	rows.frame_row = part->row;
 	rows.frame_first = part->first;
@@ -356,6 +351,8 @@ ml_training_measure(MlTraining *training, const MlModel *model)
 	else
 		measure_with_target(training, model, &headline, result);
 
+	if (headline.custom != NULL && isnan(measured->value))
+		measured->headline = NULL;
 	MemoryContextSwitchTo(training->cxt);
 	measured->training = (Jsonb *) PG_DETOAST_DATUM_COPY(PointerGetDatum(result[0]));
 	if (result[1] != NULL)

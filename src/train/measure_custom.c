@@ -80,8 +80,17 @@ double
 ml_training_try_custom(MlTraining *training, const MlCustomMetric *metric, const MlCustomRows *rows)
 {
 	Attempt		it = {metric, rows, NAN};
-	ErrorData  *error = ml_procedure_attempt(training, attempt, &it);
+	ErrorData  *error;
 
+	if (training->predicted != NULL)
+	{
+		warn_once(training, psprintf("metric \"%s\" was not measured: the rows are not in memory", metric->name));
+		return NAN;
+	}
+	if (rows->weight != NULL && !metric->weighted)
+		warn_once(training, psprintf("metric \"%s\" counts every row the same: it does not take \"%s\"",
+									 metric->name, ML_CUSTOM_WEIGHT));
+	error = ml_procedure_attempt(training, attempt, &it);
 	if (error == NULL)
 		return it.value;
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||

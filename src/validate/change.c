@@ -12,6 +12,10 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "image.h"
@@ -19,6 +23,10 @@
 #include "json.h"
 #include "miscadmin.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -29,8 +37,8 @@
 
 /* ---- figures ---- */
 
-static void
-take_away(MlHash128 *sum, MlHash128 x)
+void
+ml_fingerprint_take_away(MlHash128 *sum, MlHash128 x)
 {
 	MlHash128	minus = {~x.high, ~x.low};
 	MlHash128	one = {0, 1};
@@ -39,8 +47,8 @@ take_away(MlHash128 *sum, MlHash128 x)
 	ml_hash128_add(sum, minus);
 }
 
-static bytea *
-fingerprint_bytes(MlHash128 fingerprint)
+bytea *
+ml_fingerprint_bytes(MlHash128 fingerprint)
 {
 	bytea	   *bytes = palloc(VARHDRSZ + FINGERPRINT_BYTES);
 
@@ -50,8 +58,8 @@ fingerprint_bytes(MlHash128 fingerprint)
 	return bytes;
 }
 
-static MlHash128
-fingerprint_of(Datum datum)
+MlHash128
+ml_fingerprint_of(Datum datum)
 {
 	bytea	   *bytes = DatumGetByteaPP(datum);
 	MlHash128	fingerprint;
@@ -90,8 +98,8 @@ ml_change_counted(MlChange *change, int number)
 	return *count_of(change, number);
 }
 
-static void
-count_groups(MlSet *set, int n, const int32 *group, int by)
+void
+ml_groups_count(MlSet *set, int n, const int32 *group, int by)
 {
 	for (int i = 0; i < n; i++)
 		for (int g = 0; g < set->ngroups; g++)
@@ -124,7 +132,7 @@ take_newest(MlChange *change)
 
 	change->rows = DatumGetInt64(ml_result_datum(0, 1, &isnull));
 	change->pinned = DatumGetInt64(ml_result_datum(0, 2, &isnull));
-	change->fingerprint = fingerprint_of(ml_result_datum(0, 3, &isnull));
+	change->fingerprint = ml_fingerprint_of(ml_result_datum(0, 3, &isnull));
 	ml_json_each(DatumGetJsonbP(ml_result_datum(0, 4, &isnull)), take_count, &names);
 	change->time_from = ml_result_text(0, 5);
 	change->time_to = ml_result_text(0, 6);
@@ -191,7 +199,7 @@ take_stored(uint64 i, MlStored *row)
 
 	row->place = *(ItemPointer) DatumGetPointer(ml_result_datum(i, 1, &isnull));
 	row->key_hash = (uint64) DatumGetInt64(ml_result_datum(i, 2, &isnull));
-	row->fingerprint = fingerprint_of(ml_result_datum(i, 3, &isnull));
+	row->fingerprint = ml_fingerprint_of(ml_result_datum(i, 3, &isnull));
 	datum = ml_result_datum(i, 4, &isnull);
 	row->bucket = isnull ? 0 : DatumGetInt64(datum);
 	row->stratum = ml_result_int(i, 5, 0);
@@ -200,23 +208,58 @@ take_stored(uint64 i, MlStored *row)
 	datum = ml_result_datum(i, 7, &isnull);
 	row->group = numbers_of(datum, isnull, &row->ngroups);
 	row->pinned = DatumGetBool(ml_result_datum(i, 8, &isnull));
+	row->entered = ml_result_int(i, 9, 0);
+	row->left = ml_result_int(i, 10, 0);
+	row->live = row->left == 0;
 }
 
-int64
-ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows)
+#define STORED_COLUMNS \
+	"ctid, key_hash, row_fingerprint, sample_bucket, sample_stratum, slices, sample_groups, pinned, " \
+	"entered_edition, left_edition"
+#define NSTORED_COLUMNS 10
+
+/* the columns of the source, after ours */
+static MinimalTuple
+take_tuple(uint64 row, TupleDesc desc, Datum *values, bool *nulls)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		values[i] = ml_result_datum(row, NSTORED_COLUMNS + 1 + i, &nulls[i]);
+		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
+			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+	}
+	return heap_form_minimal_tuple(desc, values, nulls);
+}
+
+static MinimalTuple *
+take_tuples(const MlSet *set, int64 n)
+{
+	MinimalTuple *tuples = palloc_extended(ml_size_mul(Max(n, 1), sizeof(MinimalTuple)), MCXT_ALLOC_HUGE);
+	TupleDesc	desc = ml_set_desc(set);
+	Datum	   *values = palloc(sizeof(Datum) * Max(desc->natts, 1));
+	bool	   *nulls = palloc(sizeof(bool) * Max(desc->natts, 1));
+
+	for (int64 i = 0; i < n; i++)
+	{
+		ml_check_row(i);
+		tuples[i] = take_tuple(i, desc, values, nulls);
+	}
+	return tuples;
+}
+
+/* runs a statement that answers with stored rows, and the columns of the source if tuples are asked for */
+static int64
+fetch(const MlSet *set, const char *text, MlArguments *args, MlStored **rows, MinimalTuple **tuples)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext inside;
 	MlRegistryScope scope;
-	char	   *text = psprintf("SELECT ctid, key_hash, row_fingerprint, sample_bucket, sample_stratum, slices, "
-								"sample_groups, pinned FROM %s WHERE left_edition IS NULL AND (%s)",
-								ml_set_table(set), condition);
 	int			code;
 	int64		n;
 
 	ml_registry_enter(&scope);
 	code = SPI_execute_with_args(text, args->n, args->type, args->value, args->null, false, 0);
-	if (code != SPI_OK_SELECT)
+	if (code != SPI_OK_SELECT && code != SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(code));
 	n = (int64) SPI_processed;
 	inside = MemoryContextSwitchTo(caller);
@@ -226,14 +269,113 @@ ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlSt
 		ml_check_row(i);
 		take_stored(i, &(*rows)[i]);
 	}
+	if (tuples != NULL)
+		*tuples = take_tuples(set, n);
 	MemoryContextSwitchTo(inside);
 	ml_registry_leave(&scope);
 	return n;
 }
 
+int64
+ml_change_fetch_tuples(const MlSet *set, const char *condition, MlArguments *args,
+					   MlStored **rows, MinimalTuple **tuples)
+{
+	return fetch(set, psprintf("SELECT " STORED_COLUMNS "%s%s FROM %s WHERE %s", tuples ? ", " : "",
+							   tuples ? ml_set_column_list(set, "") : "", ml_set_table(set), condition),
+				 args, rows, tuples);
+}
+
+/* the index of the rows that are there by the hash of their key */
+static Oid
+key_index(Relation table)
+{
+	AttrNumber	column = get_attnum(RelationGetRelid(table), "key_hash");
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(table))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		bool		found = index->rd_index->indkey.values[0] == column;
+
+		index_close(index, AccessShareLock);
+		if (found)
+			return lfirst_oid(lc);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("table \"%s\" has lost its index on key_hash", RelationGetRelationName(table)),
+			 errhint("CREATE INDEX ON %s (key_hash) WHERE left_edition IS NULL;",
+					 quote_qualified_identifier(ML_DATA_SCHEMA, RelationGetRelationName(table)))));
+	return InvalidOid;			/* keep the compiler quiet */
+}
+
+/* not a query: without statistics its plan could be one that looks at all rows for each key */
+Datum *
+ml_change_find_keys(const MlSet *set, const Datum *key_hash, int64 n, int64 before, int *found)
+{
+	Relation	table = table_open(get_relname_relid(set->relation, get_namespace_oid(ML_DATA_SCHEMA, false)), AccessShareLock);
+	Oid			index = key_index(table);
+	AttrNumber	column = get_attnum(RelationGetRelid(table), "key_hash");
+	AttrNumber	bucket = get_attnum(RelationGetRelid(table), "sample_bucket");
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Datum	   *places = palloc(sizeof(Datum) * 16);
+	int			capacity = 16;
+
+	*found = 0;
+	for (int64 i = 0; i < n; i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+		Datum		datum;
+		bool		isnull;
+
+		ml_check_row(i);
+		ScanKeyInit(&key, column, BTEqualStrategyNumber, F_INT8EQ, key_hash[i]);
+		scan = systable_beginscan(table, index, true, snapshot, 1, &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		{
+			ItemPointer place;
+
+			/* NULL: a pinned row */
+			datum = heap_getattr(tuple, bucket, RelationGetDescr(table), &isnull);
+			if (isnull || DatumGetInt64(datum) >= before)
+				continue;
+			place = palloc(sizeof(ItemPointerData));
+
+			if (*found == capacity)
+			{
+				capacity *= 2;
+				places = repalloc(places, sizeof(Datum) * capacity);
+			}
+			*place = tuple->t_self;
+			places[(*found)++] = PointerGetDatum(place);
+		}
+		systable_endscan(scan);
+	}
+	UnregisterSnapshot(snapshot);
+	table_close(table, AccessShareLock);
+	return places;
+}
+
+int64
+ml_change_take(MlChange *change, const char *condition, MlArguments *args, MlStored **rows)
+{
+	return fetch(change->set, psprintf("UPDATE %s SET left_edition = %d WHERE left_edition IS NULL AND (%s) RETURNING "
+									   STORED_COLUMNS, ml_set_table(change->set), change->edition, condition),
+				 args, rows, NULL);
+}
+
+int64
+ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows)
+{
+	return ml_change_fetch_tuples(set, psprintf("left_edition IS NULL AND (%s)", condition), args, rows, NULL);
+}
+
 void
 ml_change_leave(MlChange *change, const MlStored *row)
 {
+	ml_change_left(change, row);
 	if (change->nleaving == change->leaving_capacity)
 	{
 		change->leaving_capacity = Max(64, 2 * change->leaving_capacity);
@@ -242,9 +384,14 @@ ml_change_leave(MlChange *change, const MlStored *row)
 			repalloc_huge(change->leaving, ml_size_mul(change->leaving_capacity, sizeof(ItemPointerData)));
 	}
 	change->leaving[change->nleaving++] = row->place;
+}
+
+void
+ml_change_left(MlChange *change, const MlStored *row)
+{
 	change->rows--;
 	change->rows_out++;
-	take_away(&change->fingerprint, row->fingerprint);
+	ml_fingerprint_take_away(&change->fingerprint, row->fingerprint);
 	if (row->pinned)
 	{
 		change->pinned--;
@@ -252,7 +399,7 @@ ml_change_leave(MlChange *change, const MlStored *row)
 	}
 	for (int i = 0; i < row->nslices; i++)
 		(*count_of(change, row->slice[i]))--;
-	count_groups(change->set, row->ngroups, row->group, -1);
+	ml_groups_count(change->set, row->ngroups, row->group, -1);
 }
 
 void
@@ -271,7 +418,7 @@ ml_change_enter(MlChange *change, const MlEntering *row)
 	ml_hash128_add(&change->fingerprint, row->row->fingerprint);
 	change->pinned += row->pinned;
 	if (!row->pinned)
-		count_groups(change->set, row->ngroups, row->group, 1);
+		ml_groups_count(change->set, row->ngroups, row->group, 1);
 }
 
 void
@@ -315,8 +462,7 @@ write_leaving(MlChange *change)
 	ml_bind_int(&args, change->edition);
 	ml_bind_datum(&args, TIDARRAYOID, PointerGetDatum(construct_array(places, change->nleaving, TIDOID,
 																	  sizeof(ItemPointerData), false, TYPALIGN_SHORT)), false);
-	text = psprintf("UPDATE %s SET left_edition = $1 WHERE ctid OPERATOR(pg_catalog.=) ANY ($2) "
-					"AND left_edition IS NULL", ml_set_table(change->set));
+	text = psprintf("UPDATE %s SET left_edition = $1 WHERE ctid OPERATOR(pg_catalog.=) ANY ($2)", ml_set_table(change->set));
 	code = SPI_execute_with_args(text, args.n, args.type, args.value, args.null, false, 0);
 	if (code != SPI_OK_UPDATE || SPI_processed != (uint64) change->nleaving)
 		elog(ERROR, "%d rows were to leave validation set \"%s\", and " UINT64_FORMAT " were there",
@@ -381,7 +527,7 @@ put_row(const MlChange *change, const MlEntering *row, Datum *values, bool *null
 	values[5] = BoolGetDatum(row->pinned);
 	values[6] = list_datum(row->slices);
 	values[7] = Int64GetDatum((int64) row->row->key_hash);
-	values[8] = PointerGetDatum(fingerprint_bytes(row->row->fingerprint));
+	values[8] = PointerGetDatum(ml_fingerprint_bytes(row->row->fingerprint));
 }
 
 static Tuplestorestate *
@@ -413,7 +559,19 @@ store_entering(const MlChange *change, TupleDesc desc)
 	return store;
 }
 
-/* as a trigger reads its transition table */
+static int
+compare_entering(const void *a, const void *b)
+{
+	uint64		x = ((const MlEntering *) a)->row->key_hash;
+	uint64		y = ((const MlEntering *) b)->row->key_hash;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * As a trigger reads its transition table. In the order of the index on key_hash, whose pages are
+ * so visited one after the other.
+ */
 static void
 write_entering(MlChange *change)
 {
@@ -424,6 +582,7 @@ write_entering(MlChange *change)
 
 	if (change->nentering == 0)
 		return;
+	qsort(change->entering, change->nentering, sizeof(MlEntering), compare_entering);
 	enr = palloc0(sizeof(EphemeralNamedRelationData));
 	enr->md.name = pstrdup("mlops_entering");
 	enr->md.tupdesc = full_desc(change->set);
@@ -495,14 +654,14 @@ write_edition(MlChange *change)
 	ml_bind_jsonb(&args, slices_json(change));
 	ml_bind_text(&args, change->time_from);
 	ml_bind_text(&args, change->time_to);
-	ml_bind_datum(&args, BYTEAOID, PointerGetDatum(fingerprint_bytes(change->fingerprint)), false);
+	ml_bind_datum(&args, BYTEAOID, PointerGetDatum(ml_fingerprint_bytes(change->fingerprint)), false);
 	ml_bind_float(&args, (double) (GetCurrentTimestamp() - change->started) / USECS_PER_SEC);
 	ml_bind_text(&args, change->by);
 	ml_statement_run(&insert, &args);
 }
 
-static Jsonb *
-groups_json(const MlSet *set)
+Jsonb *
+ml_groups_json(const MlSet *set)
 {
 	MlJson		json = {0};
 
@@ -534,7 +693,7 @@ write_set(const MlChange *change)
 	ml_bind_int(&args, change->edition);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(change->as_of), false);
 	ml_bind_datum(&args, INT8OID, Int64GetDatum(change->watermark), !change->moves_watermark);
-	ml_bind_jsonb(&args, groups_json(change->set));
+	ml_bind_jsonb(&args, ml_groups_json(change->set));
 	ml_bind_int(&args, change->set->last_slice);
 	ml_statement_run(&update, &args);
 }

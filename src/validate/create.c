@@ -3,7 +3,8 @@
  *		mlops_create_validation_set and mlops_drop_validation_set.
  *
  * The table of a set is made here, by a command of our own, with built-in types
- * only. It is no member of the extension, so that pg_dump carries it like any table.
+ * only. Its indexes are of the rows that are there, so that a row that leaves costs no entry in one.
+ * It is no member of the extension, so that pg_dump carries it like any table.
  */
 #include "postgres.h"
 
@@ -313,7 +314,7 @@ ml_set_make_table(MlSet *set)
 		appendStringInfo(&command, ", %s %s", quote_identifier(set->column[i].name), set->column[i].stored);
 	appendStringInfoChar(&command, ')');
 	run_command(command.data);
-	run_command(psprintf("CREATE INDEX ON %s (left_edition, sample_bucket)", ml_set_table(set)));
+	run_command(psprintf("CREATE INDEX ON %s (sample_bucket) WHERE left_edition IS NULL", ml_set_table(set)));
 	run_command(psprintf("CREATE INDEX ON %s (key_hash) WHERE left_edition IS NULL", ml_set_table(set)));
 	run_command(psprintf("REVOKE ALL ON TABLE %s FROM PUBLIC", ml_set_table(set)));
 	return set->relation;

@@ -6,7 +6,6 @@
 
 #include "executor/executor.h"
 #include "fmgr.h"
-#include "image.h"
 #include "interrupts.h"
 #include "miscadmin.h"
 #include "result.h"
@@ -24,9 +23,8 @@ PG_FUNCTION_INFO_V1(mlops_verify_edition);
 
 /* ---- which ---- */
 
-/* "1-12", or nothing */
-static void
-error_no_edition(const MlSet *set, int edition)
+void
+ml_error_no_edition(const MlSet *set, int edition)
 {
 	if (set->edition == 0)
 		ereport(ERROR,
@@ -58,32 +56,31 @@ rows_of_edition(const MlSet *set, int edition, MlHash128 *fingerprint)
 	ml_bind_text(&args, set->name);
 	ml_bind_int(&args, edition);
 	ml_registry_enter(&scope);
-	if (ml_statement_run(&select, &args) > 0)
+	if (ml_statement_look(&select, &args) > 0)
 	{
-		bytea	   *bytes;
-
 		rows = DatumGetInt64(ml_result_datum(0, 1, &isnull));
-		bytes = DatumGetByteaPP(ml_result_datum(0, 2, &isnull));
-		fingerprint->high = ml_image_get(VARDATA_ANY(bytes), 8);
-		fingerprint->low = ml_image_get(VARDATA_ANY(bytes) + 8, 8);
+		*fingerprint = ml_fingerprint_of(ml_result_datum(0, 2, &isnull));
 	}
 	ml_registry_leave(&scope);
 	return rows;
 }
 
-/* the rows of an edition as d, their strata as w */
+/* the rows of an edition as d, their strata as w; of the newest, as the caller's statement sees it, by index */
 static char *
 from_clause(const MlSet *set, int edition)
 {
+	char	   *rows = edition == set->edition ? pstrdup("d.left_edition IS NULL") :
+		psprintf("d.entered_edition OPERATOR(pg_catalog.<=) %d "
+				 "AND (d.left_edition IS NULL OR d.left_edition OPERATOR(pg_catalog.>) %d)", edition, edition);
+
 	return psprintf(" FROM %s AS d LEFT JOIN mlops_catalog.edition_stratum AS w "
 					"ON w.model OPERATOR(pg_catalog.=) %s AND w.validation_set OPERATOR(pg_catalog.=) %s "
 					"AND w.bucket OPERATOR(pg_catalog.=) d.sample_bucket AND w.stratum OPERATOR(pg_catalog.=) d.sample_stratum "
 					"AND w.from_edition OPERATOR(pg_catalog.<=) %d "
 					"AND (w.until_edition IS NULL OR w.until_edition OPERATOR(pg_catalog.>) %d) "
-					"WHERE d.entered_edition OPERATOR(pg_catalog.<=) %d "
-					"AND (d.left_edition IS NULL OR d.left_edition OPERATOR(pg_catalog.>) %d)",
+					"WHERE %s",
 					ml_set_table(set), quote_literal_cstr(set->model), quote_literal_cstr(set->name),
-					edition, edition, edition, edition);
+					edition, edition, rows);
 }
 
 static char *
@@ -101,11 +98,11 @@ ml_edition_open(const char *model, const char *validation_set, int edition, MlEd
 
 	memset(result, 0, sizeof(*result));
 	if (set->edition == 0)
-		error_no_edition(set, edition);
+		ml_error_no_edition(set, edition);
 	result->edition = edition == 0 ? set->edition : edition;
 	result->rows = rows_of_edition(set, result->edition, &fingerprint);
 	if (result->rows < 0)
-		error_no_edition(set, edition);
+		ml_error_no_edition(set, edition);
 	result->model = set->model;
 	result->validation_set = set->name;
 	result->target = set->target;
@@ -239,7 +236,7 @@ mlops_verify_edition(PG_FUNCTION_ARGS)
 	ml_privilege_require(model, ML_PRIVILEGE_READ);
 	set = ml_set_open(model, name, false);
 	if (rows_of_edition(set, number, &recorded) < 0)
-		error_no_edition(set, number);
+		ml_error_no_edition(set, number);
 	verifying.ncolumns = set->ncolumns;
 	verifying.desc = ml_set_desc(set);
 	verifying.secret = ml_row_secrets(set);

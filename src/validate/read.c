@@ -49,7 +49,16 @@ typedef struct MlReadState
 	int64		let_go_at;		/* candidates */
 	HTAB	   *cells;
 	HTAB	   *kinds;
+	HTAB	   *labels;			/* NULL: none */
+	bool	   *is_target;		/* of the columns after the stored ones: the target as text */
 } MlReadState;
+
+/* a label that somebody gave to a key */
+typedef struct LabelEntry
+{
+	uint64		key_hash;
+	char	   *label;
+} LabelEntry;
 
 typedef struct KindEntry
 {
@@ -180,7 +189,9 @@ name_groups(MlSetReading *reading, const Extras *extras, MlKindOfRow *kind)
 	int			at = 0;
 
 	kind->group = palloc(sizeof(int32) * 2);
-	if (set->classes)
+	if (set->classes && extras->text[at] == NULL)
+		at++;					/* unlabelled rows were asked for */
+	else if (set->classes)
 		kind->group[kind->ngroups++] = group_number(set, psprintf("class %s", extras->text[at++]));
 	if (set->nstratify == 0)
 		return;
@@ -356,6 +367,33 @@ detoast(TupleDesc desc, Datum *values, const bool *nulls)
 			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
 }
 
+/*
+ * A row without a label takes the one that somebody gave it; so do the columns after the stored ones
+ * that are the target's text. Types are built in: reading the text runs no code of a user.
+ */
+static bool
+take_label(MlReadState *state, uint64 key_hash, TupleTableSlot *slot)
+{
+	MlSet	   *set = state->reading->set;
+	const MlSetColumn *target = &set->column[set->target_at];
+	LabelEntry *entry = state->labels ? hash_search(state->labels, &key_hash, HASH_FIND, NULL) : NULL;
+	Oid			input;
+	Oid			parameter;
+
+	if (entry == NULL)
+		return false;
+	getTypeInputInfo(target->stored_type, &input, &parameter);
+	slot->tts_values[set->target_at] = OidInputFunctionCall(input, entry->label, parameter, target->stored_typmod);
+	slot->tts_isnull[set->target_at] = false;
+	for (int i = 0; i < state->nextras - state->nconditions; i++)
+		if (state->is_target[i])
+		{
+			slot->tts_values[state->desc->natts + i] = CStringGetTextDatum(entry->label);
+			slot->tts_isnull[state->desc->natts + i] = false;
+		}
+	return true;
+}
+
 static void
 take_row(MlSetReading *reading, TupleTableSlot *slot)
 {
@@ -367,12 +405,16 @@ take_row(MlSetReading *reading, TupleTableSlot *slot)
 	int64		bucket = 0;
 	bool		infinite;
 
-	if (slot->tts_isnull[set->key_at] || (set->target_at >= 0 && slot->tts_isnull[set->target_at]))
+	if (slot->tts_isnull[set->key_at])
 	{
-		if (slot->tts_isnull[set->key_at])
-			reading->no_key++;
-		else
-			reading->no_label++;
+		reading->no_key++;
+		return;
+	}
+	candidate.key_hash = ml_hash_key(state->key_type, slot->tts_values[set->key_at], 0);
+	if (set->target_at >= 0 && slot->tts_isnull[set->target_at] && !reading->unlabelled &&
+		!take_label(state, candidate.key_hash, slot))
+	{
+		reading->no_label++;
 		return;
 	}
 	take_extras(state, slot, &extras);
@@ -381,7 +423,6 @@ take_row(MlSetReading *reading, TupleTableSlot *slot)
 																 slot->tts_values[set->time_at], &infinite));
 	cell = cell_of(reading, bucket, kind_of_row(reading, &extras));
 	cell->population++;
-	candidate.key_hash = ml_hash_key(state->key_type, slot->tts_values[set->key_at], 0);
 	candidate.priority = ml_hash_word(candidate.key_hash, (uint64) set->seed);
 	if (candidate.priority > cell->limit)
 		return;
@@ -430,6 +471,53 @@ make_table(const char *name, Size key, Size entry, MemoryContext cxt)
 }
 
 static void
+read_labels(MlReadState *state)
+{
+	static MlStatement select = {
+		"SELECT key, label FROM mlops_catalog.label WHERE model OPERATOR(pg_catalog.=) $1"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	uint64		n;
+
+	if (state->reading->set->target_at < 0)
+		return;
+	ml_bind_text(&args, state->reading->set->model);
+	ml_registry_enter(&scope);
+	n = ml_statement_run(&select, &args);
+	if (n > 0)
+		state->labels = make_table("mlops labels", sizeof(uint64), sizeof(LabelEntry), state->reading->cxt);
+	for (uint64 i = 0; i < n; i++)
+	{
+		char	   *key = ml_result_text(i, 1);
+		uint64		hash = ml_hash_bytes(key, strlen(key), 0);
+		LabelEntry *entry = hash_search(state->labels, &hash, HASH_ENTER, NULL);
+
+		entry->label = MemoryContextStrdup(state->reading->cxt, ml_result_text(i, 2));
+	}
+	ml_registry_leave(&scope);
+}
+
+/* in the order in which begin_query writes them */
+static void
+find_target_texts(MlReadState *state)
+{
+	MlSet	   *set = state->reading->set;
+	int			at = 0;
+
+	state->is_target = palloc0(sizeof(bool) * Max(state->nextras, 1));
+	if (set->target_at < 0)
+		return;
+	if (set->classes)
+		state->is_target[at++] = true;
+	for (int i = 0; i < set->nstratify; i++)
+		state->is_target[at++] = strcmp(set->stratify[i], set->target) == 0;
+	for (int b = 0; b < set->nby; b++)
+		for (int c = 0; c < set->by[b].ncolumns; c++)
+			state->is_target[at++] = strcmp(set->by[b].column[c], set->target) == 0;
+}
+
+static void
 begin(MlSetReading *reading)
 {
 	MlSet	   *set = reading->set;
@@ -458,6 +546,8 @@ begin(MlSetReading *reading)
 	state->let_go_at = CANDIDATES_AT_LEAST + CANDIDATES_A_ROW * set->max_rows;
 	state->cells = make_table("mlops cells", CELL_KEY_SIZE, sizeof(MlCell), reading->cxt);
 	state->kinds = make_table("mlops kinds", sizeof(uint64), sizeof(KindEntry), reading->cxt);
+	find_target_texts(state);
+	read_labels(state);
 	reading->kinds_capacity = 16;
 	reading->kind = MemoryContextAlloc(reading->cxt, sizeof(MlKindOfRow) * reading->kinds_capacity);
 }
@@ -587,6 +677,28 @@ ml_read_window(MlSetReading *reading)
 	ml_read_run(text.data, NULL, &reading->state->pub, what);
 	if (set->time_column != NULL && set->edition == 0)
 		reading->no_time = count_timeless(set, what);
+	ml_author_leave(&scope);
+	list_cells(reading);
+}
+
+void
+ml_read_unlabelled(MlSetReading *reading)
+{
+	MlSet	   *set = reading->set;
+	char	   *what = source_in_words(set);
+	MlAuthored	authored;
+	MlAuthorScope scope;
+	StringInfoData text;
+
+	reading->unlabelled = true;
+	begin(reading);
+	ml_set_authored(set, what, &authored);
+	ml_author_enter(&set->author, &authored, &scope);
+	ml_shape_check(set);
+	begin_query(reading, &text, NULL);
+	if (set->target_at >= 0)
+		appendStringInfo(&text, " WHERE %s IS NULL", source_column(set->target));
+	ml_read_run(text.data, NULL, &reading->state->pub, what);
 	ml_author_leave(&scope);
 	list_cells(reading);
 }

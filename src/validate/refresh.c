@@ -131,12 +131,13 @@ stratum_of(Refresh *refresh, const MlStored *row)
 	return entry ? entry->is : NULL;
 }
 
+/* a row that left what is read again */
 static void
-leave(Refresh *refresh, const MlStored *row)
+left(Refresh *refresh, const MlStored *row)
 {
 	MlStratum  *stratum = stratum_of(refresh, row);
 
-	ml_change_leave(refresh->change, row);
+	ml_change_left(refresh->change, row);
 	if (stratum != NULL)
 		stratum->kept--;
 }
@@ -153,12 +154,12 @@ leave_behind(Refresh *refresh)
 	if (set->clock == ML_CLOCK_NONE || set->edition == 0)
 		return;
 	ml_bind_int8(&args, refresh->window.first_bucket);
-	n = ml_change_fetch(set, psprintf("NOT pinned AND sample_bucket OPERATOR(pg_catalog.<=) $1 AND %s OPERATOR(pg_catalog.<) %s",
+	n = ml_change_take(refresh->change, psprintf("NOT pinned AND sample_bucket OPERATOR(pg_catalog.<=) $1 AND %s OPERATOR(pg_catalog.<) %s",
 									  quote_identifier(set->time_column),
 									  ml_clock_literal(set, refresh->window.from)),
 						&args, &rows);
 	for (int64 i = 0; i < n; i++)
-		leave(refresh, &rows[i]);
+		left(refresh, &rows[i]);
 }
 
 /* ---- rows that came ---- */
@@ -180,23 +181,6 @@ compare_keys(const void *a, const void *b)
 	return 0;
 }
 
-/* the key of a row, for people */
-static char *
-key_text(const MlSet *set, const MlCandidate *row)
-{
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(ml_set_desc(set), &TTSOpsMinimalTuple);
-	Oid			output;
-	bool		varlena;
-	char	   *text;
-
-	ExecStoreMinimalTuple(row->tuple, slot, false);
-	slot_getallattrs(slot);
-	getTypeOutputInfo(set->column[set->key_at].stored_type, &output, &varlena);
-	text = OidOutputFunctionCall(output, slot->tts_values[set->key_at]);
-	ExecDropSingleTupleTableSlot(slot);
-	return text;
-}
-
 static void
 refuse_duplicates(const MlSet *set, const KeyAt *key, int64 n)
 {
@@ -214,7 +198,7 @@ refuse_duplicates(const MlSet *set, const KeyAt *key, int64 n)
 			ereport(ERROR,
 					(errcode(ERRCODE_CARDINALITY_VIOLATION),
 					 errmsg("the source of validation set \"%s\" of model \"%s\" has key %s " INT64_FORMAT " times",
-							set->name, set->model, quote_literal_cstr(key_text(set, key[i - 1].row)), equal),
+							set->name, set->model, quote_literal_cstr(ml_set_key_text(set, key[i - 1].row->tuple)), equal),
 					 errdetail("The column \"%s\" tells rows apart: which are sampled, and which have changed.", set->key),
 					 errhint("Let the source give one row a key, with DISTINCT ON or GROUP BY, or name another column.")));
 	}
@@ -227,6 +211,8 @@ leave_moved(Refresh *refresh, const KeyAt *key, int64 n)
 	Datum	   *hashes;
 	MlArguments args = {0};
 	MlStored   *rows;
+	Datum	   *places;
+	int			found;
 	int64		moved;
 
 	if (refresh->set->edition == 0 || n == 0 || refresh->window.read_bucket <= refresh->window.first_bucket)
@@ -234,22 +220,14 @@ leave_moved(Refresh *refresh, const KeyAt *key, int64 n)
 	hashes = palloc_extended(ml_size_mul(n, sizeof(Datum)), MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < n; i++)
 		hashes[i] = Int64GetDatum((int64) key[i].key_hash);
-	ml_bind_datum(&args, INT8ARRAYOID, PointerGetDatum(construct_array(hashes, (int) n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false);
-	ml_bind_int8(&args, refresh->window.read_bucket);
-	ml_bind_int8(&args, refresh->window.first_bucket);
-	moved = ml_change_fetch(refresh->set, "NOT pinned AND sample_bucket OPERATOR(pg_catalog.<) $2 "
-							"AND sample_bucket OPERATOR(pg_catalog.>=) $3 AND key_hash IN "
-							"(SELECT u FROM pg_catalog.unnest($1) AS u)", &args, &rows);
+	places = ml_change_find_keys(refresh->set, hashes, n, refresh->window.read_bucket, &found);
+	if (found == 0)
+		return;
+	ml_bind_datum(&args, TIDARRAYOID, PointerGetDatum(construct_array(places, found, TIDOID, sizeof(ItemPointerData),
+																	  false, TYPALIGN_SHORT)), false);
+	moved = ml_change_take(refresh->change, "ctid OPERATOR(pg_catalog.=) ANY ($1)", &args, &rows);
 	for (int64 i = 0; i < moved; i++)
-	{
-		/* not those that leave_behind took */
-		bool		gone = false;
-
-		for (int l = 0; l < refresh->change->nleaving && !gone; l++)
-			gone = ItemPointerEquals(&refresh->change->leaving[l], &rows[i].place);
-		if (!gone)
-			leave(refresh, &rows[i]);
-	}
+		left(refresh, &rows[i]);
 }
 
 static void
@@ -459,22 +437,6 @@ compare_thinned(const void *a, const void *b)
 	return 0;
 }
 
-static bool
-is_leaving(const MlChange *change, HTAB *leaving, const MlStored *row)
-{
-	return hash_search(leaving, &row->place, HASH_FIND, NULL) != NULL;
-}
-
-static HTAB *
-places_leaving(const MlChange *change)
-{
-	HTAB	   *places = make_table("mlops leaving rows", sizeof(ItemPointerData), sizeof(ItemPointerData));
-
-	for (int i = 0; i < change->nleaving; i++)
-		(void) hash_search(places, &change->leaving[i], HASH_ENTER, NULL);
-	return places;
-}
-
 /* those of a stratum after the first take leave */
 static void
 thin_rows(Refresh *refresh, Thinned *thinned, int64 n)
@@ -497,7 +459,6 @@ thin(Refresh *refresh)
 	int64		n;
 	int64		m = 0;
 	Thinned    *thinned;
-	HTAB	   *leaving;
 
 	if (!refresh->plan.thin)
 		return;
@@ -505,13 +466,12 @@ thin(Refresh *refresh)
 	ml_bind_int8(&args, refresh->window.read_bucket);
 	n = ml_change_fetch(refresh->set, "NOT pinned AND sample_bucket OPERATOR(pg_catalog.>=) $1 "
 						"AND sample_bucket OPERATOR(pg_catalog.<) $2", &args, &rows);
-	leaving = places_leaving(refresh->change);
 	thinned = palloc_extended(ml_size_mul(Max(n, 1), sizeof(Thinned)), MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < n; i++)
 	{
 		MlStratum  *stratum = stratum_of(refresh, &rows[i]);
 
-		if (stratum == NULL || stratum->take >= stratum->kept || is_leaving(refresh->change, leaving, &rows[i]))
+		if (stratum == NULL || stratum->take >= stratum->kept)
 			continue;
 		thinned[m].priority = ml_hash_word(rows[i].key_hash, (uint64) refresh->set->seed);
 		thinned[m].stratum = stratum;
@@ -618,6 +578,8 @@ write_strata(Refresh *refresh)
 static void
 check_order(const MlSet *set, TimestampTz as_of)
 {
+	char	   *newest = pstrdup(timestamptz_to_str(set->as_of));
+
 	if (TIMESTAMP_NOT_FINITE(as_of))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -634,7 +596,7 @@ check_order(const MlSet *set, TimestampTz as_of)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("validation set \"%s\" of model \"%s\" cannot go back in time", set->name, set->model),
 				 errdetail("It was refreshed as of %s, and is to be refreshed as of %s.",
-						   pstrdup(timestamptz_to_str(set->as_of)), timestamptz_to_str(as_of)),
+						   newest, timestamptz_to_str(as_of)),
 				 errhint("Give the same or a later as_of, or make another set to replay history.")));
 }
 

@@ -6,10 +6,11 @@
 
 #include "access/tupdesc.h"
 #include "errors.h"
+#include "executor/tuptable.h"
 #include "json.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "catalog/pg_type.h"
 #include "validate/set.h"
 #include "validate/validate.h"
@@ -220,7 +221,7 @@ read_row(MlSet *set)
 	"WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
 
 static void
-read_slices(MlSet *set)
+read_slices(MlSet *set, uint64 (*run) (MlStatement *statement, MlArguments *args))
 {
 	static MlStatement select = {
 		"SELECT number, name, columns, value, condition, author, settings, min_rows FROM mlops_catalog.slice "
@@ -231,7 +232,7 @@ read_slices(MlSet *set)
 
 	ml_bind_text(&args, set->model);
 	ml_bind_text(&args, set->name);
-	set->nslices = (int) ml_statement_run(&select, &args);
+	set->nslices = (int) run(&select, &args);
 	MemoryContextSwitchTo(cxt);
 	set->slice = palloc0(sizeof(MlSetSlice) * Max(set->nslices, 1));
 	for (int i = 0; i < set->nslices; i++)
@@ -275,11 +276,14 @@ count_values(MlSet *set)
 		}
 }
 
-MlSet *
-ml_set_open(const char *model, const char *name, bool lock)
+/*
+ * NULL: there is none, or it is locked. Without a lock it is what the caller's statement sees, so that what
+ * the set says and the rows that are read next are of one moment.
+ */
+static MlSet *
+open_set(const char *model, const char *name, MlStatement *read, bool lock)
 {
-	static MlStatement read = {SET_COLUMNS};
-	static MlStatement read_locked = {SET_COLUMNS " FOR UPDATE"};
+	uint64		(*run) (MlStatement *statement, MlArguments *args) = lock ? ml_statement_run : ml_statement_look;
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext inside;
 	MlArguments args = {0};
@@ -288,23 +292,44 @@ ml_set_open(const char *model, const char *name, bool lock)
 	bool		found;
 
 	set->model = pstrdup(model);
-	set->name = pstrdup(name ? name : only_set(model));
+	set->name = pstrdup(name);
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, set->name);
 	ml_registry_enter(&scope);
-	found = ml_statement_run(lock ? &read_locked : &read, &args) > 0;
+	found = run(read, &args) > 0;
 	if (found)
 	{
 		inside = MemoryContextSwitchTo(caller);
 		read_row(set);
-		read_slices(set);
+		read_slices(set, run);
 		count_values(set);
 		MemoryContextSwitchTo(inside);
 	}
 	ml_registry_leave(&scope);
-	if (!found)
-		error_no_set(model, set->name);
+	return found ? set : NULL;
+}
+
+MlSet *
+ml_set_open(const char *model, const char *name, bool lock)
+{
+	static MlStatement plain = {SET_COLUMNS};
+	static MlStatement locked = {SET_COLUMNS " FOR UPDATE"};
+	MlSet	   *set;
+
+	if (name == NULL)
+		name = only_set(model);
+	set = open_set(model, name, lock ? &locked : &plain, lock);
+	if (set == NULL)
+		error_no_set(model, name);
 	return set;
+}
+
+MlSet *
+ml_set_open_free(const char *model, const char *name)
+{
+	static MlStatement skip = {SET_COLUMNS " FOR UPDATE SKIP LOCKED"};
+
+	return open_set(model, name, &skip, true);
 }
 
 void
@@ -354,4 +379,23 @@ ml_set_desc(const MlSet *set)
 		TupleDescInitEntry(desc, i + 1, set->column[i].name, set->column[i].stored_type,
 						   set->column[i].stored_typmod, 0);
 	return desc;
+}
+
+/* the key of a row, for people */
+char *
+ml_set_key_text(const MlSet *set, MinimalTuple tuple)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(ml_set_desc(set), &TTSOpsMinimalTuple);
+	Oid			output;
+	bool		varlena;
+	char	   *text;
+
+	ExecStoreMinimalTuple(tuple, slot, false);
+	slot_getallattrs(slot);
+	getTypeOutputInfo(set->column[set->key_at].stored_type, &output, &varlena);
+	text = OidOutputFunctionCall(output, slot->tts_values[set->key_at]);
+	if (set->column[set->key_at].stored_type == BPCHAROID)
+		text[bpchartruelen(text, strlen(text))] = '\0';
+	ExecDropSingleTupleTableSlot(slot);
+	return text;
 }

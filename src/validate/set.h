@@ -140,10 +140,16 @@ typedef struct MlSet
  */
 extern MlSet *ml_set_open(const char *model, const char *name, bool lock);
 
+/* locked; NULL if somebody else has it locked, or it is gone */
+extern MlSet *ml_set_open_free(const char *model, const char *name);
+
 /* the author of a source or a slice, in words for errors */
 extern void ml_set_authored(const MlSet *set, const char *what, MlAuthored *authored);
 
 extern int	ml_set_find_column(const MlSet *set, const char *name);	/* -1 */
+/* 55000 if it has none yet, 42704 for one that is not there */
+ml_noreturn extern void ml_error_no_edition(const MlSet *set, int edition);
+extern char *ml_set_key_text(const MlSet *set, MinimalTuple tuple);
 extern char *ml_set_table(const MlSet *set);	/* qualified and quoted */
 extern char *ml_set_column_list(const MlSet *set, const char *prefix);
 extern TupleDesc ml_set_desc(const MlSet *set);	/* the columns of the source, as stored */
@@ -222,6 +228,7 @@ typedef struct MlSetReading
 {
 	MlSet	   *set;
 	const MlWindow *window;
+	bool		unlabelled;		/* rows without a label are what is asked for */
 	MemoryContext cxt;			/* all of it */
 	MlBudget   *budget;
 	int			ncells;
@@ -239,6 +246,8 @@ typedef struct MlSetReading
 
 /* the window of a set's source, as its author under the active snapshot; NULL window: rows of these keys */
 extern void ml_read_window(MlSetReading *reading);
+/* rows that have no label in the source, of any time */
+extern void ml_read_unlabelled(MlSetReading *reading);
 extern void ml_read_keys(MlSetReading *reading, char *const *key, const char *const *label, int n);
 
 /* runs a query of ours around what an author wrote; env can be NULL */
@@ -305,11 +314,14 @@ extern int	ml_slice_columns(int n, const MlSetColumn *column, const char *text, 
 
 /* 42601, 42703, 42804, 42803: what is not one boolean expression over the source's columns */
 extern void ml_slice_check(const char *source, const char *condition, const char *name);
+/* the same over the rows of a set, as they are stored */
+extern void ml_slice_check_rows(const MlSet *set, const char *condition, const char *name);
 extern MlSetSlice *ml_slice_of_value(MlSet *set, MlSliceBy *by, char *const *value);
 extern void ml_slices_store(MlSet *set);	/* inside a scope: those that are fresh */
 
 /* slices of conditions that somebody else than the set's author wrote, decided for rows; one int32 list a row */
 extern void ml_slices_of_others(MlSet *set, int64 n, MinimalTuple *tuple, List **slices);
+extern void ml_slice_decide(const MlSet *set, const MlSetSlice *slice, int64 n, MinimalTuple *tuple, List **slices);
 extern bool ml_slice_is_own(const MlSet *set, const MlSetSlice *slice);
 
 /* ---- change.c: making an edition ---- */
@@ -327,6 +339,9 @@ typedef struct MlStored
 	int			ngroups;
 	int32	   *group;
 	bool		pinned;
+	int			entered;
+	int			left;			/* 0: still there */
+	bool		live;
 } MlStored;
 
 /* a row that enters */
@@ -376,11 +391,29 @@ extern void ml_change_begin(MlSet *set, const char *event, TimestampTz as_of, Ml
 extern void ml_change_leave(MlChange *change, const MlStored *row);
 extern void ml_change_enter(MlChange *change, const MlEntering *row);
 
+/* rows of a condition leave at once, and are counted one by one with ml_change_left */
+extern int64 ml_change_take(MlChange *change, const char *condition, MlArguments *args, MlStored **rows);
+extern void ml_change_left(MlChange *change, const MlStored *row);
+
+/* places of the rows of the sample that are there, of these hashes of keys and of an earlier bucket */
+extern Datum *ml_change_find_keys(const MlSet *set, const Datum *key_hash, int64 n, int64 before, int *found);
+
 /* rows that are there, of a condition on the table; *rows in the current context */
 extern int64 ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows);
 
+/* stored rows themselves, live or not, in the order of *rows; under the same lock */
+extern int64 ml_change_fetch_tuples(const MlSet *set, const char *condition, MlArguments *args,
+									MlStored **rows, MinimalTuple **tuples);
+
 /* writes rows and edition, inside a scope; first, outside of it, ml_change_decide for slices of others */
 extern void ml_change_decide(MlChange *change);
+
+/* figures: a fingerprint without that of one row, as it is stored, and back; groups of rows that came or went */
+extern void ml_fingerprint_take_away(MlHash128 *sum, MlHash128 x);
+extern bytea *ml_fingerprint_bytes(MlHash128 fingerprint);
+extern MlHash128 ml_fingerprint_of(Datum datum);
+extern void ml_groups_count(MlSet *set, int n, const int32 *group, int by);
+extern Jsonb *ml_groups_json(const MlSet *set);
 extern void ml_change_count(MlChange *change, int number, int64 by);
 extern int64 ml_change_counted(MlChange *change, int number);
 extern void ml_change_finish(MlChange *change);

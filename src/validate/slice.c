@@ -265,8 +265,8 @@ check_bare(const char *condition, const char *name)
 		refuse_condition(name, "It goes on after the expression.");
 }
 
-void
-ml_slice_check(const char *source, const char *condition, const char *name)
+static void
+check_condition(const char *source, QueryEnvironment *env, const char *condition, const char *name)
 {
 	Condition	what = {condition, name};
 	ErrorContextCallback callback = {error_context_stack, condition_error_callback, &what};
@@ -276,8 +276,8 @@ ml_slice_check(const char *source, const char *condition, const char *name)
 
 	error_context_stack = &callback;
 	check_bare(condition, name);
-	text = psprintf(CONDITION_BEFORE "%s\n) FROM (%s\n) AS mlops_source", condition, ml_source_query(source));
-	query = linitial_node(Query, ml_analyze_and_rewrite(linitial_node(RawStmt, pg_parse_query(text)), text));
+	text = psprintf(CONDITION_BEFORE "%s\n) FROM (%s\n) AS mlops_source", condition, source);
+	query = linitial_node(Query, ml_analyze_and_rewrite_in(linitial_node(RawStmt, pg_parse_query(text)), text, env));
 	error_context_stack = callback.previous;
 	if (query->hasAggs || query->hasWindowFuncs || query->hasTargetSRFs)
 		ereport(ERROR,
@@ -292,6 +292,12 @@ ml_slice_check(const char *source, const char *condition, const char *name)
 				 errmsg("the condition of slice \"%s\" is of type %s", name, format_type_be(type)),
 				 errdetail("A condition is true or false for every row."),
 				 errhint("Write it as in 'tenure < 6'; a column alone ('plan') makes a slice for each of its values.")));
+}
+
+void
+ml_slice_check(const char *source, const char *condition, const char *name)
+{
+	check_condition(ml_source_query(source), NULL, condition, name);
 }
 
 bool
@@ -378,12 +384,12 @@ rows_as_relation(const MlSet *set, int64 n, MinimalTuple *tuple)
 
 /* the columns have the types of the source again, by casts that the author of the slice makes */
 static char *
-deciding_query(const MlSet *set, const char *condition)
+rows_as_source(const MlSet *set)
 {
 	StringInfoData text;
 
 	initStringInfo(&text);
-	appendStringInfoString(&text, "SELECT mlops_row FROM (SELECT mlops_row");
+	appendStringInfoString(&text, "SELECT mlops_row");
 	for (int i = 0; i < set->ncolumns; i++)
 	{
 		const MlSetColumn *column = &set->column[i];
@@ -394,12 +400,18 @@ deciding_query(const MlSet *set, const char *condition)
 		else
 			appendStringInfo(&text, ", %s::%s AS %s", name, column->type, name);
 	}
-	appendStringInfo(&text, " FROM mlops_rows) AS mlops_source WHERE (%s\n)", condition);
+	appendStringInfoString(&text, " FROM mlops_rows");
 	return text.data;
 }
 
-static void
-decide(MlSet *set, const MlSetSlice *slice, int64 n, MinimalTuple *tuple, List **slices)
+void
+ml_slice_check_rows(const MlSet *set, const char *condition, const char *name)
+{
+	check_condition(rows_as_source(set), rows_as_relation(set, 0, NULL), condition, name);
+}
+
+void
+ml_slice_decide(const MlSet *set, const MlSetSlice *slice, int64 n, MinimalTuple *tuple, List **slices)
 {
 	Deciding	deciding = {0};
 	MlAuthored	authored;
@@ -417,7 +429,8 @@ decide(MlSet *set, const MlSetSlice *slice, int64 n, MinimalTuple *tuple, List *
 	ml_set_authored(set, what, &authored);
 	authored.privilege = ML_PRIVILEGE_READ;
 	ml_author_enter(&slice->author, &authored, &scope);
-	ml_read_run(deciding_query(set, slice->condition), rows_as_relation(set, n, tuple), &deciding.pub, what);
+	ml_read_run(psprintf("SELECT mlops_row FROM (%s) AS mlops_source WHERE (%s\n)", rows_as_source(set), slice->condition),
+				rows_as_relation(set, n, tuple), &deciding.pub, what);
 	ml_author_leave(&scope);
 }
 
@@ -428,7 +441,7 @@ ml_slices_of_others(MlSet *set, int64 n, MinimalTuple *tuple, List **slices)
 		return;
 	for (int s = 0; s < set->nslices; s++)
 		if (!ml_slice_is_own(set, &set->slice[s]))
-			decide(set, &set->slice[s], n, tuple, slices);
+			ml_slice_decide(set, &set->slice[s], n, tuple, slices);
 }
 
 /* ---- the catalog ---- */

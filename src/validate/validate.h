@@ -71,4 +71,11 @@ extern List *ml_validation_sets(const char *model);
  */
 extern MlFrame *ml_edition_read(const MlEdition *edition, MlFrameRequest *request, MlBudget *budget);
 
+/*
+ * Called by the tick after it made an edition, in the same transaction, as the caller of the tick: the room
+ * that judges sets it when the library is loaded. NULL: nobody judges.
+ */
+typedef void (*MlTickEvaluate) (const char *model, const char *validation_set);
+extern MlTickEvaluate ml_tick_evaluate;
+
 #endif							/* ML_VALIDATE_H */

@@ -1,5 +1,7 @@
 # Citus hands a mergeable aggregate to its workers, and fails at run time if such
 # an aggregate takes a pseudo-type; it calls the support functions as the user.
+# Exceptions, by name: metrics of the order of scores sort their rows, and a sort is
+# no value. Each has a sibling X_state that can be distributed.
 psql -X -At -v ON_ERROR_STOP=1 <<'END'
 WITH a AS (
 	SELECT g.*, p.proargtypes, p.pronargs, st.typtype
@@ -20,6 +22,14 @@ SELECT aggfnoid::regprocedure || ': everybody must be allowed to execute ' || f:
 UNION ALL
 SELECT aggfnoid::regprocedure || ': an aggregate without arguments cannot be handed to workers'
   FROM a WHERE pronargs = 0
+UNION ALL
+SELECT aggfnoid::regprocedure || ': a state that is a sort, and no sibling whose state is a value'
+  FROM a JOIN pg_proc p ON p.oid = a.aggfnoid
+ WHERE aggtranstype = 'internal'::regtype
+   AND (p.proname NOT IN ('mlops_roc_auc', 'mlops_pr_auc', 'mlops_ks', 'mlops_lift', 'mlops_gain', 'mlops_median_absolute_error')
+        OR NOT EXISTS (SELECT 1 FROM a AS b JOIN pg_proc q ON q.oid = b.aggfnoid
+                        WHERE q.proname = p.proname || '_state' AND q.proargtypes = p.proargtypes
+                          AND b.aggtranstype = 'mlops.metric_state'::regtype))
 UNION ALL
 SELECT aggfnoid::regprocedure || ': states must have a text and a binary form and a combine function'
   FROM a JOIN pg_type t ON t.oid = aggtranstype

@@ -16,7 +16,7 @@ SELECT i AS id, sin(i * 0.7) AS a, cos(i * 1.3) AS b, sin(i * 2.1) AS c,
 CREATE FUNCTION train(model text, source text, calibration text) RETURNS int LANGUAGE sql AS
 $$ SELECT mlops_train_now(model, source, 'y', algorithm => 'mlp', exclude => '{id}',
                           params => jsonb_build_object('calibration', calibration, 'hidden', 32, 'learning_rate', 0.01,
-                                                       'l2', 0, 'validation_share', 0, 'max_epochs', 30)) $$;
+                                                       'l2', 0, 'validation_share', 0, 'max_epochs', 60)) $$;
 SELECT train('sure', 'noisy', 'none') AS raw, train('sure', 'noisy', 'platt') AS platt, train('sure', 'noisy', 'isotonic') AS isotonic;
 CREATE VIEW held_out AS
 SELECT version, params ->> 'calibration' AS calibration, (holdout_metrics ->> 'log_loss')::float8 AS log_loss,

@@ -89,7 +89,9 @@ SELECT mlops_set_gate('buys', 'turned', metric => 'roc_auc', minimum => 0.9, max
 SELECT mlops_set_gate('buys', 'rise', metric => 'roc_auc', max_drop => -0.1);
 SELECT mlops_set_gate('buys', 'fall', metric => 'roc_auc', min_gain => -0.1);
 SELECT mlops_set_gate('buys', 'nan', metric => 'roc_auc', minimum => 'NaN');
+\set VERBOSITY terse
 SELECT mlops_set_gate('buys', 'task', metric => 'rmse', maximum => 1);
+\set VERBOSITY default
 SELECT mlops_set_gate('buys', 'typo', metric => 'roc_acu', minimum => 0.5);
 SELECT mlops_set_gate('buys', 'cost', metric => 'scoring_p99', max_drop => 1);
 SELECT mlops_set_gate('buys', 'few', metric => 'roc_auc', minimum => 0.5, min_rows => 0);

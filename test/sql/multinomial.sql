@@ -54,6 +54,27 @@ SELECT abs(g - 10 * estimate * d ^ 2) < 1e-6 AS optimal
           FROM many WHERE id <= 5000) AS s
  WHERE output = '10' AND term = 'x1';
 
+-- more coefficients than Newton's method can solve for: L-BFGS finds the same optimum from gradients alone, without standard errors
+CALL mlops_train('many', 'SELECT x1, x2, x3, y FROM many WHERE id <= 5000', algorithm => 'logistic_regression', params => '{"solver": "lbfgs", "tolerance": 1e-12}', holdout => 0);
+SELECT count(*) AS compared, bool_and(abs(l.estimate - n.estimate) <= 1e-6 * abs(n.estimate)) AS same, bool_and((l.estimate IS NULL) = (n.estimate IS NULL)) AS dropped_alike,
+       count(n.std_error) AS newton_inference, count(l.std_error) AS inference
+  FROM mlops_coefficients('many/2') AS n JOIN mlops_coefficients('many/3') AS l USING (output, term);
+SELECT warnings FROM mlops.version WHERE model = 'many' AND version = 3;
+CALL mlops_train('shrunk', 'SELECT x1, x2, y FROM many WHERE id <= 5000', algorithm => 'logistic_regression', params => '{"l2": 10, "solver": "lbfgs", "tolerance": 1e-12}', holdout => 0);
+SELECT bool_and(abs(l.estimate - n.estimate) < 1e-6 * abs(n.estimate)) AS same FROM mlops_coefficients('shrunk/1') AS n JOIN mlops_coefficients('shrunk/2') AS l USING (output, term);
+-- beyond 2,000 of them it is the usual solver: at the optimum every level of every class has as much of the gradient as of the penalty
+CREATE TABLE places AS
+SELECT 'from ' || (hashint8(i) & 63) AS origin, 'to ' || ((hashint8(i) & 63) / 2 + (hashint8(i * 7) & 15)) % 40 AS y FROM generate_series(1, 1500) AS i;
+CALL mlops_train('places', 'places', 'y', params => '{"l2": 2, "tolerance": 1e-10}', holdout => 0);
+WITH scored AS (SELECT origin, y, mlops_predict_proba('places/1', p) AS proba FROM places AS p),
+     gradient AS (SELECT 'origin=' || origin AS term, key AS output, sum((y = key)::int - value::float8) AS g
+                    FROM scored, jsonb_each_text(proba) GROUP BY 1, 2)
+SELECT count(*) AS coefficients, max(abs(g - 2 * estimate)) < 1e-6 AS optimal FROM gradient JOIN mlops_coefficients('places/1') USING (term, output);
+CALL mlops_train('places', 'places', params => '{"l1": 2}', holdout => 0);
+\echo :LAST_ERROR_SQLSTATE
+CALL mlops_train('places', 'places', params => '{"l2": 2, "solver": "newton"}', holdout => 0);
+CALL mlops_train('shrunk', 'SELECT x1, x2, y FROM many WHERE id <= 5000', algorithm => 'logistic_regression', params => '{"l1": 10, "solver": "lbfgs"}', holdout => 0);
+
 -- l1 leaves columns out, by class; a path chooses how many
 CREATE TABLE wide AS SELECT x1, x2, sin(id * 2.9) AS noise1, cos(id * 3.7) AS noise2, (ARRAY['low', 'middle', 'high'])[1 + (y > 3)::int + (y > 5)::int] AS y
   FROM many WHERE id <= 3000;
@@ -102,9 +123,12 @@ CALL mlops_train('apart', $$SELECT region, i % 3 AS x, CASE WHEN region = 'north
 \echo :LAST_ERROR_SQLSTATE
 CALL mlops_train('apart', $$SELECT region, i % 3 AS x, CASE WHEN region = 'north' AND by = 'bus' THEN 'car' ELSE by END AS y FROM trips$$, 'y',
   params => '{"l2": 1}', holdout => 0);
+CALL mlops_train('apart', $$SELECT region, i % 3 AS x, CASE WHEN region = 'north' AND by = 'bus' THEN 'car' ELSE by END AS y FROM trips$$, 'y',
+  params => '{"solver": "lbfgs"}', holdout => 0);
+\echo :LAST_ERROR_SQLSTATE
 CALL mlops_train('few', 'SELECT x1, x2, y FROM many WHERE id <= 300', 'y', algorithm => 'logistic_regression', params => '{"max_iterations": 1}', holdout => 0);
 \echo :LAST_ERROR_SQLSTATE
 
 SELECT count(mlops_drop_model(m, force => true)::text) AS dropped
-  FROM unnest(ARRAY['trip', 'many', 'shrunk', 'wide', 'two', 'sized', 'apart']) AS m;
+  FROM unnest(ARRAY['trip', 'many', 'shrunk', 'wide', 'two', 'sized', 'apart', 'places']) AS m;
 DROP SCHEMA multinomial_test CASCADE;

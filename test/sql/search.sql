@@ -51,6 +51,24 @@ SELECT version FROM mlops_promote('search_grid', 1);
 CALL mlops_search('search_grid', space => '{"algorithm": "logistic_regression", "params": {"l2": [2, 3]}}') \gset again_
 SELECT :again_version AS version;
 
+-- a small table has small samples, too: a 27th of the training rows, but at least 200
+CALL mlops_search('search_small', source => 'SELECT * FROM search_visit WHERE visit <= 3000', target => 'bought', exclude => '{visit}',
+                  space => '{"algorithm": "logistic_regression", "params": {"l2": {"low": 0.01, "high": 1000, "scale": "log"}}}') \gset small_
+SELECT rung, count(*) AS candidates, min(rows) < 700 AS small, min(rows) < 200 AS too_small FROM mlops.run
+ WHERE search = :'small_search' AND candidate IS NOT NULL GROUP BY rung ORDER BY rung;
+
+-- without a target: clusters are judged by how far apart they are, since the more there are the nearer is one, or by the metric named
+CREATE TABLE search_shop AS
+SELECT i % 4 / 2 * 10 + sin(i) AS x, i % 2 * 10 + cos(i) AS y FROM generate_series(1, 900) AS i;
+CALL mlops_search('search_shops', source => 'search_shop', space => '{"algorithm": "kmeans", "params": {"k": [2, 3, 4, 5, 6, 7]}}') \gset shops_
+SELECT v.algorithm, v.params ->> 'k' AS k, r.metric, r.value > 0.8 AS well_apart
+  FROM mlops.version AS v JOIN mlops.run AS r ON r.search = :'shops_search' AND r.spec -> 'params' -> 'k' = v.params -> 'k' AND candidate IS NOT NULL
+ WHERE v.model = 'search_shops';
+CALL mlops_search('search_shops', source => 'search_shop', metric => 'inertia') \gset
+SELECT params ->> 'k' AS k FROM mlops.version WHERE model = 'search_shops' AND version = 2;
+CALL mlops_search('search_space', source => 'search_shop', space => '{"algorithm": "pca", "params": {"components": [1, 2]}}') \gset
+SELECT algorithm, params ->> 'components' AS components FROM mlops.version WHERE model = 'search_space';
+
 -- a candidate that cannot be fitted is no reason to stop
 CALL mlops_search('search_failed', source => $$SELECT *, bought AS leak FROM search_visit$$, target => 'bought',
                   space => '{"algorithm": "logistic_regression", "features": [["age"], ["leak"]]}') \gset failed_
@@ -110,10 +128,15 @@ CALL mlops_search('search_no', source => 'search_visit', target => 'bought', spa
 CALL mlops_search('search_no', source => 'search_visit', target => 'bought', space => '[1]');
 CALL mlops_search('search_no', source => 'search_visit', target => 'bought', budget => '{"candidate": 3}');
 CALL mlops_search('search_no', source => 'search_visit', target => 'bought', metric => 'auc');
+CALL mlops_search('search_no', source => 'search_shop', space => '{"algorithm": "isolation_forest"}');
+CALL mlops_search('search_no', source => 'search_shop', space => '{"algorithm": ["kmeans", "pca"]}');
+CALL mlops_search('search_no', source => 'search_shop', target => 'y', space => '{"algorithm": "kmeans"}');
+CALL mlops_search('search_no', source => 'search_shop');
+CALL mlops_search('search_space', source => 'search_shop');
 CALL mlops_search('search_grid', search => '00000000-0000-0000-0000-000000000000');
 
 SELECT count(mlops_drop_model(m, force => true)::text) > 0 AS dropped
   FROM unnest(ARRAY(SELECT model FROM mlops.model WHERE model LIKE 'search\_%')) AS m;
-DROP TABLE search_visit;
+DROP TABLE search_visit, search_shop;
 CALL mlops_search('search_grid', target => 'bought');
 CALL mlops_search('search_grid', holdout => 0.5);

@@ -31,6 +31,7 @@ $node->safe_psql('origin', q{
 	SELECT mlops_promote('price', 2, reason => 'better');
 	SELECT mlops_set_alias('price', 'steady', 1);
 	SELECT mlops_grant('price', 'analyst', 'predict');
+	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
 });
 
 # everything a restored database must answer in the same way
@@ -44,6 +45,7 @@ my %question = (
 	'history' => q{SELECT string_agg(d::text, E'\n' ORDER BY number) FROM mlops.deployment d},
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
 	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},
+	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});
 my %answer = map { $_ => $node->safe_psql('origin', $question{$_}) } keys %question;
 

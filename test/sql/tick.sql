@@ -1,0 +1,60 @@
+-- CALL mlops_tick() refreshes the sets that are due: every set at its interval,
+-- with the time of the call. A set that fails is told and recorded, the others go on.
+CREATE SCHEMA ml_tick;
+SET search_path = ml_tick;
+SET timezone = 'UTC';
+\set SHOW_CONTEXT never
+SET client_min_messages = warning;
+CREATE TABLE visit AS SELECT i AS n, timestamptz '2026-01-01' + i * interval '1 hour' AS at, i % 3 = 0 AS bought FROM generate_series(1, 1000) AS i;
+CREATE TABLE doomed AS TABLE visit;
+SELECT mlops_create_model('buys', target => 'bought');
+SELECT mlops_create_validation_set('buys', 'each tick', 'visit', key => 'n', time_column => 'at', period => '7 days');
+SELECT mlops_create_validation_set('buys', 'weekly', 'visit', key => 'n', time_column => 'at', period => '7 days', every => '7 days');
+SELECT mlops_create_validation_set('buys', 'doomed', 'doomed', key => 'n', time_column => 'at', period => '7 days');
+SELECT mlops_create_validation_set('buys', 'frozen', 'visit', key => 'n', frozen => true);
+CALL mlops_tick('2026-01-10');
+SELECT name, edition FROM mlops.validation_set ORDER BY name;
+-- the same moment again: nothing is due
+CALL mlops_tick('2026-01-10');
+SELECT name, edition FROM mlops.validation_set ORDER BY name;
+
+-- a day later one is due; the source of another is gone
+DROP TABLE doomed;
+CALL mlops_tick('2026-01-11');
+SELECT name, edition, error FROM mlops.validation_set ORDER BY name;
+-- a time before the newest edition is none of the tick's
+CALL mlops_tick('2026-01-05');
+CREATE TABLE doomed AS TABLE visit;
+CALL mlops_tick('2026-01-17');
+SELECT name, edition, error FROM mlops.validation_set ORDER BY name;
+
+-- within a transaction everything is the caller's
+BEGIN;
+CALL mlops_tick('2026-01-25');
+SELECT name, edition FROM mlops.validation_set ORDER BY name;
+ROLLBACK;
+SELECT name, edition FROM mlops.validation_set ORDER BY name;
+
+-- a role ticks the sets of models that it may train; as itself, with its rights on tables
+CREATE ROLE regress_ml_tick;
+GRANT USAGE ON SCHEMA ml_tick TO regress_ml_tick;
+SET ROLE regress_ml_tick;
+CALL mlops_tick('2026-02-01');
+RESET ROLE;
+SELECT name, edition FROM mlops.validation_set ORDER BY name;
+SELECT mlops_grant('buys', 'regress_ml_tick', 'train');
+SET ROLE regress_ml_tick;
+CALL mlops_tick('2026-02-01');
+-- what one role was allowed does not go on as another
+BEGIN;
+CALL mlops_tick('2026-02-02');
+COMMIT;
+RESET ROLE;
+SELECT name, edition FROM mlops.validation_set ORDER BY name;
+CALL mlops_tick(NULL);
+-- procedures that commit must not be atomic: no SET clause, not SECURITY DEFINER
+SELECT proconfig IS NULL AND NOT prosecdef AS plain FROM pg_proc WHERE proname = 'mlops_tick';
+
+SELECT mlops_drop_model('buys');
+DROP SCHEMA ml_tick CASCADE;
+DROP ROLE regress_ml_tick;
