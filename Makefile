@@ -136,6 +136,13 @@ REGRESS = \
 	rollback \
 	rollback_walk \
 	alias \
+	interval \
+	evaluate \
+	compare \
+	threshold \
+	error_slices \
+	seen_rows \
+	evaluate_errors \
 	gate \
 	gate_query \
 	gate_exempt \

@@ -198,7 +198,7 @@ ml_judge_estimate(const MlJudged *judged, const MlJudgeMetric *metric, int slice
 	}
 	CHECK_FOR_INTERRUPTS();
 	gathered = ml_judged_gather(judged, NULL, slice);
-	ml_judged_prepare(judged, metric->metric, gathered);
+	ml_judged_prepare_estimate(judged, metric->metric, gathered);
 	cxt = begin_work(judged, &old);
 	ml_interval(metric->metric, &gathered->sample, &interval);
 	result->value = interval.value;

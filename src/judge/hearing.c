@@ -201,7 +201,9 @@ tell_rows(const MlHearing *hearing)
 	if (seen > 0)
 		ereport(NOTICE,
 				(errmsg(INT64_FORMAT " of " INT64_FORMAT " rows were in the training data: %s", seen, hearing->jury->nrows,
-						hearing->jury->include_seen ? "they flatter" : "left out")));
+						hearing->jury->include_seen ? "they flatter" : "left out"),
+				 hearing->jury->include_seen ? 0 :
+				 errhint("Rows of few different values are equal by chance: where that is so, judge with include_seen => true.")));
 	for (int v = 0; v < hearing->nversions; v++)
 		if (hearing->judged[v]->seen == NULL)
 			ereport(NOTICE,

@@ -171,10 +171,19 @@ choose_places(const MlJudged *judged, MlGathered *gathered)
 	return n;
 }
 
-static double *
-gather_doubles(const double *from, const uint32 *place, int64 n)
+/* memory of a row each for as many rows as there are, taken once and used for every slice */
+static void *
+buffer(const MlJudged *judged, void **kept, Size size)
 {
-	double	   *to = palloc_extended(sizeof(double) * Max(n, 1), MCXT_ALLOC_HUGE);
+	if (*kept == NULL)
+		*kept = ml_jury_take(judged->jury, judged->cxt, judged->jury->nrows, size, "rows of a slice");
+	return *kept;
+}
+
+static double *
+gather_doubles(const MlJudged *judged, void **kept, const double *from, const uint32 *place, int64 n)
+{
+	double	   *to = buffer(judged, kept, sizeof(double));
 
 	for (int64 i = 0; i < n; i++)
 	{
@@ -186,7 +195,7 @@ gather_doubles(const double *from, const uint32 *place, int64 n)
 
 /* what the rows say of one version; labels, weights and random numbers of two are the same */
 static void
-gather_version(const MlJudged *judged, const uint32 *place, int64 n, MlSample *sample)
+gather_version(const MlJudged *judged, const uint32 *place, int64 n, MlSample *sample, MlBuffers *buffers)
 {
 	int			width = judged->width;
 	double	   *prediction;
@@ -198,7 +207,7 @@ gather_version(const MlJudged *judged, const uint32 *place, int64 n, MlSample *s
 	sample->rows.threshold = judged->threshold;
 	if (judged->loss != NULL)
 	{
-		sample->rows.loss = loss = palloc_extended(sizeof(MlLoss) * Max(n, 1), MCXT_ALLOC_HUGE);
+		sample->rows.loss = loss = buffer(judged, &buffers->loss, sizeof(MlLoss));
 		for (int64 i = 0; i < n; i++)
 		{
 			ml_check_row(i);
@@ -206,13 +215,17 @@ gather_version(const MlJudged *judged, const uint32 *place, int64 n, MlSample *s
 		}
 		return;
 	}
-	sample->rows.label = gather_doubles(judged->label, place, n);
-	sample->rows.prediction = prediction = palloc_extended(ml_size_mul(Max(n, 1), sizeof(double) * width), MCXT_ALLOC_HUGE);
+	sample->rows.label = gather_doubles(judged, &buffers->label, judged->label, place, n);
+	if (width == 1)
+	{
+		sample->rows.prediction = gather_doubles(judged, &buffers->prediction, judged->prediction, place, n);
+		return;
+	}
+	sample->rows.prediction = prediction = buffer(judged, &buffers->prediction, sizeof(double) * width);
 	for (int64 i = 0; i < n; i++)
 	{
 		ml_check_row(i);
-		for (int k = 0; k < width; k++)
-			prediction[i * width + k] = judged->prediction[(int64) place[i] * width + k];
+		memcpy(prediction + i * width, judged->prediction + (int64) place[i] * width, sizeof(double) * width);
 	}
 }
 
@@ -220,21 +233,15 @@ static void
 gather_rows(const MlJudged *judged, MlGathered *gathered, int64 n)
 {
 	const MlJury *jury = judged->jury;
-	uint64	   *random = palloc_extended(sizeof(uint64) * Max(n, 1), MCXT_ALLOC_HUGE);
 
-	for (int64 i = 0; i < n; i++)
-	{
-		ml_check_row(i);
-		random[i] = jury->random[gathered->place[i]];
-	}
-	gathered->sample.random = random;
+	memset(&gathered->sample, 0, sizeof(MlSample));
 	gathered->sample.seed = jury->seed;
 	if (jury->weight != NULL && !jury->slice[gathered->slice].pinned)
-		gathered->sample.rows.weight = gather_doubles(jury->weight, gathered->place, n);
+		gathered->sample.rows.weight = gather_doubles(judged, &gathered->weight, jury->weight, gathered->place, n);
 	gathered->other_sample = gathered->sample;
-	gather_version(judged, gathered->place, n, &gathered->sample);
+	gather_version(judged, gathered->place, n, &gathered->sample, &gathered->buffers);
 	if (gathered->other != NULL)
-		gather_version(gathered->other, gathered->place, n, &gathered->other_sample);
+		gather_version(gathered->other, gathered->place, n, &gathered->other_sample, &gathered->other_buffers);
 }
 
 /* what is kept is the caller's business no more than the plan of a statement is: judged is not changed */
@@ -242,25 +249,19 @@ MlGathered *
 ml_judged_gather(const MlJudged *judged, const MlJudged *other, int slice)
 {
 	MlJudged   *keeper = unconstify(MlJudged *, judged);
-	MemoryContext cxt;
-	MemoryContext old;
 	MlGathered *gathered = judged->gathered;
 
-	if (gathered != NULL && gathered->slice == slice && gathered->other == other)
+	if (gathered == NULL)
+	{
+		gathered = keeper->gathered = MemoryContextAllocZero(judged->cxt, sizeof(MlGathered));
+		gathered->place = ml_jury_take(judged->jury, judged->cxt, judged->jury->nrows, sizeof(uint32), "rows of a slice");
+	}
+	else if (gathered->slice == slice && gathered->other == other)
 		return gathered;
-	if (gathered != NULL)
-		MemoryContextDelete(gathered->cxt);
-	keeper->gathered = NULL;
-	cxt = AllocSetContextCreate(judged->cxt, "mlops rows of a slice", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	gathered = palloc0(sizeof(MlGathered));
-	gathered->cxt = cxt;
 	gathered->slice = slice;
 	gathered->other = other;
-	gathered->place = palloc_extended(sizeof(uint32) * Max(judged->jury->slice[slice].nrows, 1), MCXT_ALLOC_HUGE);
+	gathered->seen = 0;
 	gather_rows(judged, gathered, choose_places(judged, gathered));
-	keeper->gathered = gathered;
-	MemoryContextSwitchTo(old);
 	return gathered;
 }
 
@@ -332,12 +333,11 @@ order_of(const MlJudged *judged)
 	return judged->order;
 }
 
-static const uint32 *
-sort_few(const MlSample *sample)
+static void
+sort_few(const MlSample *sample, uint32 *order)
 {
 	int64		n = sample->rows.n;
 	MlKeyed    *item = palloc_extended(sizeof(MlKeyed) * Max(n, 1) * 2, MCXT_ALLOC_HUGE);
-	uint32	   *order = palloc_extended(sizeof(uint32) * Max(n, 1), MCXT_ALLOC_HUGE);
 
 	for (int64 i = 0; i < n; i++)
 	{
@@ -348,22 +348,20 @@ sort_few(const MlSample *sample)
 	for (int64 i = 0; i < n; i++)
 		order[i] = (uint32) item[i].row;
 	pfree(item);
-	return order;
 }
 
 /* the order of all rows, those of the slice alone */
-static const uint32 *
-pick_order(const MlJudged *judged, const uint32 *place, int64 n)
+static void
+pick_order(const MlJudged *judged, MlGathered *gathered, int64 n, uint32 *order)
 {
 	const uint32 *all = order_of(judged);
 	int64		nrows = judged->jury->nrows;
-	uint32	   *index = palloc_extended(sizeof(uint32) * nrows, MCXT_ALLOC_HUGE);
-	uint32	   *order = palloc_extended(sizeof(uint32) * Max(n, 1), MCXT_ALLOC_HUGE);
+	uint32	   *index = buffer(judged, &gathered->index, sizeof(uint32));
 	int64		k = 0;
 
 	memset(index, 0xff, sizeof(uint32) * nrows);
 	for (int64 i = 0; i < n; i++)
-		index[place[i]] = (uint32) i;
+		index[gathered->place[i]] = (uint32) i;
 	for (int64 i = 0; i < nrows; i++)
 	{
 		uint32		at = index[all[i]];
@@ -372,47 +370,76 @@ pick_order(const MlJudged *judged, const uint32 *place, int64 n)
 		if (at != NOWHERE)
 			order[k++] = at;
 	}
-	pfree(index);
-	return order;
 }
 
 static void
-put_in_order(const MlJudged *judged, const MlGathered *gathered, MlSample *sample)
+put_in_order(const MlJudged *judged, MlGathered *gathered, MlSample *sample, MlBuffers *buffers)
 {
 	int64		n = sample->rows.n;
+	uint32	   *order = buffer(judged, &buffers->order, sizeof(uint32));
 
-	if (sample->order == NULL)
-		sample->order = n < judged->jury->nrows / SPARSE ? sort_few(sample) :
-			pick_order(judged, gathered->place, n);
+	if (sample->order != NULL)
+		return;
+	if (n < judged->jury->nrows / SPARSE)
+		sort_few(sample, order);
+	else
+		pick_order(judged, gathered, n, order);
+	sample->order = order;
 }
 
 static void
-prepare(const MlJudged *judged, const MlMetric *metric, const MlGathered *gathered, MlSample *sample)
+prepare(const MlJudged *judged, const MlMetric *metric, MlGathered *gathered, MlSample *sample, MlBuffers *buffers)
 {
 	const MlIntervalRule *rule = ml_interval_rule(metric);
 
 	if (rule->row_values != NULL)
-		sample->value = gather_doubles(values_of(judged, metric), gathered->place, sample->rows.n);
+		sample->value = gather_doubles(judged, &buffers->value, values_of(judged, metric), gathered->place, sample->rows.n);
 	if (rule->kind == ML_INTERVAL_AREA)
-		put_in_order(judged, gathered, sample);
+		put_in_order(judged, gathered, sample, buffers);
+}
+
+/* random numbers of the rows, of both versions the same */
+static void
+prepare_random(const MlJudged *judged, MlGathered *gathered)
+{
+	const MlJury *jury = judged->jury;
+	uint64	   *random = buffer(judged, &gathered->random, sizeof(uint64));
+
+	if (gathered->sample.random != NULL)
+		return;
+	for (int64 i = 0; i < gathered->sample.rows.n; i++)
+	{
+		ml_check_row(i);
+		random[i] = jury->random[gathered->place[i]];
+	}
+	gathered->sample.random = gathered->other_sample.random = random;
 }
 
 void
 ml_judged_prepare(const MlJudged *judged, const MlMetric *metric, MlGathered *gathered)
 {
-	MemoryContext old = MemoryContextSwitchTo(gathered->cxt);
-
-	prepare(judged, metric, gathered, &gathered->sample);
+	prepare(judged, metric, gathered, &gathered->sample, &gathered->buffers);
 	if (gathered->other != NULL)
-		prepare(gathered->other, metric, gathered, &gathered->other_sample);
-	MemoryContextSwitchTo(old);
+		prepare(gathered->other, metric, gathered, &gathered->other_sample, &gathered->other_buffers);
+	if (ml_interval_rule(metric)->kind == ML_INTERVAL_BOOTSTRAP)
+		prepare_random(judged, gathered);
+}
+
+void
+ml_judged_prepare_estimate(const MlJudged *judged, const MlMetric *metric, MlGathered *gathered)
+{
+	if (!ml_interval_by_cells(metric, judged->target->task))
+		ml_judged_prepare(judged, metric, gathered);
+	else if (gathered->sample.cells == NULL)
+	{
+		ml_interval_count_cells(&gathered->sample.rows, &gathered->cells);
+		gathered->sample.cells = &gathered->cells;
+	}
 }
 
 void
 ml_judged_order(const MlJudged *judged, MlGathered *gathered)
 {
-	MemoryContext old = MemoryContextSwitchTo(gathered->cxt);
-
-	put_in_order(judged, gathered, &gathered->sample);
-	MemoryContextSwitchTo(old);
+	put_in_order(judged, gathered, &gathered->sample, &gathered->buffers);
+	prepare_random(judged, gathered);
 }

@@ -125,9 +125,22 @@ name_target(MlFrame *frame, char *name)
 
 /* ---- order ---- */
 
+static inline uint64
+slices_of(const MlSlicer *slicer, int64 row)
+{
+	return slicer != NULL ? ml_slicer_hash(slicer, row) : 0;
+}
+
+static inline bool
+comes_after(const MlSlicer *slicer, const MlKeyed *one, const MlKeyed *other)
+{
+	return one->key > other->key ||
+		(one->key == other->key && slices_of(slicer, one->row) > slices_of(slicer, other->row));
+}
+
 /* neighbours that the sorted bits leave together */
 static void
-sort_neighbours(MlKeyed *item, int64 n)
+sort_neighbours(const MlSlicer *slicer, MlKeyed *item, int64 n)
 {
 	for (int64 i = 1; i < n; i++)
 	{
@@ -135,7 +148,7 @@ sort_neighbours(MlKeyed *item, int64 n)
 		int64		k = i;
 
 		ml_check_row(i);
-		for (; k > 0 && item[k - 1].key > now.key; k--)
+		for (; k > 0 && comes_after(slicer, &item[k - 1], &now); k--)
 			item[k] = item[k - 1];
 		item[k] = now;
 	}
@@ -158,20 +171,20 @@ put_in_order(MlJury *jury, const MlSlicer *slicer)
 	jury->nrows = n;
 	for (int64 i = 0; i < n; i++)
 	{
-		uint64		hash = slicer != NULL ? ml_slicer_hash(slicer, i) : 0;
-
 		ml_check_row(i);
 		item[i].row = i;
-		item[i].key = hash == 0 ? frame->fingerprint[i].high : ml_hash_word(frame->fingerprint[i].high, hash);
+		item[i].key = frame->fingerprint[i].high;
 	}
 	ml_sort(item, spare, n, pg_leftmost_one_pos64(Max(n, 1)) + SPARE_BITS);
-	sort_neighbours(item, n);
+	sort_neighbours(slicer, item, n);
 	jury->row = ml_jury_take(jury, jury->cxt, n, sizeof(int64), "the order of the rows");
 	jury->random = ml_jury_take(jury, jury->cxt, n, sizeof(uint64), "random numbers of the rows");
 	for (int64 i = 0; i < n; i++)
 	{
+		bool		same = i > 0 && item[i].key == item[i - 1].key;
+
 		ml_check_row(i);
-		equal = i > 0 && item[i].key == item[i - 1].key ? equal + 1 : 0;
+		equal = same ? equal + 1 : 0;
 		jury->row[i] = item[i].row;
 		jury->random[i] = ml_hash_word(item[i].key, equal);
 	}

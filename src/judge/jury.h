@@ -68,16 +68,34 @@ struct MlJury
 	MlPlaces   *slice;			/* the first is of all rows */
 };
 
-/* rows of a slice that count for one version, or for two */
+/* memory that samples are gathered into, NULL until it is needed */
+typedef struct MlBuffers
+{
+	void	   *label;
+	void	   *prediction;
+	void	   *loss;
+	void	   *value;
+	void	   *order;
+} MlBuffers;
+
+/*
+ * Rows of a slice that count for one version, or for two. One a version, for one slice after the
+ * other: memory fresh from the system would cost more than what is done in it.
+ */
 typedef struct MlGathered
 {
-	MemoryContext cxt;
 	int			slice;
 	const MlJudged *other;		/* NULL: for one */
 	MlSample	sample;			/* of the one version */
 	MlSample	other_sample;
 	uint32	   *place;
 	int64		seen;
+	MlCells		cells;			/* of sample, where it says so */
+	MlBuffers	buffers;
+	MlBuffers	other_buffers;
+	void	   *weight;
+	void	   *random;
+	void	   *index;
 } MlGathered;
 
 /* values of the rows of one metric, by place */
@@ -151,10 +169,13 @@ extern void ml_slicer_finish(MlSlicer *slicer, MlJury *jury, const uint32 *place
 /* rows of a slice that count for judged, and for other too where it is not NULL; kept until the next call */
 extern MlGathered *ml_judged_gather(const MlJudged *judged, const MlJudged *other, int slice);
 
-/* completes the samples for a metric: values of rows, order; in the context of gathered */
+/* completes the samples for a metric: values of rows, order, random numbers */
 extern void ml_judged_prepare(const MlJudged *judged, const MlMetric *metric, MlGathered *gathered);
 
-/* the order of the sample by prediction alone */
+/* no more than ml_interval needs */
+extern void ml_judged_prepare_estimate(const MlJudged *judged, const MlMetric *metric, MlGathered *gathered);
+
+/* the order of the sample by prediction, and random numbers */
 extern void ml_judged_order(const MlJudged *judged, MlGathered *gathered);
 
 /* ---- seen.c ---- */

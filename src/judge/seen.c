@@ -89,6 +89,7 @@ ml_jury_seen(MlJury *jury, const MlResolved *resolved, const MlModel *model, Mem
 	int			ncolumns;
 	char	  **name = name_columns(jury, model, &ncolumns);
 	int			parts;
+	bool		sorted = true;	/* where the columns are all that was read: places are in that order */
 
 	ml_frame_row_keys(jury->frame, ncolumns, name, !jury->renamed, key);
 	for (int64 i = 0; i < n; i++)
@@ -96,8 +97,10 @@ ml_jury_seen(MlJury *jury, const MlResolved *resolved, const MlModel *model, Mem
 		ml_check_row(i);
 		item[i].key = key[jury->row[i]];
 		item[i].row = i;
+		sorted &= i == 0 || item[i - 1].key <= item[i].key;
 	}
-	ml_sort(item, item + n, n, KEY_BITS);
+	if (!sorted)
+		ml_sort(item, item + n, n, KEY_BITS);
 	walk.row = item;
 	walk.seen = ml_jury_take(jury, cxt, n, sizeof(bool), "flags of rows");
 	memset(walk.seen, 0, n);

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "frame/hash.h"
@@ -18,6 +20,7 @@
 #include "port/pg_bitutils.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 #define MOST_VALUES		100		/* of a column that is a slice */
@@ -27,7 +30,10 @@
 typedef struct Growing
 {
 	char	   *name;
-	char	   *value;			/* of its column; NULL: the NULLs of it, or a condition */
+	char	   *value;			/* of its column; NULL: the NULLs of it, a number, or a condition */
+	int			length;			/* of value */
+	double		amount;			/* the number that its column has; NaN: none */
+	bool		null;			/* the NULLs of its column */
 	int32		number;			/* of an edition's */
 	int64		min_rows;
 	bool		pinned;
@@ -41,7 +47,7 @@ typedef struct Growing
 typedef struct Asked
 {
 	const MlColumn *column;		/* NULL: a condition */
-	bool		quoted;			/* are its values texts? */
+	Growing    *last;			/* that a row was in: mostly the next one is too, or one of few */
 	int			first;			/* of its slices; a condition has one */
 	int			nslices;
 } Asked;
@@ -64,13 +70,13 @@ struct MlSlicer
 };
 
 static Growing *
-add_slice(MlSlicer *slicer, char *name, char *value)
+add_slice(MlSlicer *slicer, char *name)
 {
 	MemoryContext old = MemoryContextSwitchTo(slicer->cxt);
 	Growing    *slice = palloc0(sizeof(Growing));
 
 	slice->name = pstrdup(name);
-	slice->value = value == NULL ? NULL : pstrdup(value);
+	slice->amount = NAN;
 	slice->hash = ml_hash_bytes(name, strlen(name), 0);
 	slicer->slice = slicer->slice == NULL ? palloc(sizeof(Growing *)) :
 		repalloc(slicer->slice, sizeof(Growing *) * (slicer->n + 1));
@@ -116,12 +122,12 @@ ml_slicer_begin(MlJury *jury, const MlJurySource *source, const MlFrame *columns
 		slicer->slices = ml_frame_find(columns, "mlops_slices");
 		for (int s = 0; s < source->edition->nslices; s++)
 		{
-			Growing    *slice = add_slice(slicer, source->edition->slice[s].name, NULL);
+			Growing    *slice = add_slice(slicer, source->edition->slice[s].name);
 
 			slice->number = source->edition->slice[s].number;
 			slice->min_rows = source->edition->slice[s].min_rows;
 		}
-		add_slice(slicer, ML_SLICE_PINNED, NULL)->pinned = true;
+		add_slice(slicer, ML_SLICE_PINNED)->pinned = true;
 		return slicer;
 	}
 	slicer->asked = palloc0(sizeof(Asked) * source->nslices);
@@ -135,16 +141,15 @@ ml_slicer_begin(MlJury *jury, const MlJurySource *source, const MlFrame *columns
 		if (i >= 0)
 		{
 			asked->column = &columns->cols[i];
-			asked->quoted = asked->column->type.kind == ML_KIND_CATEGORY;
 			if (!can_be_sliced(asked->column))
 				refuse_column(asked->column);
-			appendStringInfo(&query, ", q.%s::pg_catalog.text", quote_identifier(source->slice[s]));
+			appendStringInfo(&query, ", q.%s", quote_identifier(source->slice[s]));
 		}
 		else
 		{
 			asked->first = slicer->n;
 			asked->nslices = 1;
-			add_slice(slicer, source->slice[s], NULL);
+			add_slice(slicer, source->slice[s]);
 			appendStringInfo(&query, ", (%s\n) IS TRUE", source->slice[s]);
 		}
 		appendStringInfo(&query, " AS \"mlops slice %d\"", s + 1);
@@ -180,14 +185,37 @@ put_row(MlSlicer *slicer, Growing *slice)
 	slicer->hash[slicer->nrows] += slice->hash;
 }
 
-static char *
-name_of_value(const Asked *asked, const char *value)
+/* a value of a column that is a slice, as it comes */
+typedef struct SliceValue
 {
-	const char *column = quote_identifier(asked->column->name);
+	bool		null;
+	double		number;			/* NaN: a text */
+	const char *text;
+	int			length;
+} SliceValue;
 
-	if (value == NULL)
-		return psprintf("%s IS NULL", column);
-	return psprintf("%s = %s", column, asked->quoted ? quote_literal_cstr(value) : value);
+static inline bool
+has_value(const Growing *slice, const SliceValue *value)
+{
+	if (value->null || slice->null)
+		return value->null == slice->null;
+	if (value->text == NULL)
+		return slice->amount == value->number || (isnan(slice->amount) && isnan(value->number));
+	return slice->length == value->length && memcmp(slice->value, value->text, value->length) == 0;
+}
+
+static char *
+name_of_value(const MlColumn *column, const SliceValue *value)
+{
+	const char *name = quote_identifier(column->name);
+
+	if (value->null)
+		return psprintf("%s IS NULL", name);
+	if (value->text != NULL)
+		return psprintf("%s = %s", name, quote_literal_cstr(pnstrdup(value->text, value->length)));
+	if (column->type.reading == ML_READ_BOOL)
+		return psprintf("%s = %s", name, value->number != 0.0 ? "true" : "false");
+	return psprintf(isfinite(value->number) ? "%s = %s" : "%s = '%s'", name, float8out_internal(value->number));
 }
 
 static void
@@ -200,35 +228,48 @@ refuse_values(const MlColumn *column)
 			 errhint("Write conditions instead, such as '%s < 100'.", quote_identifier(column->name))));
 }
 
-/* the slices of one column lie together: the newest one is appended, others move */
+/* the slices of one column lie together: the newest one is put behind them */
 static Growing *
-slice_of_value(MlSlicer *slicer, Asked *asked, const char *value)
+add_value(MlSlicer *slicer, Asked *asked, const SliceValue *value)
 {
 	Growing    *slice;
+	int			place;
 
-	for (int s = 0; s < asked->nslices; s++)
-	{
-		slice = slicer->slice[asked->first + s];
-		if (value == NULL ? slice->value == NULL : slice->value != NULL && strcmp(slice->value, value) == 0)
-			return slice;
-	}
 	if (asked->nslices == MOST_VALUES)
 		refuse_values(asked->column);
-	slice = add_slice(slicer, name_of_value(asked, value), unconstify(char *, value));
+	slice = add_slice(slicer, name_of_value(asked->column, value));
+	slice->null = value->null;
+	slice->amount = value->number;
+	if (value->text != NULL)
+		slice->value = MemoryContextStrdup(slicer->cxt, pnstrdup(value->text, value->length));
+	slice->length = value->length;
 	if (asked->nslices == 0)
 		asked->first = slicer->n - 1;
-	else
-	{
-		int			place = asked->first + asked->nslices;
-
-		memmove(&slicer->slice[place + 1], &slicer->slice[place], sizeof(Growing *) * (slicer->n - 1 - place));
-		slicer->slice[place] = slice;
-		for (int a = 0; a < slicer->nasked; a++)
-			if (&slicer->asked[a] != asked && slicer->asked[a].first >= place)
-				slicer->asked[a].first++;
-	}
-	asked->nslices++;
+	place = asked->first + asked->nslices++;
+	memmove(&slicer->slice[place + 1], &slicer->slice[place], sizeof(Growing *) * (slicer->n - 1 - place));
+	slicer->slice[place] = slice;
+	for (int a = 0; a < slicer->nasked; a++)
+		if (&slicer->asked[a] != asked && slicer->asked[a].first >= place && slicer->asked[a].nslices > 0)
+			slicer->asked[a].first++;
 	return slice;
+}
+
+static Growing *
+slice_of_value(MlSlicer *slicer, Asked *asked, Datum datum, bool isnull)
+{
+	const MlValueType *type = &asked->column->type;
+	SliceValue	value = {.null = isnull, .number = NAN};
+
+	if (!isnull && type->kind == ML_KIND_NUMBER)
+		value.number = ml_value_number(type, datum);
+	else if (!isnull)
+		value.text = ml_value_text(type, datum, &value.length);
+	if (asked->last != NULL && has_value(asked->last, &value))
+		return asked->last;
+	for (int s = 0; s < asked->nslices; s++)
+		if (has_value(slicer->slice[asked->first + s], &value))
+			return asked->last = slicer->slice[asked->first + s];
+	return asked->last = add_value(slicer, asked, &value);
 }
 
 static void
@@ -241,7 +282,7 @@ put_asked(MlSlicer *slicer, TupleTableSlot *slot, int first)
 		bool		isnull = slot->tts_isnull[first + a];
 
 		if (asked->column != NULL)
-			put_row(slicer, slice_of_value(slicer, asked, isnull ? NULL : TextDatumGetCString(value)));
+			put_row(slicer, slice_of_value(slicer, asked, value, isnull));
 		else if (!isnull && DatumGetBool(value))
 			put_row(slicer, slicer->slice[asked->first]);
 	}
@@ -346,13 +387,21 @@ sort_places(MlJury *jury, const Growing *slice, const uint32 *place, uint64 *bit
 	return result;
 }
 
+/* numbers by size, texts by bytes, NULLs last */
 static int
-compare_names(const void *a, const void *b)
+compare_values(const void *a, const void *b)
 {
-	return strcmp((*(Growing *const *) a)->name, (*(Growing *const *) b)->name);
+	const Growing *x = *(Growing *const *) a;
+	const Growing *y = *(Growing *const *) b;
+
+	if (x->null != y->null)
+		return x->null ? 1 : -1;
+	if (x->value != NULL && y->value != NULL)
+		return strcmp(x->value, y->value);
+	return x->amount < y->amount ? -1 : x->amount > y->amount;
 }
 
-/* in the order in which they were asked for; those of a column by name, since the order in which values arrive may not matter */
+/* in the order in which they were asked for; those of a column by value, since the order in which values arrive may not matter */
 static Growing **
 in_order(MlSlicer *slicer)
 {
@@ -367,7 +416,7 @@ in_order(MlSlicer *slicer)
 
 		memcpy(slice + n, slicer->slice + asked->first, sizeof(Growing *) * asked->nslices);
 		if (asked->column != NULL)
-			qsort(slice + n, asked->nslices, sizeof(Growing *), compare_names);
+			qsort(slice + n, asked->nslices, sizeof(Growing *), compare_values);
 		n += asked->nslices;
 	}
 	return slice;

@@ -101,29 +101,21 @@ fill_empty(double *weight, int cells, int64 rows)
 		weight[c] += 0.5 * total / rows;
 }
 
-static double
-of_table(const MlMetric *metric, const MlSample *sample, double *influence)
+double
+ml_table_slopes(const MlMetric *metric, const MlMeasurement *like, int n, double *weight, int64 rows, double *slope)
 {
-	const MlMeasurement *rows = &sample->rows;
-	int			n = rows->task == ML_TASK_BINARY ? 2 : rows->nclasses;
-	double	   *weight = palloc0(sizeof(double) * n * n);
-	double	   *slope = palloc0(sizeof(double) * n * n);
 	MlMeasurement cells;
 	double		value;
 
-	for (int64 i = 0; i < rows->n; i++)
-	{
-		ml_check_row(i);
-		weight[cell_of(rows, i, n)] += ml_measure_weight(rows, i);
-	}
-	make_cells(rows, n, &cells);
+	make_cells(like, n, &cells);
 	cells.weight = weight;
 	value = metric->measure(&cells);
-	fill_empty(weight, n * n, rows->n);
+	fill_empty(weight, n * n, rows);
 	for (int c = 0; c < n * n; c++)
 	{
 		double		here = weight[c];
 
+		slope[c] = 0.0;
 		if (here == 0.0)
 			continue;
 		weight[c] = here * (1 + STEP);
@@ -132,6 +124,24 @@ of_table(const MlMetric *metric, const MlSample *sample, double *influence)
 		slope[c] = (slope[c] - metric->measure(&cells)) / (2 * STEP * here);
 		weight[c] = here;
 	}
+	return value;
+}
+
+static double
+of_table(const MlMetric *metric, const MlSample *sample, double *influence)
+{
+	const MlMeasurement *rows = &sample->rows;
+	int			n = rows->task == ML_TASK_BINARY ? 2 : rows->nclasses;
+	double	   *weight = palloc0(sizeof(double) * n * n);
+	double	   *slope = palloc(sizeof(double) * n * n);
+	double		value;
+
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		ml_check_row(i);
+		weight[cell_of(rows, i, n)] += ml_measure_weight(rows, i);
+	}
+	value = ml_table_slopes(metric, rows, n, weight, rows->n, slope);
 	for (int64 i = 0; i < rows->n; i++)
 	{
 		ml_check_row(i);

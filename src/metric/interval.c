@@ -36,14 +36,32 @@ transformed(const MlIntervalRule *rule, double x)
 
 /* ---- shares ---- */
 
+/* weights and their squares of the rows whose value is 0, and 1 */
+static void
+from_sums(const MlIntervalRule *rule, const double weight[2], const double square[2], MlInterval *result)
+{
+	double		total = weight[0] + weight[1];
+	double		share = weight[1] / total;
+	double		n;
+
+	if (!(total > 0.0))
+		return;
+	if (weight[0] > 0.0 && weight[1] > 0.0)
+		n = share * (1 - share) * total * total / (share * share * square[0] + (1 - share) * (1 - share) * square[1]);
+	else
+		n = total * total / (square[0] + square[1]);
+	ml_wilson(share, n, &result->low, &result->high);
+	result->value = transformed(rule, share);
+	result->low = transformed(rule, result->low);
+	result->high = transformed(rule, result->high);
+	result->error = (result->high - result->low) / (2 * ML_NORMAL_975);
+}
+
 static void
 of_share(const MlIntervalRule *rule, const MlMeasurement *rows, const double *value, MlInterval *result)
 {
 	double		weight[2] = {0.0, 0.0};
 	double		square[2] = {0.0, 0.0};
-	double		share;
-	double		total;
-	double		n;
 
 	for (int64 i = 0; i < rows->n; i++)
 	{
@@ -55,19 +73,49 @@ of_share(const MlIntervalRule *rule, const MlMeasurement *rows, const double *va
 		weight[value[i] > 0.5] += w;
 		square[value[i] > 0.5] += w * w;
 	}
-	total = weight[0] + weight[1];
-	if (!(total > 0.0))
-		return;
-	share = weight[1] / total;
-	if (weight[0] > 0.0 && weight[1] > 0.0)
-		n = share * (1 - share) * total * total / (share * share * square[0] + (1 - share) * (1 - share) * square[1]);
-	else
-		n = total * total / (square[0] + square[1]);
-	ml_wilson(share, n, &result->low, &result->high);
-	result->value = transformed(rule, share);
-	result->low = transformed(rule, result->low);
-	result->high = transformed(rule, result->high);
-	result->error = (result->high - result->low) / (2 * ML_NORMAL_975);
+	from_sums(rule, weight, square, result);
+}
+
+/* ---- two classes: all that is said of them is in four cells ---- */
+
+bool
+ml_interval_by_cells(const MlMetric *metric, MlTask task)
+{
+	const MlIntervalRule *rule = ml_interval_rule(metric);
+
+	return task == ML_TASK_BINARY && (rule->of_cell != NULL || rule->kind == ML_INTERVAL_TABLE);
+}
+
+void
+ml_interval_count_cells(const MlMeasurement *rows, MlCells *cells)
+{
+	memset(cells, 0, sizeof(MlCells));
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		double		w = ml_measure_weight(rows, i);
+		bool		said = rows->prediction[i] >= rows->threshold;
+		bool		is = rows->label[i] > 0.5;
+
+		ml_check_row(i);
+		cells->weight[said][is] += w;
+		cells->square[said][is] += w * w;
+	}
+}
+
+static void
+share_of_cells(const MlIntervalRule *rule, const MlCells *cells, MlInterval *result)
+{
+	double		weight[2] = {0.0, 0.0};
+	double		square[2] = {0.0, 0.0};
+
+	for (int said = 0; said < 2; said++)
+		for (int is = 0; is < 2; is++)
+			if (!isnan(rule->of_cell[said][is]))
+			{
+				weight[rule->of_cell[said][is] > 0.5] += cells->weight[said][is];
+				square[rule->of_cell[said][is] > 0.5] += cells->square[said][is];
+			}
+	from_sums(rule, weight, square, result);
 }
 
 /* ---- means ---- */
@@ -251,6 +299,43 @@ of_influence(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 	}
 }
 
+static void
+table_of_cells(const MlMetric *metric, const MlSample *sample, const MlCells *cells, MlInterval *result)
+{
+	double		weight[4];
+	double		slope[4];
+	double		squares = 0.0;
+	double		value;
+
+	memcpy(weight, cells->weight, sizeof(weight));
+	value = ml_table_slopes(metric, &sample->rows, 2, weight, sample->rows.n, slope);
+	if (!isfinite(value))
+		return;
+	for (int c = 0; c < 4; c++)
+		squares += slope[c] * slope[c] * cells->square[c / 2][c % 2];
+	result->value = value;
+	result->error = sqrt(squares);
+	on_its_scale(metric, value, ML_NORMAL_975 * result->error, result);
+}
+
+static void
+of_cells(const MlMetric *metric, const MlSample *sample, MlInterval *result)
+{
+	const MlIntervalRule *rule = ml_interval_rule(metric);
+	const MlCells *cells = sample->cells;
+	MlCells		own;
+
+	if (cells == NULL)
+	{
+		ml_interval_count_cells(&sample->rows, &own);
+		cells = &own;
+	}
+	if (rule->of_cell != NULL)
+		share_of_cells(rule, cells, result);
+	else
+		table_of_cells(metric, sample, cells, result);
+}
+
 void
 ml_interval(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 {
@@ -259,6 +344,11 @@ ml_interval(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 	result->value = result->low = result->high = result->error = NAN;
 	if (sample->rows.n == 0)
 		return;
+	if (ml_interval_by_cells(metric, sample->rows.task))
+	{
+		of_cells(metric, sample, result);
+		return;
+	}
 	switch (rule->kind)
 	{
 		case ML_INTERVAL_SHARE:

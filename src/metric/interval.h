@@ -38,6 +38,12 @@ typedef struct MlIntervalRule
 	MlIntervalKind kind;
 
 	/*
+	 * SHARE of two classes: the value of a row by whether it is said to be positive and
+	 * whether it is. NULL: it is no matter of these alone.
+	 */
+	const double (*of_cell)[2];
+
+	/*
 	 * SHARE, MEAN: the value of each row, NaN where it is not in question (a row
 	 * predicted negative, for precision). transform, which rises, makes the metric of their
 	 * mean; NULL: it is the mean.
@@ -48,6 +54,13 @@ typedef struct MlIntervalRule
 	/* INFLUENCE: what one more unit of a row's weight adds to the metric; returns the metric */
 	double		(*row_influence) (const MlMeasurement *rows, double *influence);
 } MlIntervalRule;
+
+/* weights and their squares of rows of two classes, by said x is */
+typedef struct MlCells
+{
+	double		weight[2][2];
+	double		square[2][2];
+} MlCells;
 
 /* rules.c: that of a metric, never NULL */
 extern const MlIntervalRule *ml_interval_rule(const MlMetric *metric);
@@ -63,7 +76,9 @@ typedef struct MlSample
 	uint64		seed;
 	const uint32 *order;		/* AREA: the rows, ascending by prediction */
 
-	/* of one metric: its row_values; SHARE and MEAN cannot do without */
+	const MlCells *cells;		/* of two classes; NULL: not counted yet */
+
+	/* of one metric: its row_values; SHARE and MEAN cannot do without, unless ml_interval_by_cells */
 	const double *value;
 } MlSample;
 
@@ -76,6 +91,10 @@ typedef struct MlInterval
 } MlInterval;
 
 extern void ml_interval(const MlMetric *metric, const MlSample *sample, MlInterval *result);
+
+/* does ml_interval, though not ml_interval_paired, need no more of the rows than their cells? */
+extern bool ml_interval_by_cells(const MlMetric *metric, MlTask task);
+extern void ml_interval_count_cells(const MlMeasurement *rows, MlCells *cells);
 
 typedef struct MlPaired
 {
@@ -108,6 +127,10 @@ extern double ml_mcnemar(double one, double other);
  * are in four cells: both, first only, second only, neither.
  */
 extern void ml_newcombe_paired(const double cell[4], double *low, double *high);
+
+/* of TABLE: the slopes by cell, predicted class x true class, weights by cell; returns the metric */
+extern double ml_table_slopes(const MlMetric *metric, const MlMeasurement *like, int n, double *weight, int64 rows,
+							  double *slope);
 
 /* the influence of every row; returns the metric, NaN if it is not defined or cannot be linearised */
 extern double ml_influence(const MlMetric *metric, const MlSample *sample, double *influence);

@@ -110,37 +110,36 @@ table_values(const MlMeasurement *rows, const double of_cell[2][2], double *valu
 	}
 }
 
+static const double cells_of_accuracy[2][2] = {{1.0, 0.0}, {0.0, 1.0}};
+static const double cells_of_precision[2][2] = {{NAN, NAN}, {0.0, 1.0}};
+static const double cells_of_recall[2][2] = {{NAN, 0.0}, {NAN, 1.0}};
+static const double cells_of_specificity[2][2] = {{1.0, NAN}, {0.0, NAN}};
+
+/* f1 = 2 j / (1 + j), j being the share of true positives among the rows that are or are said to be positive */
+static const double cells_of_f1[2][2] = {{NAN, 0.0}, {0.0, 1.0}};
+
 static void
 precision_values(const MlMeasurement *rows, double *value)
 {
-	static const double of_cell[2][2] = {{NAN, NAN}, {0.0, 1.0}};
-
-	table_values(rows, of_cell, value);
+	table_values(rows, cells_of_precision, value);
 }
 
 static void
 recall_values(const MlMeasurement *rows, double *value)
 {
-	static const double of_cell[2][2] = {{NAN, 0.0}, {NAN, 1.0}};
-
-	table_values(rows, of_cell, value);
+	table_values(rows, cells_of_recall, value);
 }
 
 static void
 specificity_values(const MlMeasurement *rows, double *value)
 {
-	static const double of_cell[2][2] = {{1.0, NAN}, {0.0, NAN}};
-
-	table_values(rows, of_cell, value);
+	table_values(rows, cells_of_specificity, value);
 }
 
-/* f1 = 2 j / (1 + j), j being the share of true positives among the rows that are or are said to be positive */
 static void
 f1_values(const MlMeasurement *rows, double *value)
 {
-	static const double of_cell[2][2] = {{NAN, 0.0}, {0.0, 1.0}};
-
-	table_values(rows, of_cell, value);
+	table_values(rows, cells_of_f1, value);
 }
 
 static double
@@ -278,42 +277,42 @@ explained_influence(const MlMeasurement *rows, double *influence)
 /* ---- the table ---- */
 
 static const MlIntervalRule rules[] = {
-	{&ml_metric_accuracy, ML_INTERVAL_SHARE, right_values},
-	{&ml_metric_micro_precision, ML_INTERVAL_SHARE, right_values},
-	{&ml_metric_micro_recall, ML_INTERVAL_SHARE, right_values},
-	{&ml_metric_micro_f1, ML_INTERVAL_SHARE, right_values},
-	{&ml_metric_precision, ML_INTERVAL_SHARE, precision_values},
-	{&ml_metric_recall, ML_INTERVAL_SHARE, recall_values},
-	{&ml_metric_specificity, ML_INTERVAL_SHARE, specificity_values},
-	{&ml_metric_f1, ML_INTERVAL_SHARE, f1_values, f1_of_share},
-	{&ml_metric_top_2_accuracy, ML_INTERVAL_SHARE, in_top_2},
-	{&ml_metric_top_3_accuracy, ML_INTERVAL_SHARE, in_top_3},
-	{&ml_metric_top_5_accuracy, ML_INTERVAL_SHARE, in_top_5},
+	{&ml_metric_accuracy, ML_INTERVAL_SHARE, cells_of_accuracy, right_values},
+	{&ml_metric_micro_precision, ML_INTERVAL_SHARE, NULL, right_values},
+	{&ml_metric_micro_recall, ML_INTERVAL_SHARE, NULL, right_values},
+	{&ml_metric_micro_f1, ML_INTERVAL_SHARE, NULL, right_values},
+	{&ml_metric_precision, ML_INTERVAL_SHARE, cells_of_precision, precision_values},
+	{&ml_metric_recall, ML_INTERVAL_SHARE, cells_of_recall, recall_values},
+	{&ml_metric_specificity, ML_INTERVAL_SHARE, cells_of_specificity, specificity_values},
+	{&ml_metric_f1, ML_INTERVAL_SHARE, cells_of_f1, f1_values, f1_of_share},
+	{&ml_metric_top_2_accuracy, ML_INTERVAL_SHARE, NULL, in_top_2},
+	{&ml_metric_top_3_accuracy, ML_INTERVAL_SHARE, NULL, in_top_3},
+	{&ml_metric_top_5_accuracy, ML_INTERVAL_SHARE, NULL, in_top_5},
 	{&ml_metric_balanced_accuracy, ML_INTERVAL_TABLE},
 	{&ml_metric_mcc, ML_INTERVAL_TABLE},
 	{&ml_metric_macro_precision, ML_INTERVAL_TABLE},
 	{&ml_metric_macro_recall, ML_INTERVAL_TABLE},
 	{&ml_metric_macro_f1, ML_INTERVAL_TABLE},
 	{&ml_metric_roc_auc, ML_INTERVAL_AREA},
-	{&ml_metric_log_loss, ML_INTERVAL_MEAN, log_loss_values},
-	{&ml_metric_brier, ML_INTERVAL_MEAN, brier_values},
-	{&ml_metric_rmse, ML_INTERVAL_MEAN, square_values, root},
-	{&ml_metric_mae, ML_INTERVAL_MEAN, distance_values},
-	{&ml_metric_poisson_deviance, ML_INTERVAL_MEAN, poisson_values},
-	{&ml_metric_gamma_deviance, ML_INTERVAL_MEAN, gamma_values},
-	{&ml_metric_mape, ML_INTERVAL_MEAN, percentage_values},
-	{&ml_metric_smape, ML_INTERVAL_MEAN, symmetric_values},
-	{&ml_metric_pinball_05, ML_INTERVAL_MEAN, pinball_values_05},
-	{&ml_metric_pinball_10, ML_INTERVAL_MEAN, pinball_values_10},
-	{&ml_metric_pinball_25, ML_INTERVAL_MEAN, pinball_values_25},
-	{&ml_metric_pinball_75, ML_INTERVAL_MEAN, pinball_values_75},
-	{&ml_metric_pinball_90, ML_INTERVAL_MEAN, pinball_values_90},
-	{&ml_metric_pinball_95, ML_INTERVAL_MEAN, pinball_values_95},
-	{&ml_metric_r2, ML_INTERVAL_INFLUENCE, NULL, NULL, r2_influence},
+	{&ml_metric_log_loss, ML_INTERVAL_MEAN, NULL, log_loss_values},
+	{&ml_metric_brier, ML_INTERVAL_MEAN, NULL, brier_values},
+	{&ml_metric_rmse, ML_INTERVAL_MEAN, NULL, square_values, root},
+	{&ml_metric_mae, ML_INTERVAL_MEAN, NULL, distance_values},
+	{&ml_metric_poisson_deviance, ML_INTERVAL_MEAN, NULL, poisson_values},
+	{&ml_metric_gamma_deviance, ML_INTERVAL_MEAN, NULL, gamma_values},
+	{&ml_metric_mape, ML_INTERVAL_MEAN, NULL, percentage_values},
+	{&ml_metric_smape, ML_INTERVAL_MEAN, NULL, symmetric_values},
+	{&ml_metric_pinball_05, ML_INTERVAL_MEAN, NULL, pinball_values_05},
+	{&ml_metric_pinball_10, ML_INTERVAL_MEAN, NULL, pinball_values_10},
+	{&ml_metric_pinball_25, ML_INTERVAL_MEAN, NULL, pinball_values_25},
+	{&ml_metric_pinball_75, ML_INTERVAL_MEAN, NULL, pinball_values_75},
+	{&ml_metric_pinball_90, ML_INTERVAL_MEAN, NULL, pinball_values_90},
+	{&ml_metric_pinball_95, ML_INTERVAL_MEAN, NULL, pinball_values_95},
+	{&ml_metric_r2, ML_INTERVAL_INFLUENCE, NULL, NULL, NULL, r2_influence},
 	{&ml_metric_max_error, ML_INTERVAL_NONE},
-	{&ml_metric_inertia, ML_INTERVAL_MEAN, inertia_values},
-	{&ml_metric_silhouette, ML_INTERVAL_MEAN, silhouette_values},
-	{&ml_metric_explained_variance, ML_INTERVAL_INFLUENCE, NULL, NULL, explained_influence},
+	{&ml_metric_inertia, ML_INTERVAL_MEAN, NULL, inertia_values},
+	{&ml_metric_silhouette, ML_INTERVAL_MEAN, NULL, silhouette_values},
+	{&ml_metric_explained_variance, ML_INTERVAL_INFLUENCE, NULL, NULL, NULL, explained_influence},
 };
 
 const MlIntervalRule *

@@ -18,14 +18,16 @@ import xgboost
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score, roc_auc_score
 
+import judge
 import learners
 import metrics
 from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note, print_table, pull, run, seconds
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-PARTS = ["core"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics"]
-GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": PARTS[1:-1], "all": PARTS}
+OWN = ["core", "judge", "metrics"]	# parts that are rows of the first table
+PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics"]
+GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": [p for p in PARTS if p not in OWN], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
 
@@ -286,9 +288,11 @@ def main():
         make_table("numbers", "t", ROWS)
     if "core" in parts:
         learners.attempt("core", bench_core)
+    if "judge" in parts:
+        learners.attempt("judge", lambda: judge.bench(interleaved, add_ratio))
     if "metrics" in parts:
         learners.attempt("metrics", lambda: metrics.bench(interleaved, add_ratio))
-    learners.bench([part for part in parts if part not in ("core", "metrics")])
+    learners.bench([part for part in parts if part not in OWN])
     describe(connect())
     if rows:
         print_table(("<what", "mlops", "the other", "relation", "goal", "<reached"), rows)
