@@ -153,8 +153,13 @@ leave_behind(Refresh *refresh)
 
 	if (set->clock == ML_CLOCK_NONE || set->edition == 0)
 		return;
+	/* not below the first bucket that has rows: the index knows those that left until it is vacuumed */
+	if (refresh->nold == 0)
+		return;
 	ml_bind_int8(&args, refresh->window.first_bucket);
-	n = ml_change_take(refresh->change, psprintf("NOT pinned AND sample_bucket OPERATOR(pg_catalog.<=) $1 AND %s OPERATOR(pg_catalog.<) %s",
+	ml_bind_int8(&args, refresh->old[0].bucket);
+	n = ml_change_take(refresh->change, psprintf("NOT pinned AND sample_bucket OPERATOR(pg_catalog.<=) $1 "
+												 "AND sample_bucket OPERATOR(pg_catalog.>=) $2 AND %s OPERATOR(pg_catalog.<) %s",
 									  quote_identifier(set->time_column),
 									  ml_clock_literal(set, refresh->window.from)),
 						&args, &rows);
