@@ -19,12 +19,13 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import r2_score, roc_auc_score
 
 import learners
+import validate
 from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note, print_table, pull, run, seconds
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-PARTS = ["core"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth"]
-GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": PARTS[1:], "all": PARTS}
+PARTS = ["core"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "validate"]
+GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": PARTS[1:-1], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
 
@@ -284,7 +285,9 @@ def main():
     make_table("numbers", "t", ROWS)
     if "core" in parts:
         learners.attempt("core", bench_core)
-    learners.bench([part for part in parts if part != "core"])
+    if "validate" in parts:
+        learners.attempt("validate", lambda: validate.bench_refresh(connect(), add_ratio))
+    learners.bench([part for part in parts if part not in ("core", "validate")])
     describe(connect())
     if rows:
         print_table(("<what", "mlops", "the other", "relation", "goal", "<reached"), rows)
