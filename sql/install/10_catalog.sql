@@ -205,7 +205,7 @@ COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served
 CREATE TABLE mlops_catalog.validation_set (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
     name            text COLLATE "C" NOT NULL,
-    relation        text NOT NULL UNIQUE,
+    relation        text COLLATE "C" NOT NULL UNIQUE,
     author          text NOT NULL,
     settings        jsonb NOT NULL,
     source          text NOT NULL,

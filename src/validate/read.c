@@ -703,6 +703,16 @@ ml_read_unlabelled(MlSetReading *reading)
 	list_cells(reading);
 }
 
+/* as it is stored, so that a text which can be stored can be compared */
+static char *
+key_column(const MlSet *set)
+{
+	const MlSetColumn *key = &set->column[set->key_at];
+
+	return strcmp(key->type, key->stored) == 0 ? source_column(set->key) :
+		psprintf("(%s::%s)", source_column(set->key), key->stored);
+}
+
 /* the target of these keys is what somebody says that it is */
 static char *
 label_expression(const MlSet *set, char *const *key, const char *const *label, int n)
@@ -717,11 +727,11 @@ label_expression(const MlSet *set, char *const *key, const char *const *label, i
 	for (int i = 0; i < n; i++)
 		if (label[i] != NULL)
 		{
-			appendStringInfo(&text, " WHEN %s = %s THEN %s::%s", source_column(set->key), quote_literal_cstr(key[i]),
-							 quote_literal_cstr(label[i]), set->column[set->target_at].type);
+			appendStringInfo(&text, " WHEN %s = %s THEN %s::%s", key_column(set), quote_literal_cstr(key[i]),
+							 quote_literal_cstr(label[i]), set->column[set->target_at].stored);
 			any = true;
 		}
-	appendStringInfo(&text, " ELSE %s END)", source_column(set->target));
+	appendStringInfo(&text, " ELSE %s::%s END)", source_column(set->target), set->column[set->target_at].stored);
 	return any ? text.data : NULL;
 }
 
@@ -739,7 +749,7 @@ ml_read_keys(MlSetReading *reading, char *const *key, const char *const *label, 
 	ml_author_enter(&set->author, &authored, &scope);
 	ml_shape_check(set);
 	begin_query(reading, &text, label_expression(set, key, label, n));
-	appendStringInfo(&text, " WHERE %s IN (", source_column(set->key));
+	appendStringInfo(&text, " WHERE %s IN (", key_column(set));
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(key[i]));
 	appendStringInfoChar(&text, ')');
