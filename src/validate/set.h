@@ -411,6 +411,17 @@ extern void ml_change_count(MlChange *change, int number, int64 by);
 extern int64 ml_change_counted(MlChange *change, int number);
 extern void ml_change_finish(MlChange *change);
 
+/* ---- strata.c: weights ---- */
+
+/* those of the newest edition, ascending by bucket */
+extern int64 ml_strata_read(const MlSet *set, MlStratum **strata);
+
+/*
+ * What becomes of them, inside a scope: of buckets that were read again, those end whose take is not -1; thinned
+ * ones go on with another weight; opened ones begin.
+ */
+extern void ml_strata_write(const MlChange *change, const MlWindow *window, MlStratum *old_strata, int64 n, List *opened);
+
 /* ---- table.c: rows of the table, without the executor ---- */
 
 /* rows of the sample that are there, of buckets from one to another, both included, and of times before or from one on */
