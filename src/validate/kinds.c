@@ -15,12 +15,15 @@
 
 /* ---- kinds of rows ---- */
 
+/* more than so many would be counted one by one for nothing: the rest share the last */
 static int
 group_number(MlSet *set, const char *name)
 {
 	for (int g = 0; g < set->ngroups; g++)
 		if (strcmp(set->group[g].name, name) == 0)
 			return set->group[g].number;
+	if (set->ngroups >= ML_MAX_SAMPLE_GROUPS)
+		return set->group[ML_MAX_SAMPLE_GROUPS - 1].number;
 	set->group = set->ngroups == 0 ? palloc(sizeof(MlSetGroup)) :
 		repalloc(set->group, sizeof(MlSetGroup) * (set->ngroups + 1));
 	set->group[set->ngroups].name = pstrdup(name);

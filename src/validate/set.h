@@ -38,6 +38,8 @@
 #define ML_SET_MIN_MAX_ROWS		100	/* of max_rows: every bucket can have a row */
 #define ML_MAX_SLICE_VALUES		200 /* of a column or of two */
 
+#define ML_MAX_SAMPLE_GROUPS			1000	/* classes and values of stratify_by that are told apart */
+
 /* columns of ours, before those of the source */
 #define ML_OWN_COLUMNS			9
 
