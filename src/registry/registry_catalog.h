@@ -49,6 +49,7 @@
 #define Anum_ml_serving_version		2
 #define Anum_ml_serving_sha256		3
 #define Anum_ml_serving_threshold	4
+#define Anum_ml_serving_deployment	9
 
 #define Anum_ml_alias_model			1
 #define Anum_ml_alias_alias			2

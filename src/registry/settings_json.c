@@ -17,6 +17,8 @@
 #include "registry/registry_catalog.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 PG_FUNCTION_INFO_V1(mlops_create_model);
@@ -25,6 +27,7 @@ PG_FUNCTION_INFO_V1(mlops_set_model);
 typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
+	SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -33,7 +36,11 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_METRIC] = "metric",
 	[SETTING_OWNER] = "owner",
 	[SETTING_POSITIVE] = "positive",
-	[SETTING_TARGET] = "target"
+	[SETTING_TARGET] = "target",
+	[SETTING_LOG_INPUT] = "log_input",
+	[SETTING_LOG_SAMPLE] = "log_sample",
+	[SETTING_LOG_WITHOUT_KEY] = "log_without_key",
+	[SETTING_OUTCOME_POLICY] = "outcome_policy"
 };
 
 typedef struct ModelSettings
@@ -178,6 +185,76 @@ check_target(const MlModelRow *row)
 			 errhint("Train a model of another name for another target.")));
 }
 
+/* ---- settings of the log and of outcomes, which are kept as they are ---- */
+
+static void
+refuse_setting(SettingKey key, const char *text, const char *wanted)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("setting \"%s\" of a model must be %s", setting_names[key], wanted),
+			 errdetail("It is \"%s\".", text),
+			 errhint("null takes the setting back.")));
+}
+
+static void
+check_kept(const ModelSettings *settings)
+{
+	for (int i = SETTING_LOG_INPUT; i < NUMBER_OF_SETTINGS; i++)
+	{
+		const char *text = settings->value[i];
+		char	   *end;
+		double		share;
+
+		if (text == NULL)
+			continue;
+		if (i == SETTING_LOG_SAMPLE)
+		{
+			share = strtod(text, &end);
+			if (end == text || *end != '\0' || !(share >= 0.0 && share <= 1.0))
+				refuse_setting(i, text, "a number from 0 to 1");
+		}
+		else if (i == SETTING_OUTCOME_POLICY)
+		{
+			if (strcmp(text, "latest") != 0 && strcmp(text, "first") != 0 && strcmp(text, "majority") != 0)
+				refuse_setting(i, text, "\"latest\", \"first\" or \"majority\"");
+		}
+		else if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+			refuse_setting(i, text, "true or false");
+	}
+}
+
+static bool
+changes_log(const ModelSettings *settings)
+{
+	return settings->given[SETTING_LOG_INPUT] || settings->given[SETTING_LOG_SAMPLE] ||
+		settings->given[SETTING_LOG_WITHOUT_KEY];
+}
+
+/* one key of the column settings; inside a scope */
+static void
+update_kept(const char *model, SettingKey key, const char *value)
+{
+	static MlStatement update = {
+		"UPDATE mlops_catalog.model SET settings = "
+		"CASE WHEN $3 IS NULL THEN settings OPERATOR(pg_catalog.-) $2 "
+		"ELSE settings OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object($2, $3) END "
+		"WHERE name OPERATOR(pg_catalog.=) $1"
+	};
+	MlArguments args = {0};
+	Jsonb	   *json = NULL;
+
+	if (value != NULL && key == SETTING_OUTCOME_POLICY)
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("\"%s\"", value))));
+	else if (value != NULL)
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(key == SETTING_LOG_SAMPLE ?
+																		   float8out_internal(strtod(value, NULL)) : value)));
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, setting_names[key]);
+	ml_bind_jsonb(&args, json);
+	ml_statement_run(&update, &args);
+}
+
 /* a new target of a model that once had versions takes back what followed from the old one */
 static void
 update_settings(const char *model, const ModelSettings *settings)
@@ -196,14 +273,17 @@ update_settings(const char *model, const ModelSettings *settings)
 	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
-	for (int i = 0; i < NUMBER_OF_SETTINGS; i++)	/* in the order of SettingKey */
+	for (int i = 0; i < SETTING_LOG_INPUT; i++)	/* in the order of SettingKey */
 	{
 		ml_bind_bool(&args, settings->given[i]);
 		ml_bind_text(&args, settings->value[i]);
 	}
 	ml_registry_enter(&scope);
 	ml_statement_run(&update, &args);
-	if (settings->given[SETTING_OWNER])
+	for (int i = SETTING_LOG_INPUT; i < NUMBER_OF_SETTINGS; i++)
+		if (settings->given[i])
+			update_kept(model, (SettingKey) i, settings->value[i]);
+	if (settings->given[SETTING_OWNER] || changes_log(settings))
 		ml_privileges_changed();
 	ml_registry_leave(&scope);
 }
@@ -247,8 +327,9 @@ mlops_create_model(PG_FUNCTION_ARGS)
 		check_metric(row.name, row.metric, NULL);
 	if (settings.given[SETTING_OWNER])
 		check_owner(row.name, settings.value[SETTING_OWNER]);
+	check_kept(&settings);
 	ml_registry_create_model(&row);
-	if (settings.given[SETTING_OWNER])
+	if (settings.given[SETTING_OWNER] || changes_log(&settings) || settings.given[SETTING_OUTCOME_POLICY])
 		update_settings(row.name, &settings);
 	PG_RETURN_VOID();
 }
@@ -277,6 +358,7 @@ mlops_set_model(PG_FUNCTION_ARGS)
 		check_owner(model, settings.value[SETTING_OWNER]);
 	if (settings.given[SETTING_TARGET])
 		check_target(row);
+	check_kept(&settings);
 	update_settings(model, &settings);
 	PG_RETURN_VOID();
 }
