@@ -217,7 +217,7 @@ CREATE TABLE mlops_catalog.prediction (
     latency_us      real,
     input           jsonb
 ) PARTITION BY RANGE (at);
-CREATE INDEX prediction_key ON mlops_catalog.prediction (model, key, at);
+CREATE INDEX prediction_key ON mlops_catalog.prediction (key, at);
 COMMENT ON TABLE mlops_catalog.prediction IS 'logged calls of mlops_predict and mlops_score, those of rolled-back transactions too';
 
 CREATE TABLE mlops_catalog.prediction_default PARTITION OF mlops_catalog.prediction DEFAULT;

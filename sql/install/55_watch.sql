@@ -33,3 +33,10 @@ COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the se
 CREATE VIEW mlops.log_gap AS
 SELECT g.at, g.reason, g.calls FROM mlops_catalog.log_gap AS g;
 COMMENT ON VIEW mlops.log_gap IS 'how many calls, of any model, were counted and not logged until a moment, and why';
+
+CREATE FUNCTION mlops_score(model text, source text, key text DEFAULT NULL,
+       OUT key text, OUT prediction float8, OUT label text, OUT version integer, OUT role text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 1000;
+COMMENT ON FUNCTION mlops_score(text, text, text) IS
+'scores a table or query and logs it in the transaction of the caller; key: the column that names the rows';
