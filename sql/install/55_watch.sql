@@ -40,3 +40,8 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 1000;
 COMMENT ON FUNCTION mlops_score(text, text, text) IS
 'scores a table or query and logs it in the transaction of the caller; key: the column that names the rows';
+
+CREATE FUNCTION mlops.forget_watched(model text, key text) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mlops_forget_watched' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops.forget_watched(text, text) IS
+'erases the predictions and outcomes of a key; how many rows. For the owner of the model';

@@ -16,6 +16,7 @@
 #define NAP			5000L		/* microseconds */
 
 PG_FUNCTION_INFO_V1(mlops_log);
+PG_FUNCTION_INFO_V1(mlops_log_preloaded);
 PG_FUNCTION_INFO_V1(mlops_flush_log);
 
 /* mlops_log() */
@@ -40,6 +41,13 @@ mlops_log(PG_FUNCTION_ARGS)
 	value[n++] = Int64GetDatum(ml_ring_exists() ? ml_ring_homeless() : 0);
 	value[n++] = BoolGetDatum(counts.has_worker);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), value, isnull)));
+}
+
+/* mlops.log_preloaded() */
+Datum
+mlops_log_preloaded(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(ml_ring_exists());
 }
 
 /* mlops_flush_log(timeout interval): false when calls still wait */

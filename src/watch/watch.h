@@ -58,6 +58,11 @@ extern bool ml_log_make_partitions(TimestampTz at);
 /* does the database have the extension? */
 extern bool ml_log_has_tables(void);
 
+/* ---- forget.c ---- */
+
+/* erases predictions and outcomes of a key, as it was given; how many. Checks no privilege */
+extern int64 ml_watch_forget(const char *model, const char *key);
+
 extern const char *const ml_loss_names[ML_NLOSSES];
 
 #endif							/* ML_WATCH_H */
