@@ -37,7 +37,7 @@
 void		mlops_log_writer(Datum slot);
 #pragma GCC visibility pop
 
-static TimestampTz partitions_until = 0;	/* no need to look before */
+static TimestampTz partitions_at = 0;	/* not to be tried before */
 static bool detached = false;
 
 /* after the transaction has been aborted */
@@ -83,7 +83,7 @@ make_partitions(void)
 	TimestampTz now = GetCurrentTimestamp();
 	MemoryContext cxt = CurrentMemoryContext;
 
-	if (now < partitions_until)
+	if (now < partitions_at)
 		return;
 	PG_TRY();
 	{
@@ -100,10 +100,10 @@ make_partitions(void)
 		MemoryContextSwitchTo(cxt);
 		FlushErrorState();
 		RESUME_INTERRUPTS();
+		partitions_at = TimestampTzPlusMilliseconds(now, PARTITION_RETRY_MS);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
-	partitions_until = TimestampTzPlusMilliseconds(now, PARTITION_RETRY_MS);
 }
 
 /* writes what is taken: the number of rows */
