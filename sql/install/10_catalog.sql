@@ -217,10 +217,12 @@ CREATE TABLE mlops_catalog.prediction (
     latency_us      real,
     input           jsonb
 ) PARTITION BY RANGE (at);
-CREATE INDEX prediction_key ON mlops_catalog.prediction (key, at);
 COMMENT ON TABLE mlops_catalog.prediction IS 'logged calls of mlops_predict and mlops_score, those of rolled-back transactions too';
 
+-- every partition has an index of its own: one of the whole table, which no dump carries, would
+-- come before those of the days when a dump is restored, and take their names
 CREATE TABLE mlops_catalog.prediction_default PARTITION OF mlops_catalog.prediction DEFAULT;
+CREATE INDEX prediction_default_key ON mlops_catalog.prediction_default (key, at);
 COMMENT ON TABLE mlops_catalog.prediction_default IS 'logged predictions of days that have no partition of their own';
 
 CREATE TABLE mlops_catalog.log_gap (

@@ -86,6 +86,7 @@ make_day(int day)
 	describe_day(day, name, from, to);
 	run("LOCK TABLE mlops_catalog.prediction_default IN ACCESS EXCLUSIVE MODE");
 	run(psprintf("CREATE TABLE " DATA_SCHEMA ".%s (LIKE mlops_catalog.prediction)", name));
+	run(psprintf("CREATE INDEX %s_key ON " DATA_SCHEMA ".%s (key, at)", name, name));
 	run(psprintf("WITH moved AS (DELETE FROM mlops_catalog.prediction_default AS d "
 				 "WHERE d.at OPERATOR(pg_catalog.>=) '%s'::pg_catalog.timestamptz "
 				 "AND d.at OPERATOR(pg_catalog.<) '%s'::pg_catalog.timestamptz RETURNING d.*) "

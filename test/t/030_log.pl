@@ -252,20 +252,14 @@ for my $database ('restored', 'restored_too')
 
 # ---- a crash ----
 
-sub make_session
-{
-	return IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-f', '-' ], '<', \$_[0], '>', \my $out, '2>', \my $err);
-}
-
 # one call a millisecond, each with its number
-my $endless = q{
-	SELECT pg_backend_pid();
-	DO $$ BEGIN FOR i IN 1 .. 100000 LOOP
-		PERFORM mlops_predict('line', '{"x": 1}', 'crash ' || i);
-		PERFORM pg_sleep(0.001);
-	END LOOP; END $$;
-};
-my $session = make_session($endless);
+my $session = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', q{
+		DO $$ BEGIN FOR i IN 1 .. 100000 LOOP
+			PERFORM mlops_predict('line', '{"x": 1}', 'crash ' || i);
+			PERFORM pg_sleep(0.001);
+		END LOOP; END $$} ],
+	'<', \undef, '>', \my $out, '2>', \my $err);
 
 $node->poll_query_until('postgres', q{SELECT count(*) > 100 FROM mlops.prediction WHERE key LIKE 'crash%'}) or die 'nothing is logged';
 my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%crash %' AND pid <> pg_backend_pid()});
