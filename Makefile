@@ -127,6 +127,9 @@ REGRESS = \
 	trees \
 	explain \
 	permutation \
+	score_log \
+	outcomes \
+	performance \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops

@@ -27,14 +27,17 @@ row_of_columns(FunctionCallInfo fcinfo, int first)
 	TupleDesc	desc = CreateTemplateTupleDesc(n);
 	Datum	   *value = palloc(sizeof(Datum) * n);
 	bool	   *isnull = palloc(sizeof(bool) * n);
-	Datum	   *name;
-	int			nnames;
+	Datum	   *name = NULL;
+	bool	   *unnamed = NULL;
+	int			nnames = 0;
 
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(first - 1), TEXTOID, -1, false, TYPALIGN_INT,
-					  &name, NULL, &nnames);
+	/* nobody but the planner should call with columns, but anybody may */
+	if (!PG_ARGISNULL(first - 1))
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(first - 1), TEXTOID, -1, false, TYPALIGN_INT,
+						  &name, &unnamed, &nnames);
 	for (int i = 0; i < n; i++)
 	{
-		TupleDescInitEntry(desc, i + 1, i < nnames ? TextDatumGetCString(name[i]) : "",
+		TupleDescInitEntry(desc, i + 1, i < nnames && !unnamed[i] ? TextDatumGetCString(name[i]) : "",
 						   get_fn_expr_argtype(fcinfo->flinfo, first + i), -1, 0);
 		value[i] = fcinfo->args[first + i].value;
 		isnull[i] = fcinfo->args[first + i].isnull;

@@ -109,6 +109,38 @@ read_source(const OutcomeSource *from, const char *model, TimestampTz since, Tim
 
 /* ---- setting it ---- */
 
+static void
+require_column(TupleDesc desc, const char *name, const char *argument)
+{
+	if (SPI_fnumber(desc, name) > 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("the source of outcomes has no column \"%s\"", name),
+			 errdetail("Argument \"%s\" names it.", argument),
+			 errhint("Name the columns: mlops_set_outcomes(model, source, key => ..., outcome => ..., time_column => ...).")));
+}
+
+/* has the source the columns that it should, as the author sees it? */
+static void
+check_columns(const OutcomeSource *from, const char *model)
+{
+	MlAuthorScope scope;
+	Portal		portal;
+
+	enter_author(from, model, &scope);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	portal = SPI_cursor_open_with_args(NULL, ml_source_query(from->source), 0, NULL, NULL, NULL, true, 0);
+	require_column(portal->tupDesc, from->key, "key");
+	require_column(portal->tupDesc, from->outcome, "outcome");
+	require_column(portal->tupDesc, from->time_column, "time_column");
+	SPI_cursor_close(portal);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	ml_author_leave(&scope);
+}
+
 static char *
 argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -180,6 +212,7 @@ mlops_set_outcomes(PG_FUNCTION_ARGS)
 	from.lateness = PG_GETARG_INTERVAL_P(5);
 	ml_author_here(&from.author);
 	ml_outcome_kind(model, &kind);
+	check_columns(&from, model);
 	/* what cannot be read is refused now: no row lies before the beginning of time */
 	read_source(&from, model, DT_NOEND, DT_NOBEGIN, NULL, NULL);
 	store_source(model, &from);

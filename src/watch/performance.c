@@ -74,7 +74,7 @@ static const char labelled_rows[] =
 "WHEN 'null' THEN 'NULL' ELSE p.input OPERATOR(pg_catalog.->>) f.name END) "
 "FROM pg_catalog.unnest($7) AS f (name) WHERE p.input OPERATOR(pg_catalog.?) f.name) AS s "
 "WHERE p.at" LT "$3 "
-"ORDER BY 1, 2 COLLATE \"C\", 3, 4 COLLATE \"C\", p.at, p.id";
+"ORDER BY 1, p.role, p.version, s.slice COLLATE \"C\", p.at, p.id";
 
 /* the rows of a window, role, version and slice */
 typedef struct LiveGroup
