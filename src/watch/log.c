@@ -43,6 +43,16 @@ mlops_log(PG_FUNCTION_ARGS)
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), value, isnull)));
 }
 
+int64
+ml_watch_interval(const Interval *interval)
+{
+	const double most = 1000.0 * DAYS_PER_YEAR * USECS_PER_DAY;
+	double		usec = interval->time +
+		(interval->day + (double) interval->month * DAYS_PER_MONTH) * USECS_PER_DAY;
+
+	return (int64) Max(Min(usec, most), -most);
+}
+
 /* mlops.log_preloaded() */
 Datum
 mlops_log_preloaded(PG_FUNCTION_ARGS)
@@ -54,9 +64,7 @@ mlops_log_preloaded(PG_FUNCTION_ARGS)
 Datum
 mlops_flush_log(PG_FUNCTION_ARGS)
 {
-	Interval   *timeout = PG_GETARG_INTERVAL_P(0);
-	int64		usec = timeout->time + (timeout->day + timeout->month * DAYS_PER_MONTH) * USECS_PER_DAY;
-	TimestampTz end = GetCurrentTimestamp() + usec;
+	TimestampTz end = GetCurrentTimestamp() + ml_watch_interval(PG_GETARG_INTERVAL_P(0));
 
 	ml_registry_require_writable("wait for the log");
 	while (ml_ring_hurry())

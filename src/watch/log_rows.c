@@ -18,6 +18,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
+#include "settings.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -76,7 +77,8 @@ ml_log_rows_begin(MlLogRows *rows)
 	rows->desc = CreateTemplateTupleDesc(NCOLUMNS);
 	for (int i = 0; i < NCOLUMNS; i++)
 		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
-	rows->store = tuplestore_begin_heap(false, false, work_mem);
+	/* what the writer takes at a time is a part of the ring: it need not go through a file */
+	rows->store = tuplestore_begin_heap(false, false, Max(work_mem, ml_log_ring_size_kb));
 	rows->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops log row", ALLOCSET_DEFAULT_SIZES);
 	rows->n = 0;
 }

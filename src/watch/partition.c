@@ -57,6 +57,22 @@ describe_day(int day, char *name, char *from, char *to)
 	snprintf(to, NAMEDATALEN, "%04d-%02d-%02d 00:00:00+00", year, month, mday);
 }
 
+/* names of days have four digits for the year */
+static void
+require_day(TimestampTz at)
+{
+	const TimestampTz first = (TimestampTz) (date2j(1000, 1, 1) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+	const TimestampTz last = (TimestampTz) (date2j(9999, 12, 30) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
+
+	if (at >= first && at < last)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+			 errmsg("the log has no days at that time"),
+			 errdetail("Its days are of the years 1000 to 9999."),
+			 errhint("Give a moment of the years in which predictions were made.")));
+}
+
 static bool
 has_day(int day)
 {
@@ -136,6 +152,7 @@ mlops_make_log_partitions(PG_FUNCTION_ARGS)
 {
 	require_owner("make partitions of the log");
 	ml_registry_require_writable("make partitions of the log");
+	require_day(PG_GETARG_TIMESTAMPTZ(0));
 	PG_RETURN_BOOL(ml_log_make_partitions(PG_GETARG_TIMESTAMPTZ(0)));
 }
 
@@ -169,14 +186,28 @@ drop_days(TimestampTz before)
 	return (int) n;
 }
 
+int
+ml_log_prune(int days, TimestampTz as_of)
+{
+	MlRegistryScope scope;
+	int			dropped;
+
+	if (days <= 0)
+		return 0;
+	require_day(as_of);
+	require_day(as_of - days * USECS_PER_DAY);
+	ml_registry_enter(&scope);
+	dropped = drop_days(as_of - days * USECS_PER_DAY);
+	ml_registry_leave(&scope);
+	return dropped;
+}
+
 /* mlops_prune_log(keep_days int DEFAULT NULL, as_of timestamptz DEFAULT now()) */
 Datum
 mlops_prune_log(PG_FUNCTION_ARGS)
 {
 	int			days = PG_ARGISNULL(0) ? ml_log_retention_days : PG_GETARG_INT32(0);
 	TimestampTz as_of = PG_ARGISNULL(1) ? GetCurrentTimestamp() : PG_GETARG_TIMESTAMPTZ(1);
-	MlRegistryScope scope;
-	int			dropped;
 
 	require_owner("prune the log");
 	ml_registry_require_writable("prune the log");
@@ -186,10 +217,5 @@ mlops_prune_log(PG_FUNCTION_ARGS)
 				 errmsg("the days to keep must not be negative"),
 				 errdetail("They are %d.", days),
 				 errhint("Leave them out to keep as many as mlops.log_retention says; 0 keeps all.")));
-	if (days == 0 || TIMESTAMP_NOT_FINITE(as_of))
-		PG_RETURN_INT32(0);
-	ml_registry_enter(&scope);
-	dropped = drop_days(as_of - days * USECS_PER_DAY);
-	ml_registry_leave(&scope);
-	PG_RETURN_INT32(dropped);
+	PG_RETURN_INT32(ml_log_prune(days, as_of));
 }

@@ -483,14 +483,6 @@ put_line(const Performance *live, const Line *line, double usual_delay, MlRows *
 	ml_rows_add(rows, value, isnull);
 }
 
-static int64
-microseconds(FunctionCallInfo fcinfo, int n)
-{
-	Interval   *interval = PG_GETARG_INTERVAL_P(n);
-
-	return interval->time + (interval->day + (int64) interval->month * DAYS_PER_MONTH) * USECS_PER_DAY;
-}
-
 ml_noreturn static void refuse_length(const char *name, const char *detail);
 
 static void
@@ -513,16 +505,16 @@ take_arguments(FunctionCallInfo fcinfo, Performance *live)
 	ml_require_argument(fcinfo, 1, "period");
 	ml_require_argument(fcinfo, 4, "label_delay");
 	ml_require_argument(fcinfo, 5, "as_of");
-	period = microseconds(fcinfo, 1);
-	delay = microseconds(fcinfo, 4);
+	period = ml_watch_interval(PG_GETARG_INTERVAL_P(1));
+	delay = ml_watch_interval(PG_GETARG_INTERVAL_P(4));
 	live->as_of = PG_GETARG_TIMESTAMPTZ(5);
 	if (period <= 0)
 		refuse_length("period", "It is not longer than nothing.");
 	if (delay < 0)
 		refuse_length("label_delay", "It is negative.");
-	if (TIMESTAMP_NOT_FINITE(live->as_of))
-		refuse_length("as_of", "It is infinite.");
-	live->width = PG_ARGISNULL(3) ? period : microseconds(fcinfo, 3);
+	if (TIMESTAMP_NOT_FINITE(live->as_of) || live->as_of < MIN_TIMESTAMP / 2)
+		refuse_length("as_of", "It is infinite, or too long ago.");
+	live->width = PG_ARGISNULL(3) ? period : ml_watch_interval(PG_GETARG_INTERVAL_P(3));
 	if (live->width <= 0 || period / live->width >= MAX_WINDOWS)
 		refuse_length("every", psprintf("There can be %d windows at most, each longer than nothing.", MAX_WINDOWS));
 	live->until = live->as_of - delay;

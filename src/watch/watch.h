@@ -55,8 +55,14 @@ extern void ml_log_write_losses(const uint64 *lost);
 /* makes those of the day of at and the next; false: they are there. Inside no scope */
 extern bool ml_log_make_partitions(TimestampTz at);
 
+/* drops days, and rows of no day, that are older than so many days; 0 keeps all. Checks no privilege */
+extern int	ml_log_prune(int days, TimestampTz as_of);
+
 /* does the database have the extension? */
 extern bool ml_log_has_tables(void);
+
+/* microseconds of an interval, months of 30 days; more than a thousand years are a thousand */
+extern int64 ml_watch_interval(const Interval *interval);
 
 /* ---- forget.c ---- */
 

@@ -115,6 +115,8 @@ SELECT mlops.forget_watched('log_line', repeat('k', 256)) AS erased;
 SELECT count(*) FROM mlops.prediction WHERE key = 'by predict';
 SELECT mlops_prune_log(-1);
 \echo :LAST_ERROR_SQLSTATE
+SELECT mlops.make_log_partitions('infinity');
+\echo :LAST_ERROR_SQLSTATE
 
 -- a server without the library preloaded says so; there is nothing to wait for
 SELECT preloaded, calls, written FROM mlops_log();

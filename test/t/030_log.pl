@@ -196,7 +196,7 @@ is($node->safe_psql('copy', 'SELECT count(*) FROM mlops.prediction'), '4000', 'a
 $node->safe_psql('postgres', 'DROP DATABASE copy');
 
 # calls that wait when their extension goes are counted; a new extension goes on
-sql(q{BEGIN; SELECT mlops_predict('line', '{"x": 1}', 'last'); DROP EXTENSION mlops CASCADE; COMMIT});
+sql(q{BEGIN; SELECT mlops_predict('line', '{"x": 1}', 'last'); DROP EXTENSION mlops; COMMIT});
 sql('DROP TABLE point');
 sql($setup);
 sql(q{SELECT mlops_predict('line', '{"x": 1}', 'first')});
@@ -205,7 +205,7 @@ is(count(), '1', 'after DROP EXTENSION and CREATE EXTENSION the log goes on');
 adds_up('after DROP EXTENSION');
 sql(q{SELECT mlops_predict('line', '{"x": 1}', 'gone'); SELECT mlops_flush_log(); SELECT mlops_drop_model('line', force => true)});
 is(count(), '0', 'dropping a model drops its predictions');
-sql('DROP EXTENSION mlops CASCADE; DROP TABLE point');
+sql('DROP EXTENSION mlops; DROP TABLE point');
 sql($setup);
 
 # ---- a day that is dropped by hand, and days that are old ----
@@ -227,6 +227,12 @@ is(sql(q{SELECT mlops_prune_log(30)}), '2', 'days that are old go');
 is(sql('SELECT count(*) FROM mlops_catalog.prediction_default'), '0', '... with what is in the default partition');
 is(sql(q{SELECT mlops_prune_log(30), mlops_prune_log(), mlops_prune_log(0)}), '0|0|0', 'days that are young stay, and all where nothing else is said');
 is(sql(q{SELECT mlops_prune_log(30, now() + interval '31 days') > 0}), 't', 'today is old in a month');
+
+# ---- a key that is to be forgotten, called a moment before ----
+
+is(sql(q{SELECT mlops_predict('line', '{"x": 1}', 'forget me') IS NOT NULL; SELECT mlops.forget_watched('line', 'forget me'); SELECT mlops_flush_log()}), "t\n1\nt",
+	'a key is erased with the calls that still wait');
+is(count(q{key = 'forget me'}), '0', '... and does not come back');
 
 # ---- dump and restore ----
 
@@ -293,6 +299,7 @@ cmp_ok(time - $start, '<', 5, 'nothing waits on a standby');
 is($standby->safe_psql('postgres', 'SELECT calls, on_standby, waiting, writer FROM mlops_log()'), '20000|20000|0|f',
 	'calls on a standby are counted');
 is(launchers($standby), 0, '... and no process of the log runs there');
+is($standby->safe_psql('postgres', q{SELECT predictions > 0, n FROM mlops_performance('line')}), 't|0', 'live quality can be looked at there');
 my ($status, undef, $why) = $standby->psql('postgres', q{SELECT * FROM mlops_score('line', 'point', 'id')});
 
 like($why, qr/cannot score and log a query on a standby server/, 'what would write is refused there');
