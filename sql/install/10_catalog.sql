@@ -246,7 +246,7 @@ CREATE TABLE mlops_catalog.outcome (
 COMMENT ON TABLE mlops_catalog.outcome IS 'true labels that arrived later; a key may have several';
 
 CREATE TABLE mlops_catalog.outcome_source (
-    model           text COLLATE "C" PRIMARY KEY REFERENCES mlops_catalog.model,
+    model           text COLLATE "C" PRIMARY KEY,
     source          text NOT NULL,
     key             text NOT NULL,
     outcome         text NOT NULL,

@@ -30,6 +30,7 @@
 #define Anum_ml_model_description	7
 #define Anum_ml_model_settings		8
 #define Anum_ml_model_last_version	9
+#define Anum_ml_model_created_at	10
 
 #define Anum_ml_privilege_model		1
 #define Anum_ml_privilege_grantee	2

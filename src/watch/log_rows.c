@@ -6,12 +6,15 @@
  * sees as a relation named "batch" (as triggers see transition tables): the
  * executor routes them to partitions and keeps the index. Rows of models that
  * are not there, or are younger than the row, are left out: a model that
- * takes the name of a dropped one does not get its calls.
+ * takes the name of a dropped one does not get its calls. Models are looked up
+ * by a scan of the registry, once for all rows, rather than by the statement,
+ * which so reads nothing of the registry, wherever that lies.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -25,6 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "watch/watch.h"
 
@@ -43,6 +47,14 @@ typedef struct Column
 	const char *name;
 	Oid			type;
 } Column;
+
+/* what is known of a model that rows are of */
+typedef struct LoggedModel
+{
+	char		name[NAMEDATALEN];
+	int			length;
+	TimestampTz created_at;
+} LoggedModel;
 
 /* in the order of the table */
 static const Column columns[NCOLUMNS] = {
@@ -79,8 +91,56 @@ ml_log_rows_begin(MlLogRows *rows)
 		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
 	/* what the writer takes at a time is a part of the ring: it need not go through a file */
 	rows->store = tuplestore_begin_heap(false, false, Max(work_mem, ml_log_ring_size_kb));
+	rows->model_cxt = CurrentMemoryContext;
 	rows->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops log row", ALLOCSET_DEFAULT_SIZES);
+	rows->models = NIL;
 	rows->n = 0;
+}
+
+/* when the model was made; DT_NOEND: it is not there */
+static TimestampTz
+read_created(const char *model)
+{
+	ScanKeyData key[1];
+	MlScan		scan;
+	HeapTuple	tuple;
+	TimestampTz created = DT_NOEND;
+
+	ml_key_text(key, 0, Anum_ml_model_name, cstring_to_text(model));
+	ml_scan_begin(&scan, ML_SIGHT_NOW, "model", "model_pkey", key, 1);
+	tuple = ml_scan_next(&scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+
+		created = DatumGetTimestampTz(heap_getattr(tuple, Anum_ml_model_created_at,
+												   RelationGetDescr(scan.table), &isnull));
+	}
+	ml_scan_end(&scan);
+	return created;
+}
+
+static bool
+has_model(MlLogRows *rows, const MlLogCall *call)
+{
+	MemoryContext old;
+	LoggedModel *model;
+	ListCell   *cell;
+
+	foreach(cell, rows->models)
+	{
+		model = lfirst(cell);
+		if (model->length == call->nmodel && memcmp(model->name, call->model, call->nmodel) == 0)
+			return model->created_at <= call->at;
+	}
+	old = MemoryContextSwitchTo(rows->model_cxt);
+	model = palloc0(sizeof(LoggedModel));
+	model->length = call->nmodel;
+	memcpy(model->name, call->model, call->nmodel);
+	model->created_at = read_created(model->name);
+	rows->models = lappend(rows->models, model);
+	MemoryContextSwitchTo(old);
+	return model->created_at <= call->at;
 }
 
 /* Text that is no jsonb (a zero character, an array literal) is no error of anybody. */
@@ -116,10 +176,13 @@ text_datum(const char *bytes, int length, bool *isnull)
 void
 ml_log_rows_add(MlLogRows *rows, const MlLogCall *call)
 {
-	MemoryContext old = MemoryContextSwitchTo(rows->cxt);
+	MemoryContext old;
 	Datum		value[NCOLUMNS];
 	bool		isnull[NCOLUMNS] = {0};
 
+	if (!has_model(rows, call))
+		return;
+	old = MemoryContextSwitchTo(rows->cxt);
 	value[0] = TimestampTzGetDatum(call->at);
 	value[1] = text_datum(call->model, call->nmodel, &isnull[1]);
 	value[2] = Int32GetDatum(call->version);
@@ -168,10 +231,8 @@ ml_log_rows_write(MlLogRows *rows)
 	if (SPI_execute("INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, "
 					"prediction, label, rules_fired, latency_us, input) "
 					"SELECT b.at, b.model, b.version, b.role, b.deployment, b.key, "
-					"b.prediction, b.label, b.rules_fired, b.latency_us, b.input FROM " BATCH " AS b "
-					"WHERE EXISTS (SELECT FROM mlops_catalog.model AS m "
-					"WHERE m.name OPERATOR(pg_catalog.=) b.model "
-					"AND m.created_at OPERATOR(pg_catalog.<=) b.at)", false, 0) != SPI_OK_INSERT)
+					"b.prediction, b.label, b.rules_fired, b.latency_us, b.input FROM " BATCH " AS b",
+					false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the rows of the log");
 	written = SPI_processed;
 	ml_registry_leave(&scope);

@@ -199,10 +199,19 @@ insert(const char *model, const char *key, const char *outcome, TimestampTz at,
 	return ml_statement_run(&insert, &args) == 1;
 }
 
+/* source and annotator are parts of a key */
 static char *
-text_or_null(FunctionCallInfo fcinfo, int n)
+name_or_null(FunctionCallInfo fcinfo, int n, const char *argument)
 {
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+	char	   *name = PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+
+	if (name == NULL || strlen(name) <= ML_KEY_MAX)
+		return name;
+	ereport(ERROR,
+			(errcode(ERRCODE_NAME_TOO_LONG),
+			 errmsg("argument \"%s\" of mlops_record_outcome is too long", argument),
+			 errdetail("It has %zu bytes; there can be %d.", strlen(name), ML_KEY_MAX),
+			 errhint("Give a short name.")));
 }
 
 /* mlops_record_outcome(model, key, outcome, at, source, annotator) */
@@ -229,8 +238,8 @@ mlops_record_outcome(PG_FUNCTION_ARGS)
 	(void) ml_watch_key_argument(fcinfo, 1, key);
 	given = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	at = PG_GETARG_TIMESTAMPTZ(3);
-	source = text_or_null(fcinfo, 4);
-	annotator = text_or_null(fcinfo, 5);
+	source = name_or_null(fcinfo, 4, "source");
+	annotator = name_or_null(fcinfo, 5, "annotator");
 	if (annotator == NULL)
 		annotator = GetUserNameFromId(GetUserId(), false);
 	ml_registry_require_writable("record an outcome");

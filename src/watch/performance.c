@@ -55,7 +55,8 @@ PG_FUNCTION_INFO_V1(mlops_performance);
 static const char labelled_rows[] =
 "WITH p AS (SELECT pg_catalog.row_number() OVER () AS id, l.at, l.version, l.role, l.key, l.prediction, l.label, l.input, "
 "pg_catalog.lead(l.at) OVER (PARTITION BY l.role, l.key ORDER BY l.at) AS next_at "
-"FROM mlops_catalog.prediction AS l WHERE l.model" EQ "$1 AND l.at" GE "$2 AND l.at" LE "$4 AND l.key IS NOT NULL), "
+"FROM mlops_catalog.prediction AS l JOIN mlops_catalog.model AS m ON m.name" EQ "l.model AND m.created_at" LE "l.at "
+"WHERE l.model" EQ "$1 AND l.at" GE "$2 AND l.at" LE "$4 AND l.key IS NOT NULL), "
 "o AS (SELECT p.id, pg_catalog.count(*) AS n, pg_catalog.min(o.at) AS first_at, pg_catalog.array_agg(o.outcome) AS outcomes, "
 "CASE $5 WHEN 'first' THEN (pg_catalog.array_agg(o.outcome ORDER BY o.at, o.recorded_at))[1] "
 "WHEN 'majority' THEN pg_catalog.mode() WITHIN GROUP (ORDER BY o.outcome) "

@@ -10,6 +10,7 @@
 #include "access/tupdesc.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 #include "utils/tuplestore.h"
 #include "watch/ring.h"
 
@@ -36,15 +37,17 @@ extern uint64 ml_watch_sample_limit(double sample);
 typedef struct MlLogRows
 {
 	MemoryContext cxt;			/* of a row */
+	MemoryContext model_cxt;	/* of models */
+	List	   *models;			/* that rows are of */
 	TupleDesc	desc;
 	Tuplestorestate *store;
-	uint64		n;
+	uint64		n;				/* those of models that are not there do not count */
 } MlLogRows;
 
 extern void ml_log_rows_begin(MlLogRows *rows);
 extern void ml_log_rows_add(MlLogRows *rows, const MlLogCall *call);
 
-/* into mlops_catalog.prediction; how many: those of models that are not there are left out */
+/* into mlops_catalog.prediction; how many */
 extern uint64 ml_log_rows_write(MlLogRows *rows);
 
 /* what was counted instead of logged; reasons as in MlLogLoss */

@@ -56,6 +56,7 @@ SELECT mlops_record_outcome('out_groups', 3, '1');
 \echo :LAST_ERROR_SQLSTATE
 SELECT mlops_record_outcome('out_churn', 3, 'yes', 'infinity');
 SELECT mlops_record_outcome('out_churn', NULL::text, 'yes');
+SELECT mlops_record_outcome('out_churn', 3, 'yes', source => repeat('s', 256));
 SELECT mlops_record_outcome('out_church', 3, 'yes');
 
 -- pulled from business tables: what is new since the last time, and a day before

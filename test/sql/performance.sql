@@ -19,6 +19,7 @@ SELECT mlops_create_model('live', positive => 'yes');
 SELECT mlops_train_now('live', 'customer', 'left_us', features => '{calls}', algorithm => 'baseline') AS version;
 SELECT mlops_train_now('live_number', 'customer', 'calls', features => '{id}') AS version;
 SELECT mlops_train_now('live_colour', 'customer', 'colour', features => '{calls}') AS version;
+UPDATE mlops_catalog.model SET created_at = '2026-01-01' WHERE name LIKE 'live%';
 RESET client_min_messages;
 
 -- the log as it would have been written: 29 wrong calls but one, on the 1st of May 2026

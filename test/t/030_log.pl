@@ -217,7 +217,8 @@ like($day, qr/^prediction_[0-9]{8}$/, 'days have partitions');
 sql("DROP TABLE mlops_data.$day");
 sql(q{SELECT mlops_predict('line', p, 'e' || id) FROM point p; SELECT mlops_flush_log()});
 is(sql("SELECT count(*) FROM mlops_data.$day"), '2000', 'a day that was dropped by hand is made again');
-sql(q{INSERT INTO mlops_catalog.prediction (at, model, version, role, key)
+sql(q{UPDATE mlops_catalog.model SET created_at = '2001-01-01';
+      INSERT INTO mlops_catalog.prediction (at, model, version, role, key)
       SELECT '2001-02-03 12:00+00'::timestamptz + n * interval '8 hours', 'line', 1, 'active', 'old ' || n FROM generate_series(0, 5) n});
 is(sql('SELECT count(*) FROM mlops_catalog.prediction_default'), '6', 'rows of days without a partition are in the default one');
 sql(q{SELECT mlops.make_log_partitions('2001-02-03 01:00+00')});
