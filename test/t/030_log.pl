@@ -50,7 +50,7 @@ sub launchers
 {
 	my $name = $_[0]->name;
 
-	return scalar grep { /postgres: $name: mlops log launcher/ } `ps -eo args`;
+	return scalar grep { (eval { slurp_file($_) } // '') =~ /postgres: $name: mlops log launcher/ } glob('/proc/[0-9]*/cmdline');
 }
 
 sub writers { return sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'mlops log writer'}); }
