@@ -156,6 +156,9 @@ typedef struct MlScored
 	instr_time	start;
 	uint64		rules;			/* bit i: rule i fired */
 	bool		has_rules;		/* there are any */
+	bool		ruled;			/* they decided: the answer is the following */
+	double		prediction;		/* NaN: NULL */
+	const char *label;			/* NULL: none */
 } MlScored;
 
 /*

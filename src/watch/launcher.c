@@ -108,5 +108,6 @@ mlops_log_launcher(Datum unused)
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout < 0 ? 0 : WL_TIMEOUT),
 				  timeout, PG_WAIT_EXTENSION);
 	}
-	proc_exit(0);
+	/* 0 would end it for good; a server that shuts down starts nothing anyhow */
+	proc_exit(1);
 }

@@ -83,6 +83,25 @@ class_probability(const MlModel *model, const double *output, int class)
 	return result;
 }
 
+static void
+put_label(const char *text, char *label, MlLogCall *call)
+{
+	strlcpy(label, text, ML_LABEL_MAX + 1);
+	label[pg_mbcliplen(label, strlen(label), ML_LABEL_MAX)] = '\0';
+	call->label = label;
+	call->nlabel = strlen(label);
+}
+
+/* what rules made of the outputs */
+static void
+take_ruled(const MlScored *scored, char *label, MlLogCall *call)
+{
+	call->prediction = scored->prediction;
+	call->label = NULL;
+	if (scored->label)
+		put_label(scored->label, label, call);
+}
+
 void
 ml_watch_describe(const MlScorer *scorer, const double *output, char *label, MlLogCall *call)
 {
@@ -99,19 +118,18 @@ ml_watch_describe(const MlScorer *scorer, const double *output, char *label, MlL
 	if (isnan(call->prediction))
 		return;
 	if (target->task == ML_TASK_CLUSTER)
+	{
 		pg_ltoa((int) output[0], label);
+		call->label = label;
+		call->nlabel = strlen(label);
+	}
 	else if (target->task == ML_TASK_BINARY || target->task == ML_TASK_MULTICLASS)
 	{
 		class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
-		strlcpy(label, target->class_label[class], ML_LABEL_MAX + 1);
-		label[pg_mbcliplen(label, strlen(label), ML_LABEL_MAX)] = '\0';
+		put_label(target->class_label[class], label, call);
 		if (target->task == ML_TASK_MULTICLASS)
 			call->prediction = class_probability(scorer->model, output, class);
 	}
-	else
-		return;
-	call->label = label;
-	call->nlabel = strlen(label);
 }
 
 static void
@@ -137,6 +155,8 @@ record(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, co
 	call.rules = scored->rules;
 	call.has_rules = scored->has_rules;
 	ml_watch_describe(scorer, output, label, &call);
+	if (scored->ruled)
+		take_ruled(scored, label, &call);
 	if (scorer->logging.input)
 		ml_watch_input(fcinfo, scored, &call);
 	ml_ring_put(&call);

@@ -50,7 +50,7 @@ sub launchers
 {
 	my $name = $_[0]->name;
 
-	return scalar grep { (eval { slurp_file($_) } // '') =~ /postgres: $name: mlops log launcher/ } glob('/proc/[0-9]*/cmdline');
+	return grep { (eval { slurp_file($_) } // '') =~ /postgres: $name: mlops log launcher/ } glob('/proc/[0-9]*/cmdline');
 }
 
 sub writers { return sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'mlops log writer'}); }
@@ -58,7 +58,7 @@ sub writers { return sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_t
 sql($setup);
 is(sql('SELECT preloaded, calls FROM mlops_log()'), 't|0', 'a server that preloads mlops has a log');
 is(sql(q{SELECT log FROM mlops_status()}), 'calls with a key', 'the status says what is logged');
-is(launchers($node), 1, 'there is a launcher');
+is(scalar(launchers($node)), 1, 'there is a launcher');
 is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'mlops log%'}), '0', '... that is connected to no database');
 
 # ---- who calls, and how ----
@@ -235,6 +235,16 @@ is(sql(q{SELECT mlops_predict('line', '{"x": 1}', 'forget me') IS NOT NULL; SELE
 	'a key is erased with the calls that still wait');
 is(count(q{key = 'forget me'}), '0', '... and does not come back');
 
+# ---- a launcher that is ended comes again ----
+
+my ($launcher) = map { m{/proc/(\d+)/} } launchers($node);
+
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'mlops log writer'});
+kill 'TERM', $launcher;
+sql(q{SELECT mlops_predict('line', '{"x": 1}', 'without launcher')});
+flush_log();
+is(count(q{key = 'without launcher'}), '1', 'a launcher that is ended comes again, and nothing is lost');
+
 # ---- dump and restore ----
 
 sql(q{SELECT mlops.make_log_partitions(); SELECT mlops_predict('line', p, 'r' || id) FROM point p; SELECT mlops_flush_log();
@@ -299,7 +309,7 @@ $standby->safe_psql('postgres', q{SELECT sum(mlops_predict('line', p, 'standby '
 cmp_ok(time - $start, '<', 5, 'nothing waits on a standby');
 is($standby->safe_psql('postgres', 'SELECT calls, on_standby, waiting, writer FROM mlops_log()'), '20000|20000|0|f',
 	'calls on a standby are counted');
-is(launchers($standby), 0, '... and no process of the log runs there');
+is(scalar(launchers($standby)), 0, '... and no process of the log runs there');
 is($standby->safe_psql('postgres', q{SELECT predictions > 0, n FROM mlops_performance('line')}), 't|0', 'live quality can be looked at there');
 my ($status, undef, $why) = $standby->psql('postgres', q{SELECT * FROM mlops_score('line', 'point', 'id')});
 
@@ -319,7 +329,7 @@ $node->stop;
 $node->append_conf('postgresql.conf', "listen_addresses = ''\n");
 $node->command_ok([ 'pg_ctl', '-D', $node->data_dir, '-l', $node->logfile, '-o', '-b', '-w', 'start' ],
 	'a server for pg_upgrade starts with mlops preloaded');
-is(sql(q{SELECT preloaded FROM mlops_log()}) . launchers($node), 'f0', '... and has neither log nor launcher');
+is(sql(q{SELECT preloaded FROM mlops_log()}) . scalar(launchers($node)), 'f0', '... and has neither log nor launcher');
 $node->command_ok([ 'pg_ctl', '-D', $node->data_dir, '-w', '-m', 'fast', 'stop' ], 'it stops');
 
 done_testing();
