@@ -249,7 +249,11 @@ is(count(q{key = 'without launcher'}), '1', 'a launcher that is ended comes agai
 
 sql(q{SELECT mlops.make_log_partitions(); SELECT mlops_predict('line', p, 'r' || id) FROM point p; SELECT mlops_flush_log();
       INSERT INTO mlops_catalog.prediction (at, model, version, role, key) VALUES ('2001-01-01', 'line', 1, 'active', 'of a day without partition')});
-my $digest = q{SELECT count(*), md5(string_agg(p::text, '' ORDER BY at, key)) FROM mlops.prediction p};
+sql(q{SELECT mlops_record_outcome('line', 'r' || id, y::text) FROM point;
+      SELECT mlops_set_outcomes('line', $$SELECT 'r' || id AS key, y AS outcome, now() AS at FROM public.point$$)});
+my $digest = q{SELECT count(*), md5(string_agg(p::text, '' ORDER BY at, key)),
+                      (SELECT md5(string_agg(o::text, '' ORDER BY key)) FROM mlops.outcome o), (SELECT s::text FROM mlops.outcome_source s)
+                 FROM mlops.prediction p};
 my $dump = $node->backup_dir . '/log.sql';
 my $custom = $node->backup_dir . '/log.dump';
 
@@ -264,6 +268,7 @@ for my $database ('restored', 'restored_too')
 	$node->safe_psql($database, q{SELECT mlops_predict('line', p, 'again' || id) FROM point p; SELECT mlops_flush_log()});
 	is($node->safe_psql($database, q{SELECT count(*) FROM mlops.prediction WHERE key LIKE 'again%'}), '2000', '... and logs on');
 	is($node->safe_psql($database, q{SELECT count(*) FROM mlops_catalog.prediction_default}), '1', '... in the partitions that it had');
+	is($node->safe_psql($database, q{SELECT read, added FROM mlops_pull_outcomes('line')}), '2000|2000', '... and pulls outcomes');
 	$node->safe_psql('postgres', "DROP DATABASE $database");
 }
 
@@ -310,7 +315,7 @@ cmp_ok(time - $start, '<', 5, 'nothing waits on a standby');
 is($standby->safe_psql('postgres', 'SELECT calls, on_standby, waiting, writer FROM mlops_log()'), '20000|20000|0|f',
 	'calls on a standby are counted');
 is(scalar(launchers($standby)), 0, '... and no process of the log runs there');
-is($standby->safe_psql('postgres', q{SELECT predictions > 0, n FROM mlops_performance('line')}), 't|0', 'live quality can be looked at there');
+is($standby->safe_psql('postgres', q{SELECT predictions > n, n, value < 2 FROM mlops_performance('line') WHERE metric = 'rmse'}), 't|2000|t', 'live quality can be looked at there');
 my ($status, undef, $why) = $standby->psql('postgres', q{SELECT * FROM mlops_score('line', 'point', 'id')});
 
 like($why, qr/cannot score and log a query on a standby server/, 'what would write is refused there');
