@@ -37,6 +37,7 @@ SQL_PIECES = \
 	sql/install/46_judge.sql \
 	sql/install/48_gate.sql \
 	sql/install/50_deploy.sql \
+	sql/install/55_watch.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
 	sql/install/90_grants.sql
@@ -56,7 +57,8 @@ ROOMS = \
 	search \
 	exchange \
 	validate \
-	judge
+	judge \
+	watch
 
 OBJS = \
 	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o \
@@ -153,6 +155,9 @@ REGRESS = \
 	trees \
 	explain \
 	permutation \
+	score_log \
+	outcomes \
+	performance \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops

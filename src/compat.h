@@ -192,4 +192,15 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #define ml_tuplesort_getdatum(sort, value, isnull) tuplesort_getdatum(sort, true, value, isnull, NULL)
 #endif
 
+/* 15 has a hook in which shared memory is asked for, before it was asked for at load */
+#include "miscadmin.h"
+#if PG_VERSION_NUM >= 150000
+typedef shmem_request_hook_type MlShmemRequestHook;
+#define ml_request_shmem(request, previous) \
+	((previous) = shmem_request_hook, shmem_request_hook = (request))
+#else
+typedef void (*MlShmemRequestHook) (void);
+#define ml_request_shmem(request, previous) ((previous) = NULL, (request) ())
+#endif
+
 #endif							/* ML_COMPAT_H */

@@ -2,13 +2,16 @@
  * mlops.c
  *		The library that every session that scores loads: settings and the
  *		module magic. It links no linear algebra; training loads mlops_learn.
+ *		Preloaded by the server it also logs predictions (watch/).
  */
 #include "postgres.h"
 
 #include "fmgr.h"
 #include "judge/judge.h"
 #include "registry/evidence.h"
+#include "miscadmin.h"
 #include "settings.h"
+#include "watch/watch.h"
 
 PG_MODULE_MAGIC;
 
@@ -27,4 +30,6 @@ _PG_init(void)
 	ml_settings_define();
 	ml_registry_metric_changed = metric_changed;
 	ml_tick_evaluate = ml_judge_again;
+	if (process_shared_preload_libraries_in_progress)
+		ml_watch_preload();
 }

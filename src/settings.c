@@ -5,10 +5,15 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "miscadmin.h"
 #include "settings.h"
 #include "utils/guc.h"
 
 int			ml_artifact_cache_kb = ML_DEFAULT_CACHE_KB;
+int			ml_log_flush_interval_ms = ML_DEFAULT_LOG_FLUSH_INTERVAL;
+int			ml_log_retention_days = ML_DEFAULT_LOG_RETENTION;
+int			ml_log_ring_size_kb = ML_DEFAULT_LOG_RING_KB;
+int			ml_log_wait_ms = ML_DEFAULT_LOG_WAIT;
 int			ml_max_training_memory_kb = ML_DEFAULT_TRAINING_MEMORY_KB;
 bool		ml_notify = true;
 int			ml_rollback_depth = ML_DEFAULT_ROLLBACK_DEPTH;
@@ -24,6 +29,36 @@ ml_settings_define(void)
 							&ml_artifact_cache_kb,
 							ML_DEFAULT_CACHE_KB, ML_MIN_CACHE_KB, ML_MAX_CACHE_KB,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.log_flush_interval",
+							"Time after which logged predictions are written to their table.",
+							"It bounds what a crash can lose.",
+							&ml_log_flush_interval_ms,
+							ML_DEFAULT_LOG_FLUSH_INTERVAL,
+							ML_MIN_LOG_FLUSH_INTERVAL, ML_MAX_LOG_FLUSH_INTERVAL,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.log_retention",
+							"Days for which mlops_prune_log() keeps logged predictions; 0 keeps them for ever.",
+							NULL,
+							&ml_log_retention_days,
+							ML_DEFAULT_LOG_RETENTION,
+							ML_MIN_LOG_RETENTION, ML_MAX_LOG_RETENTION,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	/* a library that is not preloaded has no ring, and may not define what only a start can change */
+	DefineCustomIntVariable("mlops.log_ring_size",
+							"Shared memory for predictions that wait to be logged.",
+							"Only where shared_preload_libraries has mlops.",
+							&ml_log_ring_size_kb,
+							ML_DEFAULT_LOG_RING_KB,
+							ML_MIN_LOG_RING_KB, ML_MAX_LOG_RING_KB,
+							process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.log_wait",
+							"Time that a prediction waits for room in a full log before it is counted instead.",
+							"It is not waited for again before there has been room.",
+							&ml_log_wait_ms,
+							ML_DEFAULT_LOG_WAIT,
+							ML_MIN_LOG_WAIT, ML_MAX_LOG_WAIT,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("mlops.max_training_memory",
 							"Memory that one training may take.",
 							"A training that needs more is refused before it takes it.",

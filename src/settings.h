@@ -11,6 +11,22 @@
 #define ML_DEFAULT_CACHE_KB					(64 * 1024)
 #define ML_MAX_CACHE_KB						MAX_KILOBYTES
 
+#define ML_MIN_LOG_FLUSH_INTERVAL			10		/* milliseconds */
+#define ML_DEFAULT_LOG_FLUSH_INTERVAL		200
+#define ML_MAX_LOG_FLUSH_INTERVAL			60000
+
+#define ML_MIN_LOG_RETENTION				0		/* days; 0: for ever */
+#define ML_DEFAULT_LOG_RETENTION			0
+#define ML_MAX_LOG_RETENTION				36500
+
+#define ML_MIN_LOG_RING_KB					256
+#define ML_DEFAULT_LOG_RING_KB				(16 * 1024)
+#define ML_MAX_LOG_RING_KB					(1024 * 1024)
+
+#define ML_MIN_LOG_WAIT						0		/* milliseconds */
+#define ML_DEFAULT_LOG_WAIT					10
+#define ML_MAX_LOG_WAIT						60000
+
 #define ML_MIN_TRAINING_MEMORY_KB			1024
 #define ML_DEFAULT_TRAINING_MEMORY_KB		(1024 * 1024)
 #define ML_MAX_TRAINING_MEMORY_KB			MAX_KILOBYTES
@@ -28,6 +44,10 @@
 #define ML_MAX_TRAINING_WORKERS				64
 
 extern int	ml_artifact_cache_kb;		/* mlops.artifact_cache */
+extern int	ml_log_flush_interval_ms;	/* mlops.log_flush_interval */
+extern int	ml_log_retention_days;		/* mlops.log_retention */
+extern int	ml_log_ring_size_kb;		/* mlops.log_ring_size */
+extern int	ml_log_wait_ms;				/* mlops.log_wait */
 extern int	ml_max_training_memory_kb;	/* mlops.max_training_memory */
 extern bool ml_notify;					/* mlops.notify */
 extern int	ml_rollback_depth;			/* mlops.rollback_depth */

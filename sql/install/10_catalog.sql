@@ -418,6 +418,64 @@ CREATE TABLE mlops_catalog.label (
 );
 COMMENT ON TABLE mlops_catalog.label IS 'labels that people gave to rows whose source has none';
 
+-- days are partitions in mlops_data, made by the log writer; no foreign key, whose
+-- check would lock the model's row for every batch
+CREATE TABLE mlops_catalog.prediction (
+    at              timestamptz NOT NULL,
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL,
+    deployment      integer,
+    key             text COLLATE "C",
+    prediction      float8,
+    label           text,
+    rules_fired     bigint,
+    latency_us      real,
+    input           jsonb
+) PARTITION BY RANGE (at);
+COMMENT ON TABLE mlops_catalog.prediction IS 'logged calls of mlops_predict and mlops_score, those of rolled-back transactions too';
+
+-- every partition has an index of its own: one of the whole table, which no dump carries, would
+-- come before those of the days when a dump is restored, and take their names
+CREATE TABLE mlops_catalog.prediction_default PARTITION OF mlops_catalog.prediction DEFAULT;
+CREATE INDEX prediction_default_key ON mlops_catalog.prediction_default (key, at);
+COMMENT ON TABLE mlops_catalog.prediction_default IS 'logged predictions of days that have no partition of their own';
+
+CREATE TABLE mlops_catalog.log_gap (
+    at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    reason          text COLLATE "C" NOT NULL,
+    calls           bigint NOT NULL,
+    PRIMARY KEY (at, reason)
+);
+COMMENT ON TABLE mlops_catalog.log_gap IS 'calls that were counted and not logged, until a moment';
+
+CREATE TABLE mlops_catalog.outcome (
+    model           text COLLATE "C" NOT NULL,
+    key             text COLLATE "C" NOT NULL,
+    at              timestamptz NOT NULL,
+    source          text COLLATE "C" NOT NULL DEFAULT '',
+    annotator       text COLLATE "C" NOT NULL,
+    outcome         text COLLATE "C" NOT NULL,
+    recorded_at     timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, key, at, source, annotator)
+);
+COMMENT ON TABLE mlops_catalog.outcome IS 'true labels that arrived later; a key may have several';
+
+CREATE TABLE mlops_catalog.outcome_source (
+    model           text COLLATE "C" PRIMARY KEY,
+    source          text NOT NULL,
+    key             text NOT NULL,
+    outcome         text NOT NULL,
+    time_column     text NOT NULL,
+    lateness        interval NOT NULL,
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    pulled_until    timestamptz,
+    pulled_at       timestamptz,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE mlops_catalog.outcome_source IS 'the query that outcomes of a model are pulled from, as its author';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -441,3 +499,8 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.slice', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.pin', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.failure', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.label', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.prediction', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.prediction_default', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.log_gap', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');

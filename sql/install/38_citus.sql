@@ -2,6 +2,8 @@
 -- them, and functions that read them stay out of parallel workers, which cannot
 -- take part in a distributed transaction.
 --
+-- The log and the outcomes stay where they are: every node logs its own calls.
+--
 -- Parents go first, and Citus must not take local tables along, or it makes the
 -- foreign keys twice. What has been done is left alone, so that the function can
 -- be called again, as it must be after an update of the extension.
@@ -24,7 +26,7 @@ BEGIN
             SELECT c.oid, 0 AS n FROM pg_class AS c
               JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
               JOIN pg_extension AS e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid AND e.extname = 'mlops'
-             WHERE c.relkind = 'r'
+             WHERE c.relkind = 'r' AND NOT c.relispartition AND c.relname NOT IN ('log_gap', 'outcome', 'outcome_source')
             UNION
             SELECT k.conrelid, d.n + 1 FROM depth AS d
               JOIN pg_constraint AS k ON k.confrelid = d.oid AND k.contype = 'f' AND k.conrelid <> k.confrelid

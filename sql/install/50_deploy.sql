@@ -31,9 +31,26 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_set_alias(text, text, integer) IS
 'gives a version a name, to be used as model@alias; NULL removes the name';
 
+CREATE FUNCTION mlops.log_preloaded() RETURNS boolean
+AS 'MODULE_PATHNAME', 'mlops_log_preloaded' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops.log_preloaded() IS 'whether the server can log calls of mlops_predict: shared_preload_libraries has mlops';
+
+CREATE FUNCTION mlops.log_scope(settings jsonb) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT CASE WHEN l.share = 0 THEN 'off'
+            WHEN NOT mlops.log_preloaded() THEN 'mlops_score only: mlops is not in shared_preload_libraries'
+            WHEN l.share IS NULL THEN 'mlops_score only'
+            ELSE CASE WHEN l.share < 1 THEN pg_catalog.trim_scale(l.share * 100)::text || ' % of ' ELSE '' END ||
+                 CASE WHEN settings -> 'log_without_key' = 'true' THEN 'all calls' ELSE 'calls with a key' END END
+  FROM (SELECT (settings ->> 'log_sample')::numeric) AS l (share)
+$$;
+COMMENT ON FUNCTION mlops.log_scope(jsonb) IS 'which calls of a model are logged, in words, from its settings';
+
 CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
        OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
-       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer)
+       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -47,7 +64,8 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
        (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.model
          ORDER BY r.started_at DESC LIMIT 1),
        (SELECT a.version FROM mlops.alias AS a
-         WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback')
+         WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback'),
+       mlops.log_scope(m.settings)
   FROM mlops.model AS m
   LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
   LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model

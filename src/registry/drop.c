@@ -268,6 +268,9 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.artifact WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.version WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.run WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.outcome_source WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.outcome WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.prediction WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.model WHERE name OPERATOR(pg_catalog.=) $1"}
 	};
 	static MlStatement bury = {

@@ -74,6 +74,7 @@ typedef struct MlResolved
 	int			version;
 	uint8		sha256[ML_SHA256_LENGTH];
 	double		threshold;		/* of the bundle; of the version for alias and number; else 0.5 */
+	int			deployment;		/* that made it serve; 0 for alias and number */
 	ItemPointerData place;		/* where the serving row was; invalid for alias and number */
 } MlResolved;
 
@@ -119,6 +120,17 @@ typedef struct MlModelRow
 
 /* NULL if there is none; no privilege check; palloc'd in the current context */
 extern MlModelRow *ml_registry_model_row(const char *name);
+
+/* what a model's settings say of the log of its predictions */
+typedef struct MlLogSettings
+{
+	double		sample;			/* share of the keys; below 0: not set */
+	bool		input;
+	bool		without_key;
+} MlLogSettings;
+
+/* for every statement that scores: remembered until an invalidation; no privilege check */
+extern void ml_registry_log_settings(const char *model, MlLogSettings *settings);
 
 /* are there any now, whatever the statement sees? */
 extern bool ml_registry_has_versions(const char *model);

@@ -30,6 +30,7 @@
 #define Anum_ml_model_description	7
 #define Anum_ml_model_settings		8
 #define Anum_ml_model_last_version	9
+#define Anum_ml_model_created_at	10
 
 #define Anum_ml_privilege_model		1
 #define Anum_ml_privilege_grantee	2
@@ -49,6 +50,7 @@
 #define Anum_ml_serving_version		2
 #define Anum_ml_serving_sha256		3
 #define Anum_ml_serving_threshold	4
+#define Anum_ml_serving_deployment	9
 
 #define Anum_ml_alias_model			1
 #define Anum_ml_alias_alias			2

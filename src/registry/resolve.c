@@ -58,6 +58,7 @@ take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
 	ml_column_sha256(scan, tuple, Anum_ml_serving_sha256, resolved->sha256);
 	resolved->threshold = ml_column_float(scan, tuple, Anum_ml_serving_threshold,
 										  DEFAULT_THRESHOLD);
+	resolved->deployment = ml_column_int(scan, tuple, Anum_ml_serving_deployment, 0);
 }
 
 static bool
@@ -216,6 +217,7 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 	ml_privilege_check_scoring(reference->model, privilege);
 	model = cstring_to_text(reference->model);
 	ItemPointerSetInvalid(&resolved->place);
+	resolved->deployment = 0;
 	strlcpy(resolved->model, reference->model, NAMEDATALEN);
 	if (reference->version == 0 && reference->alias[0] == '\0')
 	{

@@ -20,9 +20,12 @@
 #include "registry/registry_catalog.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
 #define MAX_APPROVALS 10
+#define FIRST_KEPT SETTING_APPROVALS	/* from here on keys of the column settings */
 
 PG_FUNCTION_INFO_V1(mlops_create_model);
 PG_FUNCTION_INFO_V1(mlops_set_model);
@@ -30,7 +33,7 @@ PG_FUNCTION_INFO_V1(mlops_set_model);
 typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
-	SETTING_APPROVALS,
+	SETTING_APPROVALS, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -40,7 +43,11 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_OWNER] = "owner",
 	[SETTING_POSITIVE] = "positive",
 	[SETTING_TARGET] = "target",
-	[SETTING_APPROVALS] = "approvals"
+	[SETTING_APPROVALS] = "approvals",
+	[SETTING_LOG_INPUT] = "log_input",
+	[SETTING_LOG_SAMPLE] = "log_sample",
+	[SETTING_LOG_WITHOUT_KEY] = "log_without_key",
+	[SETTING_OUTCOME_POLICY] = "outcome_policy"
 };
 
 typedef struct ModelSettings
@@ -146,21 +153,6 @@ check_metric(const char *model, const char *name, const char *task)
 	ml_metric_require(model, name, task ? ml_task_find(task) : ~0U);
 }
 
-/* how many other roles must approve a version before it is promoted */
-static void
-check_approvals(const char *text)
-{
-	char	   *end;
-	long		n = text == NULL ? 0 : strtol(text, &end, 10);
-
-	if (text != NULL && (*text == '\0' || *end != '\0' || n < 0 || n > MAX_APPROVALS))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("setting \"approvals\" of a model must be a whole number from 0 to %d", MAX_APPROVALS),
-				 errdetail("It is \"%s\".", text),
-				 errhint("1 asks for a second pair of eyes.")));
-}
-
 /* the giver must be able to become the new owner, who must be allowed to own models */
 static void
 check_owner(const char *model, const char *owner)
@@ -192,6 +184,92 @@ check_target(const MlModelRow *row)
 			 errhint("Train a model of another name for another target.")));
 }
 
+/* ---- settings of promotions, the log and outcomes, which are kept as they are ---- */
+
+static void
+refuse_setting(SettingKey key, const char *text, const char *wanted)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("setting \"%s\" of a model must be %s", setting_names[key], wanted),
+			 errdetail("It is \"%s\".", text),
+			 errhint("null takes the setting back.")));
+}
+
+static void
+check_kept(const ModelSettings *settings)
+{
+	for (int i = FIRST_KEPT; i < NUMBER_OF_SETTINGS; i++)
+	{
+		const char *text = settings->value[i];
+		char	   *end;
+		double		share;
+
+		if (text == NULL)
+			continue;
+		if (i == SETTING_LOG_SAMPLE)
+		{
+			share = strtod(text, &end);
+			if (end == text || *end != '\0' || !(share >= 0.0 && share <= 1.0))
+				refuse_setting(i, text, "a number from 0 to 1");
+		}
+		else if (i == SETTING_APPROVALS)
+		{
+			long		n = strtol(text, &end, 10);
+
+			if (end == text || *end != '\0' || n < 0 || n > MAX_APPROVALS)
+				refuse_setting(i, text, psprintf("a whole number from 0 to %d", MAX_APPROVALS));
+		}
+		else if (i == SETTING_OUTCOME_POLICY)
+		{
+			if (strcmp(text, "latest") != 0 && strcmp(text, "first") != 0 && strcmp(text, "majority") != 0)
+				refuse_setting(i, text, "\"latest\", \"first\" or \"majority\"");
+		}
+		else if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+			refuse_setting(i, text, "true or false");
+	}
+}
+
+static bool
+changes_kept(const ModelSettings *settings)
+{
+	for (int i = FIRST_KEPT; i < NUMBER_OF_SETTINGS; i++)
+		if (settings->given[i])
+			return true;
+	return false;
+}
+
+static bool
+changes_log(const ModelSettings *settings)
+{
+	return settings->given[SETTING_LOG_INPUT] || settings->given[SETTING_LOG_SAMPLE] ||
+		settings->given[SETTING_LOG_WITHOUT_KEY];
+}
+
+/* one key of the column settings; inside a scope */
+static void
+update_kept(const char *model, SettingKey key, const char *value)
+{
+	static MlStatement update = {
+		"UPDATE mlops_catalog.model SET settings = "
+		"CASE WHEN $3 IS NULL THEN settings OPERATOR(pg_catalog.-) $2 "
+		"ELSE settings OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object($2, $3) END "
+		"WHERE name OPERATOR(pg_catalog.=) $1"
+	};
+	MlArguments args = {0};
+	Jsonb	   *json = NULL;
+
+	if (value != NULL && key == SETTING_OUTCOME_POLICY)
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("\"%s\"", value))));
+	else if (value != NULL)
+		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(key == SETTING_LOG_SAMPLE ?
+																		   float8out_internal(strtod(value, NULL)) : value)));
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, setting_names[key]);
+	ml_bind_jsonb(&args, json);
+	ml_statement_run(&update, &args);
+}
+
 /* a new target of a model that once had versions takes back what followed from the old one */
 static void
 update_settings(const char *model, const ModelSettings *settings)
@@ -203,24 +281,24 @@ update_settings(const char *model, const ModelSettings *settings)
 		"owner = CASE WHEN $6 THEN $7 ELSE owner END, "
 		"positive = CASE WHEN $8 THEN $9 WHEN $10 AND task IS NOT NULL THEN NULL ELSE positive END, "
 		"target = CASE WHEN $10 THEN $11 ELSE target END, "
-		"task = CASE WHEN $10 THEN NULL ELSE task END, "
-		"settings = CASE WHEN NOT $12 THEN settings WHEN $13 IS NULL THEN settings OPERATOR(pg_catalog.-) 'approvals' "
-		"ELSE settings OPERATOR(pg_catalog.||) "
-		"pg_catalog.jsonb_build_object('approvals', $13::pg_catalog.int4) END "
+		"task = CASE WHEN $10 THEN NULL ELSE task END "
 		"WHERE name OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
-	for (int i = 0; i < NUMBER_OF_SETTINGS; i++)	/* in the order of SettingKey */
+	for (int i = 0; i < FIRST_KEPT; i++)	/* in the order of SettingKey */
 	{
 		ml_bind_bool(&args, settings->given[i]);
 		ml_bind_text(&args, settings->value[i]);
 	}
 	ml_registry_enter(&scope);
 	ml_statement_run(&update, &args);
-	if (settings->given[SETTING_OWNER])
+	for (int i = FIRST_KEPT; i < NUMBER_OF_SETTINGS; i++)
+		if (settings->given[i])
+			update_kept(model, (SettingKey) i, settings->value[i]);
+	if (settings->given[SETTING_OWNER] || changes_log(settings))
 		ml_privileges_changed();
 	ml_registry_leave(&scope);
 }
@@ -264,12 +342,12 @@ mlops_create_model(PG_FUNCTION_ARGS)
 		error_metric(row.metric, NULL);
 	if (settings.given[SETTING_OWNER])
 		check_owner(row.name, settings.value[SETTING_OWNER]);
-	check_approvals(settings.value[SETTING_APPROVALS]);
+	check_kept(&settings);
 	ml_registry_create_model(&row);
 	/* its author must be allowed to read the model, which is there now */
 	if (row.metric != NULL)
 		check_metric(row.name, row.metric, NULL);
-	if (settings.given[SETTING_OWNER] || settings.given[SETTING_APPROVALS])
+	if (settings.given[SETTING_OWNER] || changes_kept(&settings))
 		update_settings(row.name, &settings);
 	PG_RETURN_VOID();
 }
@@ -310,7 +388,7 @@ mlops_set_model(PG_FUNCTION_ARGS)
 		check_owner(model, settings.value[SETTING_OWNER]);
 	if (settings.given[SETTING_TARGET])
 		check_target(row);
-	check_approvals(settings.value[SETTING_APPROVALS]);
+	check_kept(&settings);
 	update_settings(model, &settings);
 	if (settings.given[SETTING_METRIC])
 		judge_again(row, settings.value[SETTING_METRIC]);

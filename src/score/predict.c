@@ -3,8 +3,7 @@
  *		The functions that score, as SQL sees them.
  *
  * Three results (value, label, probabilities) times five inputs (record, json,
- * jsonb, text, float8[]); the key is accepted in each and kept for the day
- * when it decides which version serves a row. The *_columns functions are what
+ * jsonb, text, float8[]); the key in each is the row's name in the log. The *_columns functions are what
  * the planner makes of a row of a table (support.c).
  *
  * None is strict: NULL input is a row that scores NULL, and a NULL model is an
@@ -23,6 +22,8 @@
 /* arguments of the public functions, and of the internal ones */
 #define ARG_MODEL			0
 #define ARG_INPUT			1
+#define ARG_KEY				2
+#define ARG_KEY_OF_COLUMNS	1
 #define ARG_FIRST_COLUMN	3	/* model, key, names, columns... */
 
 /* The model that a call names. */
@@ -134,10 +135,25 @@ static Datum
 score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
+	MlScored	scored = {.key_argument = ARG_KEY, .input = input};
+	const double *output = NULL;
 
-	if (!ml_score_input(fcinfo, scorer, input))
-		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
+	if (unlikely(scorer->logging.on))
+		INSTR_TIME_SET_CURRENT(scored.start);
+	if (ml_score_input(fcinfo, scorer, input))
+		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	if (unlikely(scorer->logging.on))
+		ml_score_watch->record(fcinfo, scorer, output, &scored);
+	return finish(fcinfo, scorer, output, result);
+}
+
+static void
+begin_columns(MlScored *scored)
+{
+	memset(scored, 0, sizeof(MlScored));
+	scored->key_argument = ARG_KEY_OF_COLUMNS;
+	scored->first_column = ARG_FIRST_COLUMN;
+	INSTR_TIME_SET_CURRENT(scored->start);
 }
 
 /* Columns that are what the model reads need not be encoded, but for NULL and the like. */
@@ -145,7 +161,11 @@ static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
+	MlScored	scored;
+	const double *output = NULL;
 
+	if (unlikely(scorer->logging.on))
+		begin_columns(&scored);
 	if (likely(scorer->is_bound && scorer->direct))
 	{
 		double		prediction =
@@ -154,11 +174,17 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 									 scorer->direct_position);
 
 		if (likely(!isnan(prediction)))
+		{
+			if (unlikely(scorer->logging.on))
+				ml_score_watch->record(fcinfo, scorer, &prediction, &scored);
 			return finish(fcinfo, scorer, &prediction, result);
+		}
 	}
-	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
-		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
+	if (ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
+		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	if (unlikely(scorer->logging.on))
+		ml_score_watch->record(fcinfo, scorer, output, &scored);
+	return finish(fcinfo, scorer, output, result);
 }
 
 #define SCORE_INPUT(name, result, input) \

@@ -21,6 +21,7 @@
 
 #include "fmgr.h"
 #include "model/model.h"
+#include "portability/instr_time.h"
 #include "registry/registry.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
@@ -65,6 +66,15 @@ typedef struct MlBoundFloat
 	int			number;			/* index into the encoded row's doubles */
 } MlBoundFloat;
 
+/* what is logged of the calls of a model; settled with the resolution */
+typedef struct MlLogging
+{
+	bool		on;
+	bool		without_key;	/* calls without a key too */
+	bool		input;			/* the row as well */
+	uint64		limit;			/* hashes of keys up to here */
+} MlLogging;
+
 /* a model reference at a call site */
 typedef struct MlScorer
 {
@@ -73,6 +83,7 @@ typedef struct MlScorer
 	MlReference reference;
 	bool		current;		/* resolved under the statement that the site knows */
 	MlResolved	resolved;
+	MlLogging	logging;
 	const MlModel *model;		/* NULL: not loaded; pinned by cxt */
 	MemoryContext cxt;
 	MlRow		row;
@@ -136,6 +147,33 @@ typedef struct MlCallSite
 	MemoryContextCallback release;
 	MlScorer	scorer[ML_SCORERS_PER_SITE];
 } MlCallSite;
+
+/* a call that was made, for the log */
+typedef struct MlScored
+{
+	int			key_argument;
+	MlInput		input;
+	int			first_column;	/* columns are arguments from here on; 0: argument 1 is the input */
+	instr_time	start;
+	uint64		rules;			/* bit i: rule i fired */
+	bool		has_rules;		/* there are any */
+	bool		ruled;			/* they decided: the answer is the following */
+	double		prediction;		/* NaN: NULL */
+	const char *label;			/* NULL: none */
+} MlScored;
+
+/*
+ * Who watches calls: the log, in a server that has one. output: NULL or NaN for
+ * NULL. Neither may change what the call returns.
+ */
+typedef struct MlScoreWatch
+{
+	void		(*resolve) (const char *model, MlLogging *logging);
+	void		(*record) (FunctionCallInfo fcinfo, const MlScorer *scorer,
+						   const double *output, const MlScored *scored);
+} MlScoreWatch;
+
+extern const MlScoreWatch *ml_score_watch;	/* NULL: nobody */
 
 /* predict.c */
 extern text *ml_score_reference(FunctionCallInfo fcinfo);

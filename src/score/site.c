@@ -19,6 +19,8 @@
 #include "score/hot.h"
 #include "utils/memutils.h"
 
+const MlScoreWatch *ml_score_watch = NULL;
+
 /* From here on nothing resolved earlier holds. */
 static void
 begin_statement(MlCallSite *site, Snapshot snapshot)
@@ -207,6 +209,8 @@ resolve(MlCallSite *site, MlScorer *scorer)
 		scorer->resolved = resolved;
 	else
 		load(site, scorer);
+	if (ml_score_watch)
+		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
 	scorer->current = true;
 }
 

@@ -26,8 +26,8 @@ from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-OWN = ["core", "judge", "metrics", "validate"]	# parts that are rows of the first table
-PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate"]
+OWN = ["core", "judge", "metrics", "validate", "log"]	# parts that are rows of the first table
+PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log"]
 GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": [p for p in PARTS if p not in OWN], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
@@ -159,6 +159,57 @@ def bench_points(connection, folder):
         add_ratio(what, statistics.median(tps[script]), without, 0.92,
                   shown=lambda rate: "%.0f TPS" % rate, at_least=True)
     return scored
+
+
+# ---- the log ----
+
+def log_counts(connection):
+    return dict(zip(("calls", "written", "waiting", "counted"), run(
+        connection, "SELECT calls, written, waiting, dropped + on_standby + without_model + unreachable FROM mlops_log()")[0]))
+
+
+def log_speed(connection):
+    """Rows a second from the first call to the last row in the table, and what became of the calls."""
+    before = log_counts(connection)
+    start = time.perf_counter()
+    run(connection, "SELECT sum(mlops_predict('logged', t, id::text)) FROM t")
+    if not run(connection, "SELECT mlops_flush_log('10 minutes')")[0][0]:
+        raise RuntimeError("the log was not written in ten minutes")
+    took = time.perf_counter() - start
+    after = log_counts(connection)
+    change = {name: after[name] - before[name] for name in after}
+    if change["calls"] != change["written"] + change["waiting"] + change["counted"]:
+        raise RuntimeError("calls are neither logged nor counted: %s" % change)
+    note("  %(calls)d calls, %(written)d logged, %(counted)d counted" % change)
+    return change["written"] / took, change["counted"]
+
+
+def bench_log():
+    connection = connect()
+    run(connection, "SET client_min_messages = warning")
+    run(connection, "SET mlops.log_wait = '60s'")
+    run(connection, "CALL mlops_train('logged', 'SELECT * FROM t LIMIT 10000', target => 'y', algorithm => 'linear_regression', exclude => '{label}', key => 'id')")
+    run(connection, "CALL mlops_train('silent', 'SELECT * FROM t LIMIT 10000', target => 'y', algorithm => 'linear_regression', exclude => '{label}', key => 'id')")
+    run(connection, "SELECT mlops_promote('logged', 1), mlops_promote('silent', 1)")
+    run(connection, "SELECT mlops_set_model('logged', '{\"log_sample\": 1}')")
+    count = run(connection, "SELECT count(*) FROM t")[0][0]
+    with tempfile.TemporaryDirectory() as folder:
+        scripts = [write_script(folder, name + ".sql", "SELECT mlops_predict('%s', t, id::text) FROM t WHERE id = :id" % name, count)
+                   for name in ("logged", "silent")]
+        rates = [[], []]
+        for turn in range(RUNS):
+            note("point queries with and without a log, run %d" % turn)
+            for i, script in enumerate(scripts):
+                rates[i].append(pgbench(script, 8, 5))
+    add_ratio("point queries by primary key, prepared, `pgbench -c 8`, every call logged; against none",
+              statistics.median(rates[0]), statistics.median(rates[1]), 0.95,
+              shown=lambda rate: "%.0f TPS" % rate, at_least=True)
+    speeds = [log_speed(connection) for turn in range(min(RUNS, 3))]
+    if sum(lost for _, lost in speeds) > 0:
+        raise RuntimeError("calls were counted and not logged though they could wait")
+    add_ratio("rows of a scan logged a second, none lost; against 100,000",
+              statistics.median(speed for speed, _ in speeds), 100000.0, 1.0,
+              shown=lambda rate: "%.0f rows/s" % rate, at_least=True)
 
 
 # ---- promoting ----
@@ -295,6 +346,9 @@ def main():
         learners.attempt("metrics", lambda: metrics.bench(interleaved, add_ratio))
     if "validate" in parts:
         learners.attempt("validate", lambda: validate.bench_refresh(connect(), add_ratio))
+    if "log" in parts:
+        make_table("numbers", "t", ROWS)
+        learners.attempt("log", bench_log)
     learners.bench([part for part in parts if part not in OWN])
     describe(connect())
     if rows:

@@ -16,7 +16,13 @@ case " ${ONLY:-all} " in
 	*[\ ,]growth[\ ,]*|*[\ ,]all[\ ,]*|*[\ ,]learners[\ ,]*) BUFFERS=6GB ;;
 	*) BUFFERS=2GB ;;
 esac
-SERVER_SETTINGS="shared_buffers = $BUFFERS
+# the log needs its library preloaded
+case " ${ONLY:-all} " in
+	*[\ ,]log[\ ,]*|*[\ ,]all[\ ,]*) PRELOAD=mlops ;;
+	*) PRELOAD= ;;
+esac
+SERVER_SETTINGS="shared_preload_libraries = '$PRELOAD'
+		shared_buffers = $BUFFERS
 		max_wal_size = 4GB
 		max_connections = 120
 		fsync = on

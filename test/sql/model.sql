@@ -104,11 +104,12 @@ ROLLBACK;
 SELECT t.relation, t.number, a.attname
   FROM (VALUES ('model', 1, 'name'), ('model', 2, 'owner'), ('model', 3, 'target'), ('model', 4, 'task'),
                ('model', 5, 'metric'), ('model', 6, 'positive'), ('model', 7, 'description'),
-               ('model', 8, 'settings'), ('model', 9, 'last_version'),
+               ('model', 8, 'settings'), ('model', 9, 'last_version'), ('model', 10, 'created_at'),
                ('privilege', 1, 'model'), ('privilege', 2, 'grantee'), ('privilege', 3, 'privilege'),
                ('version', 1, 'model'), ('version', 2, 'version'), ('version', 3, 'sha256'), ('version', 4, 'threshold'),
                ('artifact', 1, 'model'), ('artifact', 2, 'version'), ('artifact', 3, 'part'), ('artifact', 4, 'data'),
                ('serving', 1, 'model'), ('serving', 2, 'version'), ('serving', 3, 'sha256'), ('serving', 4, 'threshold'),
+               ('serving', 9, 'deployment'),
                ('alias', 1, 'model'), ('alias', 2, 'alias'), ('alias', 3, 'version'), ('alias', 4, 'sha256')
        ) AS t(relation, number, name)
   LEFT JOIN pg_attribute AS a ON a.attrelid = ('mlops_catalog.' || t.relation)::regclass AND a.attnum = t.number

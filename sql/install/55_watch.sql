@@ -1,0 +1,102 @@
+-- Watching what serves: the log of predictions, outcomes, live quality.
+
+CREATE FUNCTION mlops.make_log_partitions(as_of timestamptz DEFAULT pg_catalog.clock_timestamp()) RETURNS boolean
+AS 'MODULE_PATHNAME', 'mlops_make_log_partitions' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops.make_log_partitions(timestamptz) IS
+'makes the partitions of the log for a day (UTC) and the next, as the log writer does; false if they are there';
+
+CREATE FUNCTION mlops_prune_log(keep_days integer DEFAULT NULL, as_of timestamptz DEFAULT pg_catalog.now()) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_prune_log(integer, timestamptz) IS
+'drops the days of the log that are older than keep_days (NULL: mlops.log_retention; 0 keeps all); how many';
+
+CREATE FUNCTION mlops_log(OUT preloaded boolean, OUT calls bigint, OUT written bigint, OUT waiting bigint,
+       OUT dropped bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint,
+       OUT without_slot bigint, OUT writer boolean)
+RETURNS record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops_log() IS
+'what became of the calls that were to be logged in this database since the server started: calls is the sum of the others';
+
+CREATE FUNCTION mlops_flush_log(timeout interval DEFAULT '10 seconds') RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_flush_log(interval) IS
+'has the log written now and waits for it; false if calls still wait when the time is over';
+
+-- what was written while the model before one of the same name was dropped is nobody's
+CREATE VIEW mlops.prediction WITH (security_barrier) AS
+SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
+       p.latency_us, p.input
+  FROM mlops_catalog.prediction AS p
+  JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) p.model AND m.created_at OPERATOR(pg_catalog.<=) p.at
+ WHERE mlops.may(p.model, 'read');
+COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on';
+
+CREATE VIEW mlops.log_gap AS
+SELECT g.at, g.reason, g.calls FROM mlops_catalog.log_gap AS g;
+COMMENT ON VIEW mlops.log_gap IS 'how many calls, of any model, were counted and not logged until a moment, and why';
+
+CREATE FUNCTION mlops_score(model text, source text, key text DEFAULT NULL,
+       OUT key text, OUT prediction float8, OUT label text, OUT version integer, OUT role text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 1000;
+COMMENT ON FUNCTION mlops_score(text, text, text) IS
+'scores a table or query and logs it in the transaction of the caller; key: the column that names the rows';
+
+CREATE FUNCTION mlops.forget_watched(model text, key text) RETURNS bigint
+AS 'MODULE_PATHNAME', 'mlops_forget_watched' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops.forget_watched(text, text) IS
+'erases the predictions and outcomes of a key; how many rows. For the owner of the model';
+
+-- ---- outcomes ----
+
+DO $$
+DECLARE
+    key text;
+BEGIN
+    FOREACH key IN ARRAY ARRAY['text', 'bigint', 'uuid'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION mlops_record_outcome(model text, key %s, outcome text, at timestamptz DEFAULT pg_catalog.now(), '
+            'source text DEFAULT NULL, annotator text DEFAULT NULL) RETURNS boolean '
+            'AS %L LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE', key, 'MODULE_PATHNAME');
+        EXECUTE pg_catalog.format(
+            'COMMENT ON FUNCTION mlops_record_outcome(text, %s, text, timestamptz, text, text) IS %L', key,
+            'records what came true for a key; false if no prediction of it is logged');
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION mlops_set_outcomes(model text, source text, key text DEFAULT 'key', outcome text DEFAULT 'outcome',
+       time_column text DEFAULT 'at', lateness interval DEFAULT '1 day') RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_set_outcomes(text, text, text, text, text, interval) IS
+'names the table or query, read as the caller, from which outcomes are pulled; NULL takes it back';
+
+CREATE FUNCTION mlops_pull_outcomes(model text, as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT read bigint, OUT added bigint, OUT known bigint, OUT refused bigint, OUT unpredicted bigint)
+RETURNS record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_pull_outcomes(text, timestamptz) IS
+'pulls the outcomes that are new since the last time; unpredicted: of keys without a logged prediction';
+
+CREATE VIEW mlops.outcome WITH (security_barrier) AS
+SELECT o.model, o.key, o.outcome, o.at, NULLIF(o.source, '') AS source, o.annotator, o.recorded_at
+  FROM mlops_catalog.outcome AS o
+ WHERE mlops.may(o.model, 'read');
+COMMENT ON VIEW mlops.outcome IS 'what came true, by source and annotator; a key may have several outcomes';
+
+CREATE VIEW mlops.outcome_source WITH (security_barrier) AS
+SELECT s.model, s.source, s.key, s.outcome, s.time_column, s.lateness, s.author, s.pulled_until, s.pulled_at, s.set_at
+  FROM mlops_catalog.outcome_source AS s
+ WHERE mlops.may(s.model, 'read');
+COMMENT ON VIEW mlops.outcome_source IS 'where outcomes are pulled from';
+
+CREATE FUNCTION mlops_performance(model text, period interval DEFAULT '30 days', slices text[] DEFAULT NULL,
+       every interval DEFAULT NULL, label_delay interval DEFAULT '0', as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT since timestamptz, OUT until timestamptz, OUT role text, OUT version integer, OUT slice text,
+       OUT metric text, OUT value float8, OUT low float8, OUT high float8, OUT n bigint, OUT predictions bigint,
+       OUT coverage float8, OUT delay_median interval, OUT delay_p90 interval, OUT agreement float8, OUT mature boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 20;
+COMMENT ON FUNCTION mlops_performance(text, interval, text[], interval, interval, timestamptz) IS
+'live metrics by window, role, version and slice, from logged predictions and their outcomes; mature: few outcomes are still to come';

@@ -1,0 +1,44 @@
+/*
+ * outcome.h
+ *		What can be an outcome of a model, and writing outcomes down.
+ */
+#ifndef ML_OUTCOME_H
+#define ML_OUTCOME_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "model/model.h"
+
+/* which texts are outcomes of a model */
+typedef struct MlOutcomeKind
+{
+	char	   *model;
+	MlTask		task;			/* 0: no version says it yet, any text will do */
+	int			nclasses;
+	char	  **class_label;
+	int			positive;		/* BINARY: index of the positive class */
+} MlOutcomeKind;
+
+/* 0A000 for a model whose task has no outcomes; in the current context */
+extern void ml_outcome_kind(const char *model, MlOutcomeKind *kind);
+
+/* the outcome as it is kept, or NULL if the text is none: 'yes', '12.5', 't' as 'true' */
+extern const char *ml_outcome_read(const MlOutcomeKind *kind, const char *text);
+
+/* the task that the word of a model's row stands for; 0 for NULL */
+extern MlTask ml_outcome_task(const char *word);
+
+typedef struct MlPulled
+{
+	int64		read;
+	int64		added;
+	int64		known;			/* were there before */
+	int64		refused;		/* without a key or a time, or no outcome of the model */
+	int64		unpredicted;	/* of those added: of keys without a logged prediction */
+} MlPulled;
+
+/* false: the model has no source of outcomes. Checks no privilege of the caller; runs the query as its author */
+extern bool ml_outcomes_pull(const char *model, TimestampTz as_of, MlPulled *pulled);
+
+#endif							/* ML_OUTCOME_H */

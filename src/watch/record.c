@@ -1,0 +1,181 @@
+/*
+ * record.c
+ *		Calls of mlops_predict and its siblings, recorded where they are made.
+ *
+ * Only in a server that has a ring (shared_preload_libraries). What is logged
+ * of a model is settled when its reference is resolved, so that a call of a
+ * model without a log pays for one look at a flag. A call is recorded after
+ * its result is known, in whatever process made it, and whatever becomes of
+ * its transaction. Nothing here changes the result.
+ *
+ * The planner calls stable functions of constants to estimate how many rows a
+ * condition lets through. Such a call is none that anybody made: a hook around
+ * the planner counts how deep planning is nested. A function that executes
+ * while it is planned around (or plans while it executes) is told apart by the
+ * depth: above 0 everything that runs, runs for the planner's sake.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "mb/pg_wchar.h"
+#include "optimizer/planner.h"
+#include "settings.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "watch/call.h"
+#include "watch/launcher.h"
+#include "watch/watch.h"
+
+static planner_hook_type previous_planner = NULL;
+static int	planning = 0;
+
+static PlannedStmt *
+plan(Query *parse, const char *text, int options, ParamListInfo params)
+{
+	PlannedStmt *result;
+
+	planning++;
+	PG_TRY();
+	{
+		result = previous_planner ? previous_planner(parse, text, options, params) :
+			standard_planner(parse, text, options, params);
+	}
+	PG_FINALLY();
+	{
+		planning--;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static void
+resolve(const char *model, MlLogging *logging)
+{
+	MlLogSettings settings;
+
+	ml_registry_log_settings(model, &settings);
+	logging->on = settings.sample > 0.0;
+	logging->without_key = settings.without_key;
+	logging->input = settings.input;
+	logging->limit = ml_watch_sample_limit(settings.sample);
+}
+
+static void
+describe_role(const MlScorer *scorer, MlLogCall *call)
+{
+	const MlReference *reference = &scorer->reference;
+
+	call->role = reference->version != 0 ? "pinned" :
+		reference->alias[0] != '\0' ? reference->alias : "active";
+	call->nrole = strlen(call->role);
+}
+
+/* the largest probability, of several classes */
+static double
+class_probability(const MlModel *model, const double *output, int class)
+{
+	double	   *probability = palloc(sizeof(double) * model->recipe->target.nclasses);
+	double		result;
+
+	ml_model_probabilities(model, output, probability);
+	result = probability[class];
+	pfree(probability);
+	return result;
+}
+
+static void
+put_label(const char *text, char *label, MlLogCall *call)
+{
+	strlcpy(label, text, ML_LABEL_MAX + 1);
+	label[pg_mbcliplen(label, strlen(label), ML_LABEL_MAX)] = '\0';
+	call->label = label;
+	call->nlabel = strlen(label);
+}
+
+/* what rules made of the outputs */
+static void
+take_ruled(const MlScored *scored, char *label, MlLogCall *call)
+{
+	call->prediction = scored->prediction;
+	call->label = NULL;
+	if (scored->label)
+		put_label(scored->label, label, call);
+}
+
+void
+ml_watch_describe(const MlScorer *scorer, const double *output, char *label, MlLogCall *call)
+{
+	const MlTarget *target = &scorer->model->recipe->target;
+	int			class;
+
+	call->model = scorer->resolved.model;
+	call->nmodel = strlen(call->model);
+	call->version = scorer->resolved.version;
+	call->deployment = scorer->resolved.deployment;
+	describe_role(scorer, call);
+	call->label = NULL;
+	call->prediction = output == NULL ? NAN : output[0];
+	if (isnan(call->prediction))
+		return;
+	if (target->task == ML_TASK_CLUSTER)
+	{
+		pg_ltoa((int) output[0], label);
+		call->label = label;
+		call->nlabel = strlen(label);
+	}
+	else if (target->task == ML_TASK_BINARY || target->task == ML_TASK_MULTICLASS)
+	{
+		class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
+		put_label(target->class_label[class], label, call);
+		if (target->task == ML_TASK_MULTICLASS)
+			call->prediction = class_probability(scorer->model, output, class);
+	}
+}
+
+static void
+record(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, const MlScored *scored)
+{
+	char		key[ML_KEY_BUFFER];
+	char		label[ML_LABEL_MAX + 1];
+	MlLogCall	call = {0};
+	instr_time	end;
+
+	if (planning > 0)
+		return;
+	call.nkey = ml_watch_key_argument(fcinfo, scored->key_argument, key);
+	call.key = call.nkey < 0 ? NULL : key;
+	if (call.key == NULL && !scorer->logging.without_key)
+		return;
+	if (!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, scorer->logging.limit))
+		return;
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, scored->start);
+	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
+	call.at = GetCurrentTimestamp();
+	call.rules = scored->rules;
+	call.has_rules = scored->has_rules;
+	ml_watch_describe(scorer, output, label, &call);
+	if (scored->ruled)
+		take_ruled(scored, label, &call);
+	if (scorer->logging.input)
+		ml_watch_input(fcinfo, scored, &call);
+	ml_ring_put(&call);
+}
+
+static const MlScoreWatch watch = {
+	.resolve = resolve,
+	.record = record
+};
+
+/* never in pg_upgrade: nothing may run beside it, and nothing is asked that would be logged */
+void
+ml_watch_preload(void)
+{
+	if (IsBinaryUpgrade)
+		return;
+	ml_ring_request();
+	ml_launcher_register();
+	previous_planner = planner_hook;
+	planner_hook = plan;
+	ml_score_watch = &watch;
+}

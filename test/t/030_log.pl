@@ -1,0 +1,340 @@
+# The log of predictions in a server that preloads mlops: every call is logged
+# or counted, whoever makes it and whatever becomes of its transaction; planning
+# makes no calls; nothing waits for a disk; a writer is in nobody's way; a crash
+# loses no more than the flush interval and leaves a table that is consistent.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my $node = PostgreSQL::Test::Cluster->new('log');
+
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'mlops'
+mlops.log_ring_size = 512kB
+mlops.log_flush_interval = 200ms
+restart_after_crash = on
+max_worker_processes = 16
+fsync = off
+});
+$node->start;
+
+my $setup = q{
+	CREATE EXTENSION mlops;
+	CREATE TABLE point (id int, x float8, y float8);
+	INSERT INTO point SELECT i, i, 3 + 2 * i + (i % 5) FROM generate_series(1, 2000) i;
+	ANALYZE point;
+	CALL mlops_train('line', 'SELECT x, y FROM point', target => 'y', algorithm => 'linear_regression');
+	SELECT mlops_promote('line', 1);
+	SELECT mlops_set_model('line', '{"log_sample": 1}');
+};
+
+sub sql { return $node->safe_psql('postgres', $_[0]); }
+sub flush_log { is(sql(q{SELECT mlops_flush_log('30 s')}), 't', 'the log can be waited for'); }
+sub count { return sql('SELECT count(*) FROM mlops.prediction' . ($_[0] ? " WHERE $_[0]" : '')); }
+sub calls { return sql('SELECT calls FROM mlops_log()'); }
+
+# calls = written + waiting + what was counted
+sub adds_up
+{
+	is( sql(q{SELECT calls = written + waiting + dropped + on_standby + without_model + unreachable FROM mlops_log()}),
+		't', "$_[0]: every call is logged, waits or is counted");
+}
+
+# the launcher has no database, and is in no view
+sub launchers
+{
+	my $name = $_[0]->name;
+
+	return grep { (eval { slurp_file($_) } // '') =~ /postgres: $name: mlops log launcher/ } glob('/proc/[0-9]*/cmdline');
+}
+
+sub writers { return sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'mlops log writer'}); }
+
+sql($setup);
+is(sql('SELECT preloaded, calls FROM mlops_log()'), 't|0', 'a server that preloads mlops has a log');
+is(sql(q{SELECT log FROM mlops_status()}), 'calls with a key', 'the status says what is logged');
+is(scalar(launchers($node)), 1, 'there is a launcher');
+is(sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'mlops log%'}), '0', '... that is connected to no database');
+
+# ---- who calls, and how ----
+
+my $scan = q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+	SET max_parallel_workers_per_gather = 3; SET parallel_leader_participation = off; };
+my $parallel = q{SELECT sum(s) FROM (SELECT mlops_predict('line', p, 'p' || id) AS s FROM point p OFFSET 0) q};
+
+like(sql("$scan EXPLAIN $parallel"), qr/Gather/, 'a scan is planned in parallel');
+sql("$scan $parallel");
+flush_log();
+is(sql(q{SELECT count(*), count(DISTINCT key), bool_and(version = 1 AND role = 'active' AND deployment = 1
+                                                        AND latency_us >= 0 AND at <= clock_timestamp())
+           FROM mlops.prediction}),
+	'2000|2000|t', 'parallel workers log every row, once');
+is(sql(q{SELECT max(abs(l.prediction - mlops_predict('line', p))) FROM mlops.prediction l JOIN point p ON l.key = 'p' || p.id}),
+	'0', '... with what they answered');
+
+my $before = calls();
+sql(q{BEGIN; SELECT mlops_predict('line', '{"x": 1}', 'rolled back'); ROLLBACK});
+flush_log();
+is(count(q{key = 'rolled back'}), '1', 'a call of a transaction that was rolled back is logged');
+sql(q{DO $$ BEGIN PERFORM mlops_predict('line', '{"x": 1}', 'before an error'); RAISE division_by_zero;
+      EXCEPTION WHEN division_by_zero THEN NULL; END $$});
+flush_log();
+is(count(q{key = 'before an error'}), '1', 'and one of a subtransaction that was');
+
+sql(q{SELECT mlops_predict('line', p), mlops_predict('line', '{"x": 1}', NULL) FROM point p});
+is(calls(), $before + 2, 'calls without a key are not');
+sql(q{SELECT mlops_set_model('line', '{"log_without_key": true}'); SELECT mlops_predict('line', p) FROM point p LIMIT 7});
+is(calls(), $before + 9, '... unless the owner asked for them');
+sql(q{SELECT mlops_set_model('line', '{"log_without_key": null}')});
+
+sql(q{SELECT mlops_predict('line', '{"x": 1}', 42::bigint), mlops_predict('line/1', ARRAY[1::float8], 'pinned'),
+             mlops_predict('line', '{"x": 1}'::jsonb, '0F6E4A4B-1D1D-4f5a-9a7e-000000000001'::uuid),
+             mlops_predict('line', '{"x": 1}', repeat('k', 300)), mlops_predict('line', NULL::text, 'nothing')});
+flush_log();
+is(count(q{key IN ('42', '0f6e4a4b-1d1d-4f5a-9a7e-000000000001')}), '2', 'keys of every type are text');
+is(sql(q{SELECT role, deployment IS NULL FROM mlops.prediction WHERE key = 'pinned'}), 'pinned|t', 'a pinned version says so');
+is(count(q{key = 'sha256:' || encode(sha256(repeat('k', 300)::bytea), 'hex')}), '1', 'a long key is its hash');
+is(count(q{key = 'nothing' AND prediction IS NULL}), '1', 'an answer of NULL is a call too');
+
+# ---- planning ----
+
+$before = calls();
+my $estimate = sub { return sql("EXPLAIN SELECT * FROM point WHERE y > $_[0]") =~ /rows=(\d+)/ ? $1 : -1; };
+my $guess = $estimate->(q{mlops_predict('line', '{"x": 1800}', 'planned')});
+
+is($guess, $estimate->(sql(q{SELECT mlops_predict('line/1', '{"x": 1800}')}) . '::float8'),
+	'the planner asks for a prediction to estimate a condition');
+is(calls(), $before, '... and that is no call');
+sql(q{SELECT count(*) FROM point WHERE id <= 5 AND y > mlops_predict('line', '{"x": 1800}', 'executed')});
+is(calls(), $before + 5, 'what the executor asks is');
+
+# ---- samples ----
+
+sql(q{SELECT mlops_set_model('line', '{"log_sample": 0.3}')});
+sql(q{SELECT mlops_predict('line', p, 's' || id) FROM point p; SELECT mlops_predict('line', p, 's' || id) FROM point p});
+flush_log();
+is(sql(q{SELECT count(*) = 2 * count(DISTINCT key), count(DISTINCT key) BETWEEN 500 AND 700 FROM mlops.prediction WHERE key LIKE 's%' AND key NOT LIKE 'sha%'}),
+	't|t', 'a sample of 0.3 takes about 30 % of the keys, the same ones each time');
+is(sql('SELECT log FROM mlops_status()'), '30 % of calls with a key', 'the status says so');
+sql(q{SELECT mlops_set_model('line', '{"log_sample": 0.6}'); SELECT mlops_predict('line', p, 's' || id) FROM point p});
+flush_log();
+is(sql(q{SELECT count(*) FROM (SELECT key FROM mlops.prediction WHERE key LIKE 's%' AND key NOT LIKE 'sha%' GROUP BY key HAVING count(*) = 2) q}), '0',
+	'a larger sample holds every key of a smaller one');
+$before = calls();
+sql(q{SELECT mlops_set_model('line', '{"log_sample": null}'); SELECT mlops_predict('line', p, 's' || id) FROM point p});
+is(calls(), $before, 'a model without the setting logs nothing');
+
+# ---- the input ----
+
+sql(q{SELECT mlops_set_model('line', '{"log_sample": 1, "log_input": true}')});
+sql(q{SELECT mlops_predict('line', p, 'i' || id) FROM point p WHERE id = 7;
+      SELECT mlops_predict('line', (SELECT p FROM point p WHERE id = 8), 'i8');
+      SELECT mlops_predict('line', q, 'i9') FROM (SELECT 1::float8 AS x, '{"a": "\u0000"}'::json AS more) q;
+      SELECT mlops_predict('line', '{"x": 2}', 'i10'),
+             mlops_predict('line', '{3}', 'i11')});
+sql(q{SELECT mlops_predict('line', json_build_object('x', 5, 'more', repeat('m', 40000)), 'i12')});
+flush_log();
+is(sql(q{SELECT string_agg(key || ' ' || coalesce(input::text, 'none'), ', ' ORDER BY length(key), key) FROM mlops.prediction WHERE key ~ '^i[0-9]+$'}),
+	'i7 {"x": 7, "y": 19, "id": 7}, i8 {"x": 8, "y": 22, "id": 8}, i9 none, i10 {"x": 2}, i11 none, i12 none',
+	'the input is logged where the owner asked for it, as far as it is jsonb and fits');
+sql(q{SELECT mlops_set_model('line', '{"log_input": null}')});
+adds_up('so far');
+is(sql('SELECT written FROM mlops_log()'), count(), 'what was written is in the table');
+is(sql('SELECT count(*) FROM mlops_catalog.prediction_default'), '0', 'in partitions of their days');
+
+# ---- a full ring ----
+
+my $locker = $node->background_psql('postgres');
+
+$locker->query('BEGIN; LOCK TABLE mlops_catalog.prediction IN ACCESS EXCLUSIVE MODE');
+my $start = time;
+sql(q{SELECT sum(mlops_predict('line', p, 'f' || id || '-' || n)) FROM point p, generate_series(1, 10) n});
+my $took = time - $start;
+
+cmp_ok($took, '<', 5, 'a scan does not wait for a writer that cannot write');
+is(sql('SELECT dropped > 0 AND waiting > 0 FROM mlops_log()'), 't', 'a full log counts what it drops');
+adds_up('with a full log');
+
+# a writer that is terminated puts back what it had
+my $writer = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'mlops log writer'});
+
+sql("SELECT pg_terminate_backend($writer)");
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $writer");
+adds_up('without a writer');
+$locker->query('COMMIT');
+$locker->quit;
+flush_log();
+adds_up('afterwards');
+is(sql('SELECT written FROM mlops_log()'), count(), '... and everything that was not counted is in the table, once');
+$node->poll_query_until('postgres', q{SELECT l.dropped = (SELECT sum(calls) FROM mlops.log_gap WHERE reason = 'the log was full') FROM mlops_log() l})
+  or fail('the gap is not in the table');
+pass('the gap is in the table');
+sql(q{SET mlops.log_wait = '20s'; SELECT sum(mlops_predict('line', p, 'w' || id || '-' || n)) FROM point p, generate_series(1, 20) n});
+flush_log();
+is(count(q{key LIKE 'w%'}), '40000', 'whoever waits long enough has every row logged');
+
+# ---- the writer is in nobody's way ----
+
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'mlops log writer'})
+  or fail('the writer does not leave');
+is(writers(), '0', 'without work the writer leaves');
+$node->safe_psql('postgres', 'CREATE DATABASE other');
+$node->safe_psql('other', $setup . q{SELECT mlops_predict('line', p, 'k' || id) FROM point p; SELECT mlops_flush_log()});
+$node->safe_psql('postgres', 'CREATE DATABASE copy TEMPLATE other');
+is($node->safe_psql('copy', 'SELECT count(*) FROM mlops.prediction'), '2000', 'a database that logs can be a template');
+$node->safe_psql('other', q{SELECT mlops_predict('line', p, 'k' || id) FROM point p});
+$node->safe_psql('copy', q{SELECT mlops_predict('line', p, 'k' || id) FROM point p});
+$node->safe_psql('postgres', 'DROP DATABASE other');
+pass('a database can be dropped right after it logged');
+$node->safe_psql('copy', q{SELECT mlops_flush_log()});
+is($node->safe_psql('copy', 'SELECT count(*) FROM mlops.prediction'), '4000', 'another database goes on meanwhile');
+$node->safe_psql('postgres', 'DROP DATABASE copy');
+
+# calls that wait when their extension goes are counted; a new extension goes on
+sql(q{BEGIN; SELECT mlops_predict('line', '{"x": 1}', 'last'); DROP EXTENSION mlops; COMMIT});
+sql('DROP TABLE point');
+sql($setup);
+sql(q{SELECT mlops_predict('line', '{"x": 1}', 'first')});
+flush_log();
+is(count(), '1', 'after DROP EXTENSION and CREATE EXTENSION the log goes on');
+adds_up('after DROP EXTENSION');
+sql(q{SELECT mlops_predict('line', '{"x": 1}', 'gone'); SELECT mlops_flush_log(); SELECT mlops_drop_model('line', force => true)});
+is(count(), '0', 'dropping a model drops its predictions');
+sql('DROP EXTENSION mlops; DROP TABLE point');
+sql($setup);
+
+# ---- a day that is dropped by hand, and days that are old ----
+
+sql(q{SELECT mlops_predict('line', p, 'd' || id) FROM point p; SELECT mlops_flush_log()});
+my $day = sql(q{SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'mlops_catalog.prediction'::regclass AND c.relname ~ '[0-9]' ORDER BY 1 LIMIT 1});
+
+like($day, qr/^prediction_[0-9]{8}$/, 'days have partitions');
+sql("DROP TABLE mlops_data.$day");
+sql(q{SELECT mlops_predict('line', p, 'e' || id) FROM point p; SELECT mlops_flush_log()});
+is(sql("SELECT count(*) FROM mlops_data.$day"), '2000', 'a day that was dropped by hand is made again');
+sql(q{UPDATE mlops_catalog.model SET created_at = '2001-01-01';
+      INSERT INTO mlops_catalog.prediction (at, model, version, role, key)
+      SELECT '2001-02-03 12:00+00'::timestamptz + n * interval '8 hours', 'line', 1, 'active', 'old ' || n FROM generate_series(0, 5) n});
+is(sql('SELECT count(*) FROM mlops_catalog.prediction_default'), '6', 'rows of days without a partition are in the default one');
+sql(q{SELECT mlops.make_log_partitions('2001-02-03 01:00+00')});
+is(sql('SELECT (SELECT count(*) FROM mlops_catalog.prediction_default), (SELECT count(*) FROM mlops_data.prediction_20010203), (SELECT count(*) FROM mlops_data.prediction_20010204)'),
+	'1|2|3', '... from where they are moved when their days are made');
+is(sql(q{SELECT mlops_prune_log(30)}), '2', 'days that are old go');
+is(sql('SELECT count(*) FROM mlops_catalog.prediction_default'), '0', '... with what is in the default partition');
+is(sql(q{SELECT mlops_prune_log(30), mlops_prune_log(), mlops_prune_log(0)}), '0|0|0', 'days that are young stay, and all where nothing else is said');
+is(sql(q{SELECT mlops_prune_log(30, now() + interval '31 days') > 0}), 't', 'today is old in a month');
+
+# ---- a key that is to be forgotten, called a moment before ----
+
+is(sql(q{SELECT mlops_predict('line', '{"x": 1}', 'forget me') IS NOT NULL; SELECT mlops.forget_watched('line', 'forget me'); SELECT mlops_flush_log()}), "t\n1\nt",
+	'a key is erased with the calls that still wait');
+is(count(q{key = 'forget me'}), '0', '... and does not come back');
+
+# ---- a launcher that is ended comes again ----
+
+my ($launcher) = map { m{/proc/(\d+)/} } launchers($node);
+
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'mlops log writer'});
+kill 'TERM', $launcher;
+sql(q{SELECT mlops_predict('line', '{"x": 1}', 'without launcher')});
+flush_log();
+is(count(q{key = 'without launcher'}), '1', 'a launcher that is ended comes again, and nothing is lost');
+
+# ---- dump and restore ----
+
+sql(q{SELECT mlops.make_log_partitions(); SELECT mlops_predict('line', p, 'r' || id) FROM point p; SELECT mlops_flush_log();
+      INSERT INTO mlops_catalog.prediction (at, model, version, role, key) VALUES ('2001-01-01', 'line', 1, 'active', 'of a day without partition')});
+sql(q{SELECT mlops_record_outcome('line', 'r' || id, y::text) FROM point;
+      SELECT mlops_set_outcomes('line', $$SELECT 'r' || id AS key, y AS outcome, now() AS at FROM public.point$$)});
+my $digest = q{SELECT count(*), md5(string_agg(p::text, '' ORDER BY at, key)),
+                      (SELECT md5(string_agg(o::text, '' ORDER BY key)) FROM mlops.outcome o), (SELECT s::text FROM mlops.outcome_source s)
+                 FROM mlops.prediction p};
+my $dump = $node->backup_dir . '/log.sql';
+my $custom = $node->backup_dir . '/log.dump';
+
+$node->command_ok([ 'pg_dump', '-f', $dump, $node->connstr('postgres') ], 'a database with a log can be dumped');
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $custom, $node->connstr('postgres') ], '... in the custom format too');
+$node->safe_psql('postgres', 'CREATE DATABASE restored TEMPLATE template0; CREATE DATABASE restored_too TEMPLATE template0');
+$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, $node->connstr('restored') ], 'it can be restored');
+$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('restored_too'), $custom ], '... by pg_restore too');
+for my $database ('restored', 'restored_too')
+{
+	is($node->safe_psql($database, $digest), sql($digest), "$database has the same log");
+	$node->safe_psql($database, q{SELECT mlops_predict('line', p, 'again' || id) FROM point p; SELECT mlops_flush_log()});
+	is($node->safe_psql($database, q{SELECT count(*) FROM mlops.prediction WHERE key LIKE 'again%'}), '2000', '... and logs on');
+	is($node->safe_psql($database, q{SELECT count(*) FROM mlops_catalog.prediction_default}), '1', '... in the partitions that it had');
+	is($node->safe_psql($database, q{SELECT read, added FROM mlops_pull_outcomes('line')}), '2000|2000', '... and pulls outcomes');
+	$node->safe_psql('postgres', "DROP DATABASE $database");
+}
+
+# ---- a crash ----
+
+# one call a millisecond, each with its number
+my $session = IPC::Run::start(
+	[ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', q{
+		DO $$ BEGIN FOR i IN 1 .. 100000 LOOP
+			PERFORM mlops_predict('line', '{"x": 1}', 'crash ' || i);
+			PERFORM pg_sleep(0.001);
+		END LOOP; END $$} ],
+	'<', \undef, '>', \my $out, '2>', \my $err);
+
+$node->poll_query_until('postgres', q{SELECT count(*) > 100 FROM mlops.prediction WHERE key LIKE 'crash%'}) or die 'nothing is logged';
+my $pid = sql(q{SELECT pid FROM pg_stat_activity WHERE query LIKE '%crash %' AND pid <> pg_backend_pid()});
+my $killed = sql(q{SELECT extract(epoch FROM clock_timestamp())});
+
+kill 'KILL', $pid;
+$session->finish;
+$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not recover';
+is(sql(q{SELECT count(*) = max(substr(key, 7)::int) AND count(*) = count(DISTINCT key) FROM mlops.prediction WHERE key LIKE 'crash%'}), 't',
+	'after kill -9 of a backend and recovery the log has every call up to a moment, once');
+my $lost = sql(qq{SELECT $killed - extract(epoch FROM max(at)) FROM mlops.prediction WHERE key LIKE 'crash%'});
+
+note(sprintf('lost: the last %.0f ms', 1000 * $lost));
+# on a machine that is busy a worker is late, too
+cmp_ok($lost, '<', 0.2 + 0.8, '... and that moment is the flush interval before the crash, at most');
+sql(q{SELECT mlops_predict('line', '{"x": 1}', 'after the crash')});
+flush_log();
+is(count(q{key = 'after the crash'}), '1', 'the log goes on after a crash');
+
+# ---- a standby ----
+
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('log_standby');
+
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+$start = time;
+$standby->safe_psql('postgres', q{SELECT sum(mlops_predict('line', p, 'standby ' || id || n)) FROM point p, generate_series(1, 10) n});
+cmp_ok(time - $start, '<', 5, 'nothing waits on a standby');
+is($standby->safe_psql('postgres', 'SELECT calls, on_standby, waiting, writer FROM mlops_log()'), '20000|20000|0|f',
+	'calls on a standby are counted');
+is(scalar(launchers($standby)), 0, '... and no process of the log runs there');
+is($standby->safe_psql('postgres', q{SELECT predictions > n, n, value < 2 FROM mlops_performance('line') WHERE metric = 'rmse'}), 't|2000|t', 'live quality can be looked at there');
+my ($status, undef, $why) = $standby->psql('postgres', q{SELECT * FROM mlops_score('line', 'point', 'id')});
+
+like($why, qr/cannot score and log a query on a standby server/, 'what would write is refused there');
+$standby->promote;
+$standby->safe_psql('postgres', q{SELECT mlops_predict('line', p, 'promoted ' || id) FROM point p; SELECT mlops_flush_log('30 s')});
+is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops.prediction WHERE key LIKE 'promoted%'}), '2000',
+	'after a promotion the standby logs');
+$standby->poll_query_until('postgres', q{SELECT sum(calls) = 20000 FROM mlops.log_gap WHERE reason = 'the server was a standby'})
+  or fail('what the standby counted is not in the table');
+pass('and writes down what it counted');
+$standby->stop;
+
+# ---- pg_upgrade ----
+
+$node->stop;
+$node->append_conf('postgresql.conf', "listen_addresses = ''\n");
+$node->command_ok([ 'pg_ctl', '-D', $node->data_dir, '-l', $node->logfile, '-o', '-b', '-w', 'start' ],
+	'a server for pg_upgrade starts with mlops preloaded');
+is(sql(q{SELECT preloaded FROM mlops_log()}) . scalar(launchers($node)), 'f0', '... and has neither log nor launcher');
+$node->command_ok([ 'pg_ctl', '-D', $node->data_dir, '-w', '-m', 'fast', 'stop' ], 'it stops');
+
+done_testing();
