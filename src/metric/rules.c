@@ -13,6 +13,8 @@
 #include "metric/units.h"
 #include "predictor/routine.h"
 
+#define MOST_CLASSES 20			/* of a table that is linearised: every cell is a measurement of all cells */
+
 /* ---- of classes ---- */
 
 static void
@@ -314,6 +316,14 @@ static const MlIntervalRule rules[] = {
 	{&ml_metric_silhouette, ML_INTERVAL_MEAN, NULL, silhouette_values},
 	{&ml_metric_explained_variance, ML_INTERVAL_INFLUENCE, NULL, NULL, NULL, explained_influence},
 };
+
+MlIntervalKind
+ml_interval_kind(const MlMetric *metric, const MlMeasurement *rows)
+{
+	MlIntervalKind kind = ml_interval_rule(metric)->kind;
+
+	return kind == ML_INTERVAL_TABLE && rows->nclasses > MOST_CLASSES ? ML_INTERVAL_BOOTSTRAP : kind;
+}
 
 const MlIntervalRule *
 ml_interval_rule(const MlMetric *metric)
