@@ -254,6 +254,29 @@ silhouette_values(const MlMeasurement *rows, double *value)
 		value[i] = rows->loss[i].silhouette;
 }
 
+/* of numbers: 1 - variance of the errors / that of the labels */
+static double
+explained_errors(const MlMeasurement *rows, double *influence)
+{
+	MlMoments	errors = {0};
+	MlMoments	labels = {0};
+	double		share;
+
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		ml_check_row(i);
+		ml_moments_add(&errors, rows->label[i] - rows->prediction[i], ml_measure_weight(rows, i));
+		ml_moments_add(&labels, rows->label[i], ml_measure_weight(rows, i));
+	}
+	if (!(labels.squares > 0.0))
+		return NAN;
+	share = errors.squares / labels.squares;
+	for (int64 i = 0; i < rows->n; i++)
+		influence[i] = (share * square(rows->label[i], labels.mean) -
+						square(rows->label[i] - rows->prediction[i], errors.mean)) / labels.squares;
+	return 1.0 - share;
+}
+
 /* 1 - loss / spread */
 static double
 explained_influence(const MlMeasurement *rows, double *influence)
@@ -262,6 +285,8 @@ explained_influence(const MlMeasurement *rows, double *influence)
 	MlSum		spread = {0};
 	double		share;
 
+	if (rows->loss == NULL)
+		return explained_errors(rows, influence);
 	for (int64 i = 0; i < rows->n; i++)
 	{
 		ml_check_row(i);

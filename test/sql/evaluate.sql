@@ -86,8 +86,8 @@ SET client_min_messages = warning;
 SELECT mlops_train_now('used', 'SELECT age, plan, used + age AS total FROM customer WHERE id <= 2000', 'total', holdout => 0);
 RESET client_min_messages;
 SELECT metric, abs(baseline - plain) < 1e-9 AS baseline, low < value AND value < high AS inside
-  FROM mlops_evaluate_query('used/1', 'SELECT age, plan, used + age AS total FROM fresh', metrics => '{rmse,mae,r2}') AS e,
-       LATERAL (SELECT CASE metric WHEN 'rmse' THEN sqrt(avg((m - used - age) ^ 2)) WHEN 'mae' THEN avg(abs(m - used - age)) ELSE 1 - avg((m - used - age) ^ 2) / var_pop(used + age) END AS plain
+  FROM mlops_evaluate_query('used/1', 'SELECT age, plan, used + age AS total FROM fresh', metrics => '{rmse,mae,r2,explained_variance}') AS e,
+       LATERAL (SELECT CASE metric WHEN 'explained_variance' THEN 0 WHEN 'rmse' THEN sqrt(avg((m - used - age) ^ 2)) WHEN 'mae' THEN avg(abs(m - used - age)) ELSE 1 - avg((m - used - age) ^ 2) / var_pop(used + age) END AS plain
                   FROM fresh, (SELECT avg(used + age)::float8 AS m FROM customer WHERE id <= 2000) AS t) AS p ORDER BY 1;
 
 -- Without a target: what rows lose.
