@@ -12,23 +12,6 @@
 
 /* ---- which metric ---- */
 
-static void
-refuse_unknown(MlTask task, const char *name)
-{
-	MlNearest	nearest;
-
-	ml_nearest_begin(&nearest, name);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-		if (ml_metrics[i]->tasks & task)
-			ml_nearest_offer(&nearest, ml_metrics[i]->name);
-	ml_judge_custom_offer(&nearest, task);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("unknown metric \"%s\"", name),
-			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
-			 errhint("SELECT * FROM mlops_metrics() lists them.")));
-}
-
 MlJudgeMetric *
 ml_judge_metric(const char *model, MlTask task, const char *name)
 {
@@ -55,7 +38,7 @@ ml_judge_metric(const char *model, MlTask task, const char *name)
 	{
 		result = ml_judge_custom_metric(model, task, name);
 		if (result == NULL)
-			refuse_unknown(task, name);
+			ml_metric_error_unknown(name, task, NULL);
 		return result;
 	}
 	ml_metric_require(model, name, task);
