@@ -90,6 +90,11 @@ REGRESS = \
 	train_spec \
 	train_types \
 	engine \
+	engine_choice \
+	engine_classes \
+	engine_holdout \
+	engine_types \
+	engine_unsupervised \
 	holdout \
 	longley \
 	norris \

@@ -94,6 +94,26 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 	pg_analyze_and_rewrite(raw, text, NULL, 0, env)
 #endif
 
+/* 16 says which indexes need a new entry */
+#if PG_VERSION_NUM >= 160000
+#define ml_simple_heap_update(rel, place, tuple) \
+	do { \
+		TU_UpdateIndexes ml_update_indexes; \
+		simple_heap_update(rel, place, tuple, &ml_update_indexes); \
+	} while (0)
+#else
+#define ml_simple_heap_update(rel, place, tuple) simple_heap_update(rel, place, tuple)
+#endif
+
+/* 14 tells an index whether its columns changed */
+#if PG_VERSION_NUM >= 140000
+#define ml_index_insert(index, values, nulls, place, heap, info) \
+	index_insert(index, values, nulls, place, heap, UNIQUE_CHECK_NO, false, info)
+#else
+#define ml_index_insert(index, values, nulls, place, heap, info) \
+	index_insert(index, values, nulls, place, heap, UNIQUE_CHECK_NO, info)
+#endif
+
 /* 16 can collect errors instead of raising them; a zero is "no" to both */
 #define ml_parse_type(text, type, typmod) parseTypeString(text, type, typmod, 0)
 

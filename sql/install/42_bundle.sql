@@ -102,3 +102,28 @@ CREATE FUNCTION mlops.row_label(bundle mlops.bundle, target "any") RETURNS float
     LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
     AS 'MODULE_PATHNAME', 'mlops_row_label';
 COMMENT ON FUNCTION mlops.row_label(mlops.bundle, "any") IS 'the label that a learner sees of a row; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_outputs(bundle mlops.bundle, names text[], VARIADIC columns "any") RETURNS float8[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_row_outputs';
+COMMENT ON FUNCTION mlops.row_outputs(mlops.bundle, text[], "any") IS 'what a model says of a row, the probability of each of several classes; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_loss(bundle mlops.bundle, names text[], VARIADIC columns "any") RETURNS float8[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_row_loss';
+COMMENT ON FUNCTION mlops.row_loss(mlops.bundle, text[], "any") IS 'what a row loses in a model without a target; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_usec(value "any") RETURNS bigint
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mlops_row_usec';
+COMMENT ON FUNCTION mlops.row_usec("any") IS 'a time in microseconds; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_length(value "any") RETURNS integer
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mlops_row_length';
+COMMENT ON FUNCTION mlops.row_length("any") IS 'how many numbers an array has; for queries that mlops makes';
+
+CREATE FUNCTION mlops.row_complete(value "any") RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'mlops_row_complete';
+COMMENT ON FUNCTION mlops.row_complete("any") IS 'is an array without NULLs; for queries that mlops makes';

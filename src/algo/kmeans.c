@@ -47,41 +47,11 @@ static const MlParam params[] = {
 	{NULL}
 };
 
-typedef enum Phase
-{
-	MOMENTS, SAMPLE, STEP, FARTHEST, COUNT
-} Phase;
-
-typedef struct KMeans
-{
-	const MlFit *fit;
-	const KMeansParams *params;
-	int			k;
-	int			p;
-	Phase		phase;
-	double	   *shift;			/* p */
-	double	   *scale;			/* p */
-	double		variance;		/* mean over the columns, standardised */
-	double		squares;		/* sum of w |z|^2 */
-	KMeansStep	step;
-	KMeansSampler sampler;
-	KMeansRows	sample;			/* none where another process seeded */
-	KMeansRows	block;
-	double	   *count;			/* k: of the last step; then the weights of the clusters */
-	double	   *inertia;		/* k */
-	double	   *history;		/* inertia by iteration */
-	int			iterations;
-	int			sample_rows;
-	int			sample_iterations;
-	int			passes;
-	bool		converged;
-} KMeans;
-
 /*
- * What a block adds up to: number[0] is its weight. MOMENTS: means and centred
- * squares of the columns. STEP: counts of the centres and sums of their rows.
- * SAMPLE: kmeans_sample.c. FARTHEST: 1 + the largest squared distance, and that
- * row. COUNT: weights and inertias.
+ * What a block adds up to: number[0] is its weight. KMEANS_MOMENTS: means and centred
+ * squares of the columns. KMEANS_STEP: counts of the centres and sums of their rows.
+ * KMEANS_SAMPLE: kmeans_sample.c. KMEANS_FARTHEST: 1 + the largest squared distance, and that
+ * row. KMEANS_COUNT: weights and inertias.
  */
 typedef struct State
 {
@@ -128,8 +98,8 @@ merge_moments(const KMeans *m, State *s, const State *o)
 
 /* ---- rows ---- */
 
-static void
-make_rows(const MlFit *fit, int n, int p, KMeansRows *rows)
+void
+ml_kmeans_make_rows(const MlFit *fit, int n, int p, KMeansRows *rows)
 {
 	rows->n = n;
 	rows->ld = ml_stride(n);
@@ -159,7 +129,7 @@ take_sample(KMeans *m, double *s)
 				 errmsg("there are fewer different rows than clusters"),
 				 errdetail("Of the training rows %d differ; %d clusters were asked for.", n, m->k),
 				 errhint("Ask for fewer: params => '{\"k\": %d}'.", Max(n, 1))));
-	make_rows(m->fit, n, m->p, &m->sample);
+	ml_kmeans_make_rows(m->fit, n, m->p, &m->sample);
 	for (int i = 0; i < n; i++)
 	{
 		const double *x = ml_kmeans_sample_row(&m->sampler, s, i, &m->sample.weight[i]);
@@ -169,7 +139,7 @@ take_sample(KMeans *m, double *s)
 	}
 	m->sample_rows = n;
 	m->sample_iterations = ml_kmeans_seed(m->fit, &m->sample, m->params->tolerance * m->variance, &m->step);
-	m->phase = STEP;
+	m->phase = KMEANS_STEP;
 }
 
 /* in memory a state for every block would cost more than to read the rows again */
@@ -224,27 +194,45 @@ start(const MlFit *fit)
 	m->history = ml_fit_alloc(fit, m->params->max_iterations, sizeof(double), "k-means");
 	ml_kmeans_step_make(fit, m->k, m->p, &m->step);
 	ml_kmeans_sampler_make(fit, m->k, m->p, &m->sampler);
-	make_rows(fit, ML_BLOCK_ROWS, m->p, &m->block);
+	ml_kmeans_make_rows(fit, ML_BLOCK_ROWS, m->p, &m->block);
 	return m;
 }
 
+/* numbers of a state in a phase */
+static Size
+phase_numbers(const KMeans *m, KMeansPhase phase)
+{
+	switch (phase)
+	{
+		case KMEANS_MOMENTS:
+			return 1 + 2 * (Size) m->p;
+		case KMEANS_SAMPLE:
+			return ml_kmeans_sample_words(&m->sampler);
+		case KMEANS_STEP:
+			return 1 + (Size) m->k * (m->p + 1);
+		case KMEANS_FARTHEST:
+			return 1 + (Size) m->p;
+		case KMEANS_COUNT:
+			break;
+	}
+	return 1 + 2 * (Size) m->k;
+}
+
+/* in memory one size does for all passes, none of which takes a sample */
 static Size
 state_size(void *fit)
 {
 	KMeans	   *m = fit;
-	Size		n = Max(2 * (Size) m->p, (Size) m->k * (m->p + 1));
+	Size		n = Max(phase_numbers(m, KMEANS_MOMENTS), Max(phase_numbers(m, KMEANS_STEP), phase_numbers(m, KMEANS_COUNT)));
 
-	n = 1 + Max(n, 2 * (Size) m->k);
-	if (m->fit->rows->survey)
-		n = Max(n, ml_kmeans_sample_words(&m->sampler));
-	return sizeof(double) * n;
+	return sizeof(double) * (m->fit->rows->survey ? phase_numbers(m, m->phase) : n);
 }
 
-static void
-begin_step(KMeans *m)
+void
+ml_kmeans_begin(KMeans *m)
 {
-	if (m->phase >= STEP)
-		ml_kmeans_step_begin(&m->step, m->phase == FARTHEST ? m->count : NULL);
+	if (m->phase >= KMEANS_STEP)
+		ml_kmeans_step_begin(&m->step, m->phase == KMEANS_FARTHEST ? m->count : NULL);
 }
 
 static void
@@ -253,7 +241,7 @@ begin_pass(void *fit, int pass)
 	KMeans	   *m = fit;
 
 	m->passes = pass + 1;
-	begin_step(m);
+	ml_kmeans_begin(m);
 }
 
 static void
@@ -289,20 +277,20 @@ consume(void *fit, void *state, int n, const double *x, const double *y, const d
 	KMeans	   *m = fit;
 	State	   *s = state;
 
-	if (m->phase == MOMENTS)
+	if (m->phase == KMEANS_MOMENTS)
 	{
 		consume_moments(m, s, n, x, weight);
 		return;
 	}
-	if (m->phase == SAMPLE)
+	if (m->phase == KMEANS_SAMPLE)
 	{
 		ml_kmeans_sample_add(&m->sampler, s->number, n, x, weight);
 		return;
 	}
 	put_rows(m, n, x, weight, 0, &m->block);
-	if (m->phase == STEP)
+	if (m->phase == KMEANS_STEP)
 		ml_kmeans_assign(&m->step, &m->block, 0, n, s->number + 1, s->number + 1 + m->k);
-	else if (m->phase == FARTHEST)
+	else if (m->phase == KMEANS_FARTHEST)
 		consume_farthest(m, s, n);
 	else
 		consume_count(m, s, n);
@@ -314,84 +302,22 @@ merge(void *fit, void *state, const void *other)
 	KMeans	   *m = fit;
 	State	   *s = state;
 	const State *o = other;
-	Size		n = state_size(fit) / sizeof(double);
+	Size		n = phase_numbers(m, m->phase);
 
-	if (m->phase == MOMENTS)
+	if (m->phase == KMEANS_MOMENTS)
 		merge_moments(m, s, o);
-	else if (m->phase == SAMPLE)
+	else if (m->phase == KMEANS_SAMPLE)
 	{
 		if (ml_kmeans_sample_valid(&m->sampler, s->number) && ml_kmeans_sample_valid(&m->sampler, o->number))
 			ml_kmeans_sample_merge(&m->sampler, s->number, o->number);
 	}
-	else if (m->phase == FARTHEST)
+	else if (m->phase == KMEANS_FARTHEST)
 	{
 		if (o->number[0] > s->number[0])
-			memcpy(s, o, state_size(fit));
+			memcpy(s, o, n * sizeof(double));
 	}
 	else
 		cblas_daxpy(n, 1.0, o->number, 1, s->number, 1);
-}
-
-/* ---- for other processes: what consume reads ---- */
-
-typedef struct Share
-{
-	int			k;
-	int			p;
-	Phase		phase;
-	double		number[FLEXIBLE_ARRAY_MEMBER];	/* shift, scale: p each; centres: k x p; half: k */
-} Share;
-
-static Size
-share_size(void *fit)
-{
-	KMeans	   *m = fit;
-
-	return offsetof(Share, number) + sizeof(double) * (2 * m->p + (Size) m->k * (m->p + 1));
-}
-
-static bool
-share_out(void *fit, void *shared)
-{
-	KMeans	   *m = fit;
-	Share	   *s = shared;
-
-	if (m->phase < STEP)
-		return false;
-	s->k = m->k;
-	s->p = m->p;
-	s->phase = m->phase;
-	memcpy(s->number, m->shift, sizeof(double) * m->p);
-	memcpy(s->number + m->p, m->scale, sizeof(double) * m->p);
-	memcpy(s->number + 2 * m->p, m->step.centre, sizeof(double) * m->k * m->p);
-	memcpy(s->number + 2 * m->p + (Size) m->k * m->p, m->step.half, sizeof(double) * m->k);
-	return true;
-}
-
-static void *
-share_in(void *fit, const MlDesignMatrix *rows, const void *shared)
-{
-	const Share *s = shared;
-	KMeans	   *m = fit;
-
-	if (m == NULL)
-	{
-		MlFit	   *own = palloc0(sizeof(MlFit));
-
-		own->rows = rows;
-		m = palloc0(sizeof(KMeans));
-		m->fit = own;
-		m->k = s->k;
-		m->p = s->p;
-		ml_kmeans_step_make(own, m->k, m->p, &m->step);
-		make_rows(own, ML_BLOCK_ROWS, m->p, &m->block);
-	}
-	m->phase = s->phase;
-	m->shift = unconstify(double *, &s->number[0]);
-	m->scale = m->shift + m->p;
-	memcpy(m->step.centre, m->scale + m->p, sizeof(double) * m->k * m->p);
-	memcpy(m->step.half, m->scale + m->p + (Size) m->k * m->p, sizeof(double) * m->k);
-	return m;
 }
 
 /* ---- the end of a pass ---- */
@@ -417,7 +343,7 @@ take_moments(KMeans *m, const State *s)
 	}
 	m->variance = m->squares / weight / Max(m->p, 1);
 	if (m->fit->rows->survey)
-		m->phase = SAMPLE;
+		m->phase = KMEANS_SAMPLE;
 	else
 		read_sample(m);
 }
@@ -436,7 +362,7 @@ take_step(KMeans *m, const State *s)
 	for (int c = 0; c < m->k; c++)
 		empty |= count[c] == 0;
 	m->converged = !empty && moved <= m->params->tolerance * m->variance;
-	m->phase = m->converged || m->iterations >= m->params->max_iterations ? COUNT : empty ? FARTHEST : STEP;
+	m->phase = m->converged || m->iterations >= m->params->max_iterations ? KMEANS_COUNT : empty ? KMEANS_FARTHEST : KMEANS_STEP;
 }
 
 /* one empty centre is mended a pass */
@@ -445,14 +371,14 @@ take_farthest(KMeans *m, const State *s)
 {
 	bool		mended = false;
 
-	m->phase = STEP;
+	m->phase = KMEANS_STEP;
 	for (int c = 0; c < m->k; c++)
 	{
 		if (m->count[c] > 0)
 			continue;
 		if (mended)
 		{
-			m->phase = FARTHEST;
+			m->phase = KMEANS_FARTHEST;
 			return;
 		}
 		memcpy(m->step.centre + (Size) c * m->p, s->number + 1, m->p * sizeof(double));
@@ -469,20 +395,20 @@ end_pass(void *fit, void *state)
 
 	switch (m->phase)
 	{
-		case MOMENTS:
+		case KMEANS_MOMENTS:
 			take_moments(m, s);
 			return false;
-		case SAMPLE:
+		case KMEANS_SAMPLE:
 			if (ml_kmeans_sample_valid(&m->sampler, s->number))
 				take_sample(m, s->number);
 			return false;
-		case STEP:
+		case KMEANS_STEP:
 			take_step(m, s);
 			return false;
-		case FARTHEST:
+		case KMEANS_FARTHEST:
 			take_farthest(m, s);
 			return false;
-		case COUNT:
+		case KMEANS_COUNT:
 			break;
 	}
 	memcpy(m->count, s->number + 1, m->k * sizeof(double));
@@ -573,64 +499,7 @@ finish(void *fit)
 	return fitted;
 }
 
-/* ---- passes elsewhere ---- */
-
-#define NSCALARS 7
-
-static int
-pass_size(void *fit)
-{
-	KMeans	   *m = fit;
-
-	return NSCALARS + 2 * m->p + m->k * (m->p + 1) + m->iterations;
-}
-
-static void
-pass_save(void *fit, double *pass)
-{
-	KMeans	   *m = fit;
-	const double scalar[NSCALARS] = {
-		m->phase, m->passes, m->iterations, m->sample_rows, m->sample_iterations, m->squares, m->variance
-	};
-
-	memcpy(pass, scalar, sizeof(scalar));
-	pass += NSCALARS;
-	memcpy(pass, m->shift, m->p * sizeof(double));
-	memcpy(pass += m->p, m->scale, m->p * sizeof(double));
-	memcpy(pass += m->p, m->count, m->k * sizeof(double));
-	memcpy(pass += m->k, m->step.centre, (Size) m->k * m->p * sizeof(double));
-	memcpy(pass += (Size) m->k * m->p, m->history, m->iterations * sizeof(double));
-}
-
-static bool
-pass_load(void *fit, int n, const double *pass)
-{
-	KMeans	   *m = fit;
-
-	for (int i = 0; i < n; i++)
-		if (!isfinite(pass[i]) || (i < NSCALARS - 2 && !(pass[i] >= 0 && pass[i] <= 1e6 && pass[i] == rint(pass[i]))))
-			return false;
-	if (n < NSCALARS || pass[0] > COUNT || pass[2] > m->params->max_iterations)
-		return false;
-	m->iterations = (int) pass[2];
-	if (n != pass_size(fit))
-		return false;
-	m->phase = (Phase) pass[0];
-	m->passes = (int) pass[1] + 1;
-	m->sample_rows = (int) pass[3];
-	m->sample_iterations = (int) pass[4];
-	m->squares = pass[5];
-	m->variance = pass[6];
-	pass += NSCALARS;
-	memcpy(m->shift, pass, m->p * sizeof(double));
-	memcpy(m->scale, pass += m->p, m->p * sizeof(double));
-	memcpy(m->count, pass += m->p, m->k * sizeof(double));
-	memcpy(m->step.centre, pass += m->k, (Size) m->k * m->p * sizeof(double));
-	memcpy(m->history, pass += (Size) m->k * m->p, m->iterations * sizeof(double));
-	m->converged = m->phase == COUNT && m->iterations < m->params->max_iterations;
-	begin_step(m);
-	return true;
-}
+/* ---- the algorithm ---- */
 
 static bool
 penalised(const void *params)
@@ -667,12 +536,12 @@ const MlAlgorithm ml_kmeans = {
 	.consume = consume,
 	.merge = merge,
 	.end_pass = end_pass,
-	.pass_size = pass_size,
-	.pass_save = pass_save,
-	.pass_load = pass_load,
-	.share_size = share_size,
-	.share_out = share_out,
-	.share_in = share_in,
+	.pass_size = ml_kmeans_pass_size,
+	.pass_save = ml_kmeans_pass_save,
+	.pass_load = ml_kmeans_pass_load,
+	.share_size = ml_kmeans_share_size,
+	.share_out = ml_kmeans_share_out,
+	.share_in = ml_kmeans_share_in,
 	.finish = finish,
 	.expected_passes = expected_passes,
 	.objective = objective,

@@ -1,7 +1,8 @@
 /*
  * kmeans.h
  *		k-means in two parts: seeding on a sample (kmeans_seed.c), and Lloyd's
- *		passes over all rows (kmeans.c). Both use the step of kmeans_step.c.
+ *		passes over all rows (kmeans.c; between them kmeans_pass.c). Both use the
+ *		step of kmeans_step.c.
  */
 #ifndef ML_KMEANS_H
 #define ML_KMEANS_H
@@ -53,6 +54,37 @@ typedef struct KMeansSampler
 	bool	   *keep;
 } KMeansSampler;
 
+/* what a pass is for */
+typedef enum KMeansPhase
+{
+	KMEANS_MOMENTS, KMEANS_SAMPLE, KMEANS_STEP, KMEANS_FARTHEST, KMEANS_COUNT
+} KMeansPhase;
+
+typedef struct KMeans
+{
+	const MlFit *fit;
+	const KMeansParams *params;
+	int			k;
+	int			p;
+	KMeansPhase phase;
+	double	   *shift;			/* p */
+	double	   *scale;			/* p */
+	double		variance;		/* mean over the columns, standardised */
+	double		squares;		/* sum of w |z|^2 */
+	KMeansStep	step;
+	KMeansSampler sampler;
+	KMeansRows	sample;			/* none where another process seeded */
+	KMeansRows	block;
+	double	   *count;			/* k: of the last step; then the weights of the clusters */
+	double	   *inertia;		/* k */
+	double	   *history;		/* inertia by iteration */
+	int			iterations;
+	int			sample_rows;
+	int			sample_iterations;
+	int			passes;
+	bool		converged;
+} KMeans;
+
 /* ---- kmeans_sample.c: s is a state of ml_kmeans_sample_words() doubles, zeroed at first ---- */
 
 extern void ml_kmeans_sampler_make(const MlFit *fit, int k, int p, KMeansSampler *sampler);
@@ -99,5 +131,19 @@ extern int	ml_kmeans_seed(const MlFit *fit, const KMeansRows *sample, double tol
 /* Rousseeuw's mean silhouette of the first rows of the sample */
 extern double ml_kmeans_silhouette(const KMeansRows *sample, int n, const KMeansStep *step, double *label,
 								   double *distance, double *sum);
+
+/* ---- kmeans.c, for kmeans_pass.c ---- */
+
+extern void ml_kmeans_make_rows(const MlFit *fit, int n, int p, KMeansRows *rows);
+extern void ml_kmeans_begin(KMeans *m); /* the pass that the phase is for */
+
+/* ---- kmeans_pass.c ---- */
+
+extern Size ml_kmeans_share_size(void *fit);
+extern bool ml_kmeans_share_out(void *fit, void *shared);
+extern void *ml_kmeans_share_in(void *fit, const MlDesignMatrix *rows, const void *shared);
+extern int	ml_kmeans_pass_size(void *fit);
+extern void ml_kmeans_pass_save(void *fit, double *pass);
+extern bool ml_kmeans_pass_load(void *fit, int n, const double *pass);
 
 #endif							/* ML_KMEANS_H */

@@ -7,8 +7,9 @@
  * A row is kept with the same probability however often it occurs, and then
  * stands for all of its occurrences, so that sums by weight are not biased
  * (bottom-k sketches: Cohen & Kaplan, "Summarizing data using bottom-k
- * sketches", PODC 2007). Hashes are of the rows' values, by which the same rows
- * give the same sample in memory and in SQL.
+ * sketches", PODC 2007). Hashes are of the rows' values to 36 bits, by which the
+ * same rows give the same sample in memory and in SQL: what stands for missing
+ * numbers there agrees but for the rounding of sums.
  *
  * In a state: how many entries there are, 1 + the key from which on rows are
  * not taken (0: all are), the keys, the weights, the rows.
@@ -123,6 +124,21 @@ compact(KMeansSampler *sampler, double *s)
 	USED(s) = to;
 }
 
+/* the 36 leading bits of a number, rounded: of a time in seconds that is a fraction of a second */
+static inline double
+leading_bits(double x)
+{
+	union
+	{
+		double		number;
+		uint64		bits;
+	}			u;
+
+	u.number = x;
+	u.bits = (u.bits + 0x8000) & ~UINT64CONST(0xffff);
+	return u.number;
+}
+
 /* the place of a row of that key, whose values are yet to be filled in; -1: it is not taken, or was there */
 static int
 take(KMeansSampler *sampler, double *s, double key, double weight)
@@ -154,7 +170,7 @@ ml_kmeans_sample_add(KMeansSampler *sampler, double *s, int n, const double *x, 
 		sampler->key[i] = sampler->hash;
 	for (int j = 0; j < sampler->p; j++)
 		for (int i = 0; i < n; i++)
-			sampler->key[i] = ml_hash_word(sampler->key[i], ml_hash_double(x[(Size) j * n + i]));
+			sampler->key[i] = ml_hash_word(sampler->key[i], ml_hash_double(leading_bits(x[(Size) j * n + i])));
 	for (int i = 0; i < n; i++)
 	{
 		int			at = take(sampler, s, ml_hash_unit(sampler->key[i]), weight ? weight[i] : 1);

@@ -135,18 +135,6 @@ variant(const MlFit *fit)
 	return NULL;
 }
 
-/* passes elsewhere know this file's fold alone */
-static void
-check_elsewhere(const MlFit *fit)
-{
-	if (fit->rows->survey == NULL || variant(fit) == NULL)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("passes in SQL fit \"logistic_regression\" for two classes by Newton's method, without \"l1\" and \"path\""),
-			 errhint("Train it with mlops_train.")));
-}
-
 static void *
 start(const MlFit *fit)
 {
@@ -155,7 +143,6 @@ start(const MlFit *fit)
 	Logistic   *l = ml_fit_alloc(fit, 1, sizeof(Logistic), what);
 	Size		k;
 
-	check_elsewhere(fit);
 	l->fit = fit;
 	l->params = p;
 	l->p = fit->rows->ncolumns;

@@ -1,9 +1,10 @@
 /*
  * multinomial.h
- *		What the files of the fit of several classes share: the fold
- *		(multinomial.c), its rows (multinomial_rows.c), its steps by Newton's
- *		method (multinomial_step.c) or from gradients alone (multinomial_quasi.c)
- *		and its report (multinomial_report.c).
+ *		What the files of the fit of several classes share: its start
+ *		(multinomial_start.c), the fold (multinomial.c), its rows
+ *		(multinomial_rows.c), its steps by Newton's method (multinomial_step.c) or
+ *		from gradients alone (multinomial_quasi.c), passes in SQL
+ *		(multinomial_pass.c) and its report (multinomial_report.c).
  *
  * Everything here is in the units of Z: z = (x - centre) * unit. Vectors and
  * matrices of coefficients have k entries for each free class, in order.
@@ -118,7 +119,7 @@ typedef struct Multinomial
 /* sums over rows */
 typedef struct MlMultinomialState
 {
-	bool		any;			/* of rows: least_margin counts */
+	int64		any;			/* of rows: least_margin counts */
 	double		log_likelihood;
 	double		held_log_likelihood;
 	double		held_weight;
@@ -130,6 +131,19 @@ typedef struct MlMultinomialState
 
 /* pair c < d */
 #define ML_PAIR(m, c, d) ((Size) (c) * (m)->nclasses - (Size) (c) * ((c) + 1) / 2 + (d) - (c) - 1)
+
+/* ---- multinomial_start.c ---- */
+
+extern void *ml_multinomial_start(const MlFit *fit);
+
+/* which classes occur, by the weights of all, and what is as many as they are */
+extern void ml_multinomial_take_classes(Multinomial *m, const double *weight);
+
+/* ---- multinomial_pass.c ---- */
+
+extern int	ml_multinomial_pass_size(void *fit);
+extern void ml_multinomial_pass_save(void *fit, double *pass);
+extern bool ml_multinomial_pass_load(void *fit, int n, const double *pass);
 
 /* ---- multinomial_rows.c ---- */
 
@@ -151,6 +165,9 @@ extern double ml_multinomial_objective(const Multinomial *m, double log_likeliho
 
 /* the step from accepted and what it promises; false: the information is singular */
 extern bool ml_multinomial_step(Multinomial *m, const MlMultinomialState *s);
+
+/* factor = that of the information with l2; false: it is singular */
+extern bool ml_multinomial_factor(Multinomial *m);
 
 extern int	ml_multinomial_nonzero(const Multinomial *m);
 

@@ -156,6 +156,9 @@ ml_multinomial_report(Multinomial *m)
 {
 	MlFitted   *fitted;
 
+	/* again, since the last pass may have been one elsewhere that only halved a step */
+	if (m->unpenalised && !m->large && !ml_multinomial_factor(m))
+		ml_multinomial_refuse_separation(m, false);
 	if (m->fit->task == ML_TASKS_MULTICLASS)
 		fitted = report_several(m);
 	else

@@ -24,6 +24,16 @@ ml_multinomial_numbers(const Multinomial *m)
 	return gradient + m->npairs * square;
 }
 
+/* rows elsewhere may not be those of the survey */
+static void
+refuse_class(int label)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("a pass of \"logistic_regression\" has rows of class %d, of which the first one had none", label),
+			 errhint("Run all passes on one snapshot: BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ.")));
+}
+
 /* rows [from, to) of a block into z, y and weight; returns their number rounded up, which the columns have */
 static int
 take_rows(Multinomial *m, int n, const double *x, const double *y, const double *weight, int from, int to)
@@ -42,6 +52,8 @@ take_rows(Multinomial *m, int n, const double *x, const double *y, const double 
 	for (int i = 0; i < padded; i++)
 	{
 		m->y[i] = i < rows ? m->place[(int) y[from + i]] : 0;
+		if (m->y[i] < 0)
+			refuse_class((int) y[from + i]);
 		m->weight[i] = i >= rows ? 0 : weight ? weight[from + i] : 1;
 		m->root_weight[i] = sqrt(m->weight[i]);
 	}

@@ -132,8 +132,8 @@ build_information(Multinomial *m, const double *pairs)
 }
 
 /* H + l2 = factor' factor */
-static bool
-factor_information(Multinomial *m)
+bool
+ml_multinomial_factor(Multinomial *m)
 {
 	int			size = m->nfree * m->nkept;
 
@@ -148,7 +148,7 @@ newton_step(Multinomial *m, const double *gradient)
 {
 	int			size = m->nfree * m->nkept;
 
-	if (!factor_information(m))
+	if (!ml_multinomial_factor(m))
 		return false;
 	for (int i = 0; i < size; i++)
 		m->right[i] = gradient[entry(m, i)] - m->l2[entry(m, i)] * m->accepted[entry(m, i)];

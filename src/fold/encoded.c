@@ -3,8 +3,9 @@
  *		Rows of a state for learners of encoded rows: numbers that may be missing
  *		(NaN), and codes of categories.
  *
- * A column is a number, or holds the codes of a category; how many there are is
- * what the pass begins with. The recipe made here says that much and no more.
+ * A column is a number, which may be a part of a time, or holds the codes of a
+ * category; which, and how many codes there are, is what the pass begins with.
+ * The recipe made here says that much and no more.
  */
 #include "postgres.h"
 
@@ -17,13 +18,13 @@
 #define FEWEST_CODES	2		/* of values without a place, and NULL */
 #define MOST_CODES		1000000
 
-/* the codes of column j; 0: a number */
+/* the codes of column j; 0: a number, ML_CODES_TIME: a part of a time */
 static int
 codes_of(const MlFold *fold, int j)
 {
 	double		codes = fold->npass == 0 ? 0 : fold->pass[j];
 
-	if (!(codes == 0 || (codes >= FEWEST_CODES && codes <= MOST_CODES && codes == rint(codes))))
+	if (!(codes == 0 || codes == ML_CODES_TIME || (codes >= FEWEST_CODES && codes <= MOST_CODES && codes == rint(codes))))
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_BAD_ARTIFACT),
 				 errmsg("column %d of a state of \"%s\" cannot have %g codes", j + 1, fold->algorithm->name, codes),
@@ -54,7 +55,7 @@ ml_fold_layout(MlFold *fold)
 		int			codes = codes_of(fold, j);
 
 		feature->name = psprintf("x%d", j + 1);
-		feature->kind = codes > 0 ? ML_KIND_CATEGORY : ML_KIND_NUMBER;
+		feature->kind = codes > 0 ? ML_KIND_CATEGORY : codes == ML_CODES_TIME ? ML_KIND_TIME : ML_KIND_NUMBER;
 		feature->category = -1;
 		if (codes > 0)
 		{

@@ -36,6 +36,7 @@ typedef struct MlFold
 
 	/* what two states that merge have in common */
 	const MlAlgorithm *algorithm;
+	const MlAlgorithm *passes;	/* its variant for the task and the parameters, once prepared */
 	MlStage		stage;
 	int			task;
 	int			nclasses;
@@ -93,6 +94,7 @@ extern void *ml_fold_alloc(MlFold *fold, Size count, Size size, const char *what
 
 extern void ml_fold_columns(MlFold *fold, int ncolumns);	/* known now */
 extern void ml_fold_prepare(MlFold *fold);	/* makes the learner and the words */
+extern void ml_fold_make_words(MlFold *fold, Size n);	/* anew, zeroed: their number can differ from pass to pass */
 extern void ml_fold_add(MlFold *fold, const double *x, double y, double weight);
 extern void ml_fold_flush(MlFold *fold);
 extern void ml_fold_survey(MlFold *fold);	/* words to survey */
@@ -101,6 +103,8 @@ extern void ml_fold_survey(MlFold *fold);	/* words to survey */
 extern void ml_fold_merge(MlFold *into, MlFold *other);
 
 /* ---- encoded.c: rows for learners that take missing values and categories as they are ---- */
+
+#define ML_CODES_TIME (-1)		/* instead of a number of codes: the column is a part of a time */
 
 /* what the rows of such a learner are: from the codes of the columns in pass, if there are any. ML004 */
 extern void ml_fold_layout(MlFold *fold);

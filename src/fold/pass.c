@@ -29,28 +29,25 @@ require_rows(const MlFold *fold)
 static void
 next_pass(MlFold *fold)
 {
-	const MlAlgorithm *a = fold->algorithm;
+	const MlAlgorithm *a = fold->passes;
 
 	fold->npass = a->pass_size(fold->learner);
 	fold->pass = ml_fold_alloc(fold, fold->npass, sizeof(double), "a pass");
 	if (a->pass_save)
 		a->pass_save(fold->learner, fold->pass);
-	memset(fold->words, 0, 8 * fold->nwords);
+	ml_fold_make_words(fold, a->state_size(fold->learner) / 8);
 	fold->nrows = 0;
 }
 
 static void
 end_survey(MlFold *fold)
 {
-	const MlAlgorithm *a = fold->algorithm;
+	const MlAlgorithm *a = fold->passes;
 
 	ml_fold_survey(fold);
 	fold->stage = ML_STAGE_PASS;
 	fold->total = fold->matrix.nrows = fold->nrows;
 	fold->learner = a->start(&fold->fit);
-	fold->nwords = a->state_size(fold->learner) / 8;
-	fold->words = ml_fold_alloc(fold, fold->nwords, 8, "a state");
-	fold->spare = ml_fold_alloc(fold, fold->nwords, 8, "a state");
 }
 
 bool
@@ -68,7 +65,7 @@ ml_fold_end_pass(MlFold *fold)
 	else
 	{
 		fold->matrix.nrows = fold->nrows;
-		done = fold->algorithm->end_pass(fold->learner, fold->words);
+		done = fold->passes->end_pass(fold->learner, fold->words);
 	}
 	if (!done)
 		next_pass(fold);
@@ -79,5 +76,5 @@ ml_fold_end_pass(MlFold *fold)
 MlFitted *
 ml_fold_finish(MlFold *fold)
 {
-	return fold->algorithm->finish(fold->learner);
+	return fold->passes->finish(fold->learner);
 }

@@ -142,8 +142,8 @@ ml_fold_result(const MlFold *fold, const MlFitted *fitted)
 	ml_json_put_bool(&json, "done", fitted != NULL);
 	if (fitted == NULL)
 	{
-		if (fold->algorithm->objective && fold->learner)
-			ml_json_put_float(&json, "objective", fold->algorithm->objective(fold->learner));
+		if (fold->learner && fold->passes->objective)
+			ml_json_put_float(&json, "objective", fold->passes->objective(fold->learner));
 		ml_json_put_int(&json, "rows", Max(fold->total, 0));
 		ml_json_end_object(&json);
 		return ml_json_finish(&json);

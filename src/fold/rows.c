@@ -82,7 +82,7 @@ make_survey(MlFold *fold)
 static void
 make_learner(MlFold *fold)
 {
-	const MlAlgorithm *a = fold->algorithm;
+	const MlAlgorithm *a = fold->passes;
 
 	fold->matrix.nrows = fold->total;
 	fold->learner = a->start(&fold->fit);
@@ -92,7 +92,30 @@ make_learner(MlFold *fold)
 				 errmsg("the numbers that carry a fit of \"%s\" make no sense", a->name),
 				 errdetail("There are %d of them for %d columns.", fold->npass, fold->ncolumns),
 				 errhint("Begin again with the first pass.")));
-	fold->nwords = a->state_size(fold->learner) / 8;
+	ml_fold_make_words(fold, a->state_size(fold->learner) / 8);
+}
+
+void
+ml_fold_make_words(MlFold *fold, Size n)
+{
+	if (fold->words != NULL)
+	{
+		pfree(fold->words);
+		pfree(fold->spare);
+		ml_budget_give(&fold->budget, 2 * 8 * Max(fold->nwords, 1));
+		fold->words = fold->spare = NULL;
+	}
+	fold->nwords = n;
+	fold->spare = ml_fold_alloc(fold, n, 8, "a state");
+	fold->words = ml_fold_alloc(fold, n, 8, "a state");
+}
+
+static void
+choose_variant(MlFold *fold)
+{
+	const MlAlgorithm *variant = fold->algorithm->variant ? fold->algorithm->variant(&fold->fit) : NULL;
+
+	fold->passes = variant ? variant : fold->algorithm;
 }
 
 void
@@ -116,12 +139,11 @@ ml_fold_prepare(MlFold *fold)
 		fold->fit.seed = fold->seed;
 		fold->fit.take_memory = take_memory;
 		fold->fit.memory_arg = fold;
+		choose_variant(fold);
 		if (fold->stage == ML_STAGE_PASS)
 			make_learner(fold);
 		else
-			fold->nwords = SURVEY_CLASSES + fold->nclasses + 2 * (Size) fold->ncolumns;
-		fold->spare = ml_fold_alloc(fold, fold->nwords, 8, "a state");
-		fold->words = ml_fold_alloc(fold, fold->nwords, 8, "a state");
+			ml_fold_make_words(fold, SURVEY_CLASSES + fold->nclasses + 2 * (Size) fold->ncolumns);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -186,7 +208,7 @@ merge_words(MlFold *fold, void *other)
 	if (fold->stage == ML_STAGE_SURVEY)
 		survey_merge(fold, other);
 	else
-		fold->algorithm->merge(fold->learner, fold->words, other);
+		fold->passes->merge(fold->learner, fold->words, other);
 }
 
 /* columns without gaps, as learners take them */
@@ -223,7 +245,7 @@ ml_fold_flush(MlFold *fold)
 	{
 		close_gaps(fold);
 		memset(fold->spare, 0, fold->nwords * 8);
-		fold->algorithm->consume(fold->learner, fold->spare, n, fold->x, fold->y,
+		fold->passes->consume(fold->learner, fold->spare, n, fold->x, fold->y,
 								 fold->weighted ? fold->weight : NULL, 0);
 		merge_words(fold, fold->spare);
 	}

@@ -4,8 +4,8 @@
  *		rounding of sums.
  *
  * The target goes through recipe/ itself, over a frame of its distinct values;
- * numbers take two queries, since a deviation is measured about the mean; each
- * category is counted by one.
+ * sql_numbers.c has the numbers; each category is counted by a query, of which
+ * no more values come back than can have places.
  */
 #include "postgres.h"
 
@@ -36,6 +36,17 @@ distinct_labels(int n)
 	return dictionary;
 }
 
+/* one row without columns, of which a recipe can be learned where there is no target */
+static MlFrame *
+empty_frame(void)
+{
+	MlFrame    *frame = palloc0(sizeof(MlFrame));
+
+	frame->nrows = frame->ntrain = frame->rows_read = 1;
+	frame->target_column = frame->weight_column = frame->key_column = frame->time_column = -1;
+	return frame;
+}
+
 /* the distinct values of the target, and the weights of their training rows; of a number for regression its ends */
 static MlFrame *
 target_frame(MlSql *sql, bool classes)
@@ -51,8 +62,8 @@ target_frame(MlSql *sql, bool classes)
 								 text ? "0::float8" : ml_sql_number(target), sql->weight, sql->held,
 								 text ? ml_sql_text(target) : "NULL::text", sql->from, sql->usable));
 	else
-		ml_sql_run(sql, psprintf("SELECT v, 1::float8, NULL::text FROM (SELECT min(%1$s), max(%1$s) FROM %2$s WHERE %3$s AND NOT %4$s) AS e (a, b), unnest(ARRAY[a, b]) AS v WHERE v IS NOT NULL",
-								 ml_sql_number(target), sql->from, sql->usable, sql->held));
+		ml_sql_run(sql, psprintf("SELECT v, 1::float8, NULL::text FROM (SELECT min(%1$s), max(%1$s) FROM %2$s WHERE %3$s) AS e (a, b), unnest(ARRAY[a, b]) AS v WHERE v IS NOT NULL",
+								 ml_sql_number(target), sql->from, sql->trained));
 	n = (int) SPI_processed;
 	frame->ncols = 2;
 	frame->cols = column = palloc0(2 * sizeof(MlColumn));
@@ -79,132 +90,57 @@ target_frame(MlSql *sql, bool classes)
 	return frame;
 }
 
+/* frame has the ends of the target: are they integers, and is nothing between them? */
+static void
+look_for_two_values(MlSql *sql, const MlColumn *target, const MlFrame *frame)
+{
+	const double *end = frame->cols[0].number;
+
+	if (frame->nrows != 2 || end[0] == end[1] || end[0] != rint(end[0]) || end[1] != rint(end[1]))
+		return;
+	ml_sql_run(sql, psprintf("SELECT FROM %1$s WHERE %2$s > %3$.17g AND %2$s < %4$.17g LIMIT 1",
+							 sql->from, ml_sql_number(target), end[0], end[1]));
+	if (SPI_processed == 0)
+		ml_training_tell_two_values(sql->training);
+}
+
 static MlRecipe *
 learn_target(MlSql *sql)
 {
 	MlTraining *training = sql->training;
 	const MlAlgorithm *algorithm = training->algorithm;
-	const MlColumn *target = &sql->frame->cols[sql->frame->target_column];
+	int			t = sql->frame->target_column;
+	const MlColumn *target = t < 0 ? NULL : &sql->frame->cols[t];
+	MlFrame    *frame = target == NULL ? empty_frame() :
+		target_frame(sql, target->type.kind != ML_KIND_NUMBER || !(algorithm->tasks & ML_TASKS_REGRESSION));
 	MlOffset	offset = {0};
 	MlTargetRequest request = {0};
 	MlCoding	coding = ML_CODING_TREATMENT;
 
+	if (target != NULL && ml_training_suspects_classes(training))
+		look_for_two_values(sql, target, frame);
 	request.model = training->model;
 	request.positive = training->row != NULL ? training->row->positive : NULL;
 	request.task = algorithm->tasks;
 	request.features_optional = true;
 	if (algorithm->penalised != NULL && algorithm->penalised(training->params))
 		coding = ML_CODING_ONE_HOT;
-	return ml_recipe_learn(target_frame(sql, target->type.kind != ML_KIND_NUMBER || !(algorithm->tasks & ML_TASKS_REGRESSION)),
-						   &training->recipe_params, coding, &offset, &request);
-}
-
-/* ---- numbers ---- */
-
-static void
-list_numbers(MlSql *sql, const MlRecipe *recipe, StringInfo query, const char *format)
-{
-	for (int i = 0; i < recipe->nnumbers; i++)
-	{
-		const MlColumn *column = &sql->frame->cols[ml_frame_find(sql->frame, recipe->numbers[i].name)];
-
-		appendStringInfo(query, format, ml_sql_number(column), sql->weight, recipe->numbers[i].mean);
-	}
-}
-
-static void
-refuse_infinite(const MlNumber *number)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-			 errmsg("column \"%s\" has NaN or infinite values", number->name),
-			 errhint("Leave such rows out in the source, or make the values NULL.")));
-}
-
-/* the values in the middle; sorted by the server, on disk if need be */
-static void
-learn_medians(MlSql *sql, MlRecipe *recipe)
-{
-	StringInfoData query;
-
-	initStringInfo(&query);
-	appendStringInfoString(&query, "SELECT count(*)");
-	list_numbers(sql, recipe, &query,
-				 ", percentile_disc(0.5) WITHIN GROUP (ORDER BY %1$s), percentile_disc(0.5) WITHIN GROUP (ORDER BY %1$s DESC)");
-	appendStringInfo(&query, " FROM %s WHERE %s AND NOT %s", sql->from, sql->usable, sql->held);
-	ml_sql_run(sql, query.data);
-	for (int i = 0; i < recipe->nnumbers; i++)
-	{
-		double		lower = ml_sql_float(0, 2 + 2 * i);
-		double		upper = ml_sql_float(0, 3 + 2 * i);
-
-		if (!isnan(lower))
-			recipe->numbers[i].fill = lower == upper ? lower : lower / 2 + upper / 2;
-	}
-}
-
-static void
-learn_numbers(MlSql *sql, MlRecipe *recipe, double weight)
-{
-	StringInfoData query;
-
-	if (recipe->nnumbers == 0)
-		return;
-	initStringInfo(&query);
-	appendStringInfoString(&query, "SELECT count(*)");
-	list_numbers(sql, recipe, &query,
-				 ", coalesce(sum(%2$s) FILTER (WHERE %1$s IS NOT NULL), 0)::float8, sum(%2$s * %1$s), min(%1$s), max(%1$s)");
-	appendStringInfo(&query, " FROM %s WHERE %s AND NOT %s", sql->from, sql->usable, sql->held);
-	ml_sql_run(sql, query.data);
-	for (int i = 0; i < recipe->nnumbers; i++)
-	{
-		MlNumber   *number = &recipe->numbers[i];
-		double		present = ml_sql_float(0, 2 + 4 * i);
-
-		number->null_share = 1 - present / weight;
-		if (!(present > 0))
-			continue;
-		number->minimum = ml_sql_float(0, 4 + 4 * i);
-		number->maximum = ml_sql_float(0, 5 + 4 * i);
-		if (!isfinite(number->minimum) || !isfinite(number->maximum))
-			refuse_infinite(number);
-		number->mean = Min(Max(ml_sql_float(0, 3 + 4 * i) / present, number->minimum), number->maximum);
-		if (fabs(number->null_share) < 1e-12)
-			number->null_share = 0;
-	}
-	resetStringInfo(&query);
-	appendStringInfoString(&query, "SELECT count(*)");
-	list_numbers(sql, recipe, &query,
-				 ", sum(%2$s * (%1$s - %3$.17g)), sum(%2$s * (%1$s - %3$.17g) * (%1$s - %3$.17g))");
-	appendStringInfo(&query, " FROM %s WHERE %s AND NOT %s", sql->from, sql->usable, sql->held);
-	ml_sql_run(sql, query.data);
-	for (int i = 0; i < recipe->nnumbers; i++)
-	{
-		MlNumber   *number = &recipe->numbers[i];
-		double		present = (1 - number->null_share) * weight;
-		double		rest = ml_sql_float(0, 2 + 2 * i);
-		double		squares = ml_sql_float(0, 3 + 2 * i);
-
-		if (!(present > 0))
-			continue;
-		if (number->minimum < number->maximum)
-		{
-			number->deviation = sqrt(Max(squares - rest * rest / present, 0) / present);
-			number->mean += rest / present;
-		}
-		number->fill = number->mean;
-	}
-	if (recipe->params.impute == ML_IMPUTE_MEDIAN)
-		learn_medians(sql, recipe);
+	return ml_recipe_learn(frame, &training->recipe_params, coding, &offset, &request);
 }
 
 /* ---- categories ---- */
 
+/* a row of the result: value, rows, weight, values in all, their weight */
+enum
+{
+	LEVEL_VALUE = 1, LEVEL_ROWS, LEVEL_WEIGHT, LEVEL_VALUES, LEVEL_WEIGHTS
+};
+
 static int
 compare_levels(const void *a, const void *b)
 {
-	return strcmp(SPI_getvalue(SPI_tuptable->vals[*(const int *) a], SPI_tuptable->tupdesc, 1),
-				  SPI_getvalue(SPI_tuptable->vals[*(const int *) b], SPI_tuptable->tupdesc, 1));
+	return strcmp(SPI_getvalue(SPI_tuptable->vals[*(const int *) a], SPI_tuptable->tupdesc, LEVEL_VALUE),
+				  SPI_getvalue(SPI_tuptable->vals[*(const int *) b], SPI_tuptable->tupdesc, LEVEL_VALUE));
 }
 
 static void
@@ -216,83 +152,193 @@ set_levels(MlFeature *feature, const int *level, int nlevels, double weight)
 	feature->level_share = palloc(sizeof(double) * Max(nlevels, 1));
 	for (int i = 0; i < nlevels; i++)
 	{
-		feature->level[i] = SPI_getvalue(SPI_tuptable->vals[level[i]], SPI_tuptable->tupdesc, 1);
+		feature->level[i] = SPI_getvalue(SPI_tuptable->vals[level[i]], SPI_tuptable->tupdesc, LEVEL_VALUE);
 		feature->level_length[i] = strlen(feature->level[i]);
-		feature->level_share[i] = ml_sql_float(level[i], 3) / weight;
+		feature->level_share[i] = ml_sql_float(level[i], LEVEL_WEIGHT) / weight;
 	}
 }
 
-/* the most frequent values have places, the first in C order of equally frequent ones */
+static void
+check_nearly_unique(const MlColumn *column, int64 distinct, double present)
+{
+	if (distinct <= 50 || distinct <= 0.9 * present)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" has nearly as many values as rows", column->name),
+			 errdetail("It is of type %s, with " INT64_FORMAT " distinct values in %.0f training rows that are not NULL; a category repeats.",
+					   ml_value_type_name(&column->type), distinct, present),
+			 errhint("Leave it out: exclude => ARRAY[%s]. Or group its values in the source.",
+					 quote_literal_cstr(column->name))));
+}
+
+/*
+ * The most frequent values have places, the first in C order of equally
+ * frequent ones. NULL comes first, then as many values as can have places.
+ */
+static void
+query_levels(MlSql *sql, const MlColumn *column, int64 most)
+{
+	ml_sql_run(sql, psprintf("SELECT v, n, s, count(v) OVER (), coalesce(sum(s) FILTER (WHERE v IS NOT NULL) OVER (), 0) FROM "
+							 "(SELECT %s AS v, count(*) AS n, sum(%s)::float8 AS s FROM %s WHERE %s GROUP BY 1) AS l "
+							 "ORDER BY v IS NOT NULL, n DESC, v LIMIT " INT64_FORMAT,
+							 ml_sql_text(column), sql->weight, sql->from, sql->trained, most + 1));
+}
+
 static void
 learn_category(MlSql *sql, MlRecipe *recipe, MlFeature *feature, double weight)
 {
 	const MlColumn *column = &sql->frame->cols[ml_frame_find(sql->frame, feature->name)];
 	const MlRecipeParams *params = &recipe->params;
-	int64		pool = 0;
-	double		pooled = 0;
-	int		   *level;
+	double		placed = 0;
+	int		   *level = palloc(sizeof(int) * Max(params->max_categories, 1));
 	int			nlevels = 0;
 
-	ml_sql_run(sql, psprintf("SELECT %s AS v, count(*), sum(%s)::float8 FROM %s WHERE %s AND NOT %s GROUP BY 1 ORDER BY 2 DESC, 1",
-							 ml_sql_text(column), sql->weight, sql->from, sql->usable, sql->held));
-	level = palloc(sizeof(int) * Max(params->max_categories, 1));
+	query_levels(sql, column, params->max_categories);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
 
-		(void) SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		(void) SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, LEVEL_VALUE, &isnull);
 		if (isnull)
-			feature->null_share = ml_sql_float(i, 3) / weight;
-		else if (ml_sql_int(i, 2) >= Max(params->min_category_rows, 1) && nlevels < params->max_categories)
-			level[nlevels++] = (int) i;
-		else
+			feature->null_share = ml_sql_float(i, LEVEL_WEIGHT) / weight;
+		else if (ml_sql_int(i, LEVEL_ROWS) >= Max(params->min_category_rows, 1) && nlevels < params->max_categories)
 		{
-			pool++;
-			pooled += ml_sql_float(i, 3);
+			placed += ml_sql_float(i, LEVEL_WEIGHT);
+			level[nlevels++] = (int) i;
 		}
 	}
-	if (pool + nlevels > 50 && pool + nlevels > 0.9 * (1 - feature->null_share) * recipe->ntrain)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" has nearly as many values as rows", column->name),
-				 errhint("Leave it out: exclude => ARRAY[%s]. Or group its values in the source.",
-						 quote_literal_cstr(column->name))));
+	check_nearly_unique(column, ml_sql_int(0, LEVEL_VALUES), (1 - feature->null_share) * recipe->ntrain);
 	qsort(level, nlevels, sizeof(int), compare_levels);
 	set_levels(feature, level, nlevels, weight);
-	feature->pool_share = pooled / weight;
+
+	/* a difference, but 0 only where no value is without a place */
+	if (nlevels < ml_sql_int(0, LEVEL_VALUES))
+		feature->pool_share = Max(ml_sql_float(0, LEVEL_WEIGHTS) - placed, 0) / weight;
 }
 
 /* ---- all of it ---- */
+
+/* as many elements as every array of the column has */
+static int
+find_length(MlSql *sql, const MlColumn *column)
+{
+	int			least;
+	int			most;
+
+	ml_sql_run(sql, psprintf("SELECT min(mlops.row_length(q.%1$s))::bigint, max(mlops.row_length(q.%1$s))::bigint FROM %2$s",
+							 quote_identifier(column->name), sql->from));
+	least = (int) ml_sql_int(0, 1);
+	most = (int) ml_sql_int(0, 2);
+	if (most == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
+				 errmsg("column \"%s\" holds no array with elements", column->name),
+				 errdetail("It is NULL or empty in every row, so that the number of its elements is not known."),
+				 errhint("Leave it out: exclude => ARRAY[%s].", quote_literal_cstr(column->name))));
+	if (least != most)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("column \"%s\" holds arrays of %d and of %d elements", column->name, least, most),
+				 errdetail("All arrays of a feature must have the same length."),
+				 errhint("Leave out the rows of other lengths in the source.")));
+	return most;
+}
+
+/* what the column could have: ml_sql_numbers() leaves out the parts of a time that do not show */
+static void
+choose_parts(const MlColumn *column, MlFeature *feature)
+{
+	int			n = column->type.reading == ML_READ_INTERVAL ? 1 :
+		column->type.reading == ML_READ_TIME ? ML_PART_HOUR_COS + 1 : ML_PART_YEAR_COS + 1;
+
+	feature->zoned = column->type.reading == ML_READ_TIMESTAMPTZ;
+	feature->nnumbers = n;
+	feature->parts = palloc(sizeof(MlTimePart) * n);
+	for (int i = 0; i < n; i++)
+		feature->parts[i] = (MlTimePart) i;
+}
+
+static void
+add_numbers(MlRecipe *recipe, int f, const MlColumn *column)
+{
+	const MlFeature *feature = &recipe->features[f];
+
+	for (int i = 0; i < feature->nnumbers; i++)
+	{
+		MlNumber   *number = &recipe->numbers[feature->first_number + i];
+
+		number->feature = f;
+		number->name = feature->kind == ML_KIND_TIME ?
+			psprintf("%s (%s)", column->name, ml_time_part_name(feature->parts[i])) :
+			feature->kind == ML_KIND_ARRAY ? psprintf("%s[%d]", column->name, i + 1) : pstrdup(column->name);
+	}
+}
+
+static void
+add_feature(MlSql *sql, MlRecipe *recipe, const MlColumn *column)
+{
+	int			f = recipe->nfeatures++;
+	MlFeature  *feature = &recipe->features[f];
+
+	feature->name = pstrdup(column->name);
+	feature->kind = column->type.kind;
+	feature->type_name = ml_value_type_name(&column->type);
+	feature->first_number = recipe->nnumbers;
+	feature->category = -1;
+	if (feature->kind == ML_KIND_CATEGORY)
+	{
+		feature->category = recipe->ncategories++;
+		return;
+	}
+	feature->nnumbers = 1;
+	if (feature->kind == ML_KIND_ARRAY)
+		feature->nnumbers = find_length(sql, column);
+	else if (feature->kind == ML_KIND_TIME)
+		choose_parts(column, feature);
+	recipe->nnumbers += feature->nnumbers;
+	recipe->numbers = recipe->numbers == NULL ? palloc0(sizeof(MlNumber) * recipe->nnumbers) :
+		repalloc_huge(recipe->numbers, sizeof(MlNumber) * (Size) recipe->nnumbers);
+	memset(recipe->numbers + feature->first_number, 0, sizeof(MlNumber) * feature->nnumbers);
+	add_numbers(recipe, f, column);
+}
 
 static void
 add_features(MlSql *sql, MlRecipe *recipe)
 {
 	const MlFrame *frame = sql->frame;
 
-	recipe->features = palloc0(sizeof(MlFeature) * frame->ncols);
-	recipe->numbers = palloc0(sizeof(MlNumber) * frame->ncols);
+	recipe->features = palloc0(sizeof(MlFeature) * Max(frame->ncols, 1));
 	for (int i = 0; i < frame->ncols; i++)
 	{
 		const MlColumn *column = &frame->cols[i];
-		MlFeature  *feature = &recipe->features[recipe->nfeatures];
 
 		if (column->role != ML_ROLE_FEATURE)
 			continue;
-		feature->name = pstrdup(column->name);
-		feature->kind = column->type.kind;
-		feature->type_name = ml_value_type_name(&column->type);
-		feature->first_number = recipe->nnumbers;
-		feature->category = -1;
-		if (feature->kind == ML_KIND_CATEGORY)
-			feature->category = recipe->ncategories++;
-		else
-		{
-			feature->nnumbers = 1;
-			recipe->numbers[recipe->nnumbers].name = pstrdup(column->name);
-			recipe->numbers[recipe->nnumbers++].feature = recipe->nfeatures;
-		}
-		recipe->nfeatures++;
+		add_feature(sql, recipe, column);
+		if (column->type.reading == ML_READ_TIMESTAMPTZ)
+			ml_recipe_take_zone(recipe);
 	}
+}
+
+/* integers that nearly all differ; counted only where the range has so many */
+static void
+warn_feature(MlSql *sql, MlRecipe *recipe, const MlFeature *feature)
+{
+	const MlColumn *column = &sql->frame->cols[ml_frame_find(sql->frame, feature->name)];
+	int64		distinct = 0;
+	int64		present = 0;
+
+	if (feature->kind == ML_KIND_NUMBER &&
+		ml_number_may_identify(recipe, &recipe->numbers[feature->first_number], column->type.reading))
+	{
+		ml_sql_run(sql, psprintf("SELECT count(*), coalesce(sum(n), 0)::bigint FROM (SELECT count(*) AS n FROM %1$s "
+								 "WHERE %2$s AND q.%3$s IS NOT NULL GROUP BY q.%3$s) AS g",
+								 sql->from, sql->trained, quote_identifier(column->name)));
+		distinct = ml_sql_int(0, 1);
+		present = ml_sql_int(0, 2);
+	}
+	ml_recipe_warn_feature(recipe, feature, distinct, present);
 }
 
 MlRecipe *
@@ -302,27 +348,25 @@ ml_sql_recipe(MlSql *sql)
 	MemoryContext old = MemoryContextSwitchTo(recipe->cxt);
 	double		weight;
 
-	ml_sql_run(sql, psprintf("SELECT count(*), sum(%s)::float8 FROM %s WHERE %s AND NOT %s",
-							 sql->weight, sql->from, sql->usable, sql->held));
-	recipe->ntrain = sql->training->ntrain = ml_sql_int(0, 1);
+	ml_sql_run(sql, psprintf("SELECT count(*), sum(%s)::float8 FROM %s WHERE %s",
+							 sql->weight, sql->from, sql->trained));
+	recipe->ntrain = ml_sql_int(0, 1);
 	weight = ml_sql_float(0, 2);
-	if (recipe->ntrain == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
-				 errmsg("there are no rows to train on"),
-				 errhint("Give more rows, or a smaller holdout.")));
 	add_features(sql, recipe);
-	learn_numbers(sql, recipe, weight);
+	ml_sql_numbers(sql, recipe, weight);
 	for (int f = 0; f < recipe->nfeatures; f++)
 		if (recipe->features[f].kind == ML_KIND_CATEGORY)
 			learn_category(sql, recipe, &recipe->features[f], weight);
 	ml_recipe_finish(recipe);
+	for (int f = 0; f < recipe->nfeatures; f++)
+		warn_feature(sql, recipe, &recipe->features[f]);
 	if (recipe->ndesign == 0 && !sql->training->algorithm->ignores_features)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 				 errmsg("all features are constant"),
 				 errdetail("None of %d columns varies in " INT64_FORMAT " training rows.",
 						   recipe->nfeatures, recipe->ntrain),
+				 sql->frame->target_column < 0 ? errhint("Add columns that tell rows apart.") :
 				 errhint("Add columns that tell rows apart, or use algorithm => 'baseline'.")));
 	MemoryContextSwitchTo(old);
 	return recipe;

@@ -143,6 +143,13 @@ ml_fold_make(MemoryContext parent, const MlAlgorithm *algorithm, Jsonb *params, 
 
 /* ---- to bytes ---- */
 
+/* the beginning of a pass has sums that are all zero, of a size that follows from the rest */
+static Size
+words_written(const MlFold *fold)
+{
+	return fold->words && fold->nrows > 0 ? fold->nwords : 0;
+}
+
 static Size
 get_flat_size(ExpandedObjectHeader *header)
 {
@@ -150,7 +157,7 @@ get_flat_size(ExpandedObjectHeader *header)
 
 	ml_fold_flush(fold);
 	fold->flat_size = VARHDRSZ + HEADER_LENGTH + ALIGNED(Max(fold->ncolumns, 0)) +
-		ALIGNED(strlen(fold->params_text)) + 8 * (Size) fold->npass + (fold->words ? 8 * fold->nwords : 0);
+		ALIGNED(strlen(fold->params_text)) + 8 * (Size) fold->npass + 8 * words_written(fold);
 	if (fold->flat_size > MaxAllocSize)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -179,7 +186,7 @@ flatten_into(ExpandedObjectHeader *header, void *result, Size size)
 	MlFold	   *fold = (MlFold *) header;
 	char	   *at = VARDATA(result);
 	Size		nparams = strlen(fold->params_text);
-	Size		nwords = fold->words ? fold->nwords : 0;
+	Size		nwords = words_written(fold);
 
 	Assert(size == fold->flat_size && fold->nbuffered == 0);
 	memset(result, 0, size);

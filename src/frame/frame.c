@@ -418,6 +418,35 @@ plan_source(MlFrame *frame, const char *text)
 	return pg_plan_query(query, text, CURSOR_OPT_PARALLEL_OK, NULL);
 }
 
+/* does the plan read whole tables, so that the planner knows how many rows come out? */
+static bool
+reads_whole_tables(const Plan *plan)
+{
+	const List *parts = NIL;
+	ListCell   *lc;
+
+	if (plan == NULL || plan->qual != NIL)
+		return false;
+	switch (nodeTag(plan))
+	{
+		case T_SeqScan:
+			return true;
+		case T_Gather:
+			return reads_whole_tables(plan->lefttree);
+		case T_SubqueryScan:
+			return reads_whole_tables(((const SubqueryScan *) plan)->subplan);
+		case T_Append:
+			parts = ((const Append *) plan)->appendplans;
+			break;
+		default:
+			return false;
+	}
+	foreach(lc, parts)
+		if (!reads_whole_tables(lfirst(lc)))
+			return false;
+	return parts != NIL;
+}
+
 /* What the caller has to say about columns is no error of the source's text. */
 static void
 tell_columns(const MlFrame *frame, const MlFrameRequest *request)
@@ -448,6 +477,8 @@ run_source(MlFrame *frame, const char *text, const MlFrameRequest *request)
 	choose_loaded(frame, request->all_kinds);
 	fingerprint_schema(frame);
 	tell_columns(frame, request);
+	if (request->planned != NULL && reads_whole_tables(plan->planTree))
+		request->planned(request->planned_arg, frame, plan->planTree->plan_rows);
 	ml_store_begin(&store, frame, plan->planTree->plan_rows);
 
 	ml_executor_run(desc);

@@ -117,6 +117,12 @@ typedef struct MlFrameRequest
 	 */
 	void		(*described) (void *arg, const struct MlFrame *frame);
 	void	   *described_arg;
+	/*
+	 * Called next, where the planner can tell how many rows there are: of whole
+	 * tables, without a condition, as far as statistics go. Can be NULL.
+	 */
+	void		(*planned) (void *arg, struct MlFrame *frame, double rows);
+	void	   *planned_arg;
 	void		(*progress) (void *arg, int64 rows);	/* called every few thousand rows; can be NULL */
 	void	   *progress_arg;
 	/*

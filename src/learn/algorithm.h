@@ -171,7 +171,7 @@ typedef struct MlAlgorithm
 
 	/* the fold, in the order the driver calls it; fit is what start returned */
 	void	   *(*start) (const MlFit *fit);
-	Size		(*state_size) (void *fit);	/* bytes of one state, fixed for the whole fit */
+	Size		(*state_size) (void *fit);	/* bytes of one state, fixed for the whole fit; elsewhere for a pass */
 	void		(*begin_pass) (void *fit, int pass);	/* from 0; can be NULL */
 	void		(*consume) (void *fit, void *state, int n, const double *x,
 							const double *y, const double *weight, int64 first);	/* into a zeroed state */
@@ -193,7 +193,8 @@ typedef struct MlAlgorithm
 	 * and trusts neither number nor value of the doubles: false if they make no
 	 * sense. A state consists of double and int64 alone and has no pointers.
 	 * What takes encoded rows (consume_block) has one pass, whose doubles are no
-	 * business of its own: how many codes each column has, 0 for a number.
+	 * business of its own: how many codes each column has, 0 for a number, -1 for
+	 * a part of a time.
 	 */
 	bool		needs_survey;	/* else start gets one that says nothing, and nrows -1 */
 	int			(*pass_size) (void *fit);

@@ -23,6 +23,8 @@ ml_metric_forget(MlShared *shared)
 {
 	if (shared->ranked != NULL)
 		pfree(shared->ranked);
+	if (shared->walk != NULL)
+		pfree(shared->walk);
 	if (shared->table != NULL)
 		pfree(shared->table);
 	memset(shared, 0, sizeof(MlShared));

@@ -34,6 +34,7 @@ typedef struct MlShared
 {
 	struct MlKeyed *ranked;		/* ascending, as ml_roc_area takes them */
 	int64		nranked;
+	struct MlWalk *walk;		/* down them (walk.h) */
 	double	   *table;			/* weight by predicted and true class, nclasses x nclasses */
 } MlShared;
 

@@ -35,27 +35,6 @@ rank_rows(const MlMeasurement *rows, MlShared *ranking)
 	ranking->nranked = n;
 }
 
-/* a function of the rows in order, which are sorted once for all metrics that share */
-static double
-of_ranking(const MlMeasurement *rows, double (*measure) (const MlKeyed *row, int64 n))
-{
-	MlShared	own = {0};
-	MlShared   *ranking = rows->shared != NULL ? rows->shared : &own;
-	double		result;
-
-	if (ranking->ranked == NULL)
-		rank_rows(rows, ranking);
-	result = measure(ranking->ranked, ranking->nranked);
-	ml_metric_forget(&own);
-	return result;
-}
-
-static double
-measure_roc_auc(const MlMeasurement *rows)
-{
-	return of_ranking(rows, ml_roc_area);
-}
-
 static MlWalk
 walk_down(const MlKeyed *row, int64 n, double share)
 {
@@ -87,58 +66,70 @@ walk_down(const MlKeyed *row, int64 n, double share)
 	return walk;
 }
 
+/* rows are sorted once for all metrics that share, and walked down once for those of no share of rows */
 static double
-average_precision(const MlKeyed *row, int64 n)
+measure_roc_auc(const MlMeasurement *rows)
 {
-	MlWalk		walk = walk_down(row, n, 0.0);
+	MlShared	own = {0};
+	MlShared   *ranking = rows->shared != NULL ? rows->shared : &own;
+	double		area;
 
-	return ml_walk_pr_auc(&walk).value;
+	if (ranking->ranked == NULL)
+		rank_rows(rows, ranking);
+	area = ml_roc_area(ranking->ranked, ranking->nranked);
+	ml_metric_forget(&own);
+	return area;
 }
 
-static double
-largest_distance(const MlKeyed *row, int64 n)
+static MlWalk
+walk_of(const MlMeasurement *rows, double share)
 {
-	MlWalk		walk = walk_down(row, n, 0.0);
+	MlShared	own = {0};
+	MlShared   *ranking = rows->shared != NULL ? rows->shared : &own;
+	MlWalk		walk;
 
-	return ml_walk_ks(&walk).value;
-}
-
-static double
-gain_of_tenth(const MlKeyed *row, int64 n)
-{
-	MlWalk		walk = walk_down(row, n, 0.1);
-
-	return ml_walk_gain(&walk).value;
-}
-
-static double
-lift_of_tenth(const MlKeyed *row, int64 n)
-{
-	return gain_of_tenth(row, n) / 0.1;
+	if (ranking->walk != NULL && share == 0.0)
+		return *ranking->walk;
+	if (ranking->ranked == NULL)
+		rank_rows(rows, ranking);
+	walk = walk_down(ranking->ranked, ranking->nranked, share);
+	if (share == 0.0)
+	{
+		ranking->walk = palloc(sizeof(MlWalk));
+		*ranking->walk = walk;
+	}
+	ml_metric_forget(&own);
+	return walk;
 }
 
 static double
 measure_pr_auc(const MlMeasurement *rows)
 {
-	return of_ranking(rows, average_precision);
+	MlWalk		walk = walk_of(rows, 0.0);
+
+	return ml_walk_pr_auc(&walk).value;
 }
 
 static double
 measure_ks(const MlMeasurement *rows)
 {
-	return of_ranking(rows, largest_distance);
+	MlWalk		walk = walk_of(rows, 0.0);
+
+	return ml_walk_ks(&walk).value;
 }
 
 static double
 measure_gain_10(const MlMeasurement *rows)
 {
-	return of_ranking(rows, gain_of_tenth);
+	MlWalk		walk = walk_of(rows, 0.1);
+
+	return ml_walk_gain(&walk).value;
 }
 
 static double
 measure_lift_10(const MlMeasurement *rows)
 {
-	return of_ranking(rows, lift_of_tenth);
+	return measure_gain_10(rows) / 0.1;
 }
 
 const MlMetric ml_metric_roc_auc = {

@@ -100,10 +100,15 @@ ml_walk_has_both(const MlWalk *walk)
 	return walk->positives > 0.0 && walk->negatives > 0.0;
 }
 
+/* bounds can be reached, and sums are rounded */
+#define ML_WALK_ROUNDING	1e-12
+
 static inline MlBounded
 ml_bounded(double value, double low, double high)
 {
-	return (MlBounded) {value, fmin(low, value), fmax(high, value)};
+	double		slack = ML_WALK_ROUNDING * fabs(value);
+
+	return (MlBounded) {value, low < value ? low - slack : value, high > value ? high + slack : value};
 }
 
 static inline MlBounded

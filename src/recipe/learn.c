@@ -27,21 +27,14 @@ typedef struct Learning
 	const double *weight;		/* or NULL */
 	MlRecipe   *recipe;
 	int			allocated_numbers;
-	int			allocated_warnings;
 } Learning;
 
 static void
-warn_column(Learning *learning, char *sentence)
+warn_column(MlRecipe *recipe, char *sentence)
 {
-	MlRecipe   *recipe = learning->recipe;
+	Size		bytes = sizeof(char *) * (recipe->nwarnings + 1);
 
-	if (recipe->nwarnings == learning->allocated_warnings)
-	{
-		learning->allocated_warnings = Max(8, learning->allocated_warnings * 2);
-		recipe->warnings = recipe->warnings == NULL ?
-			palloc(sizeof(char *) * learning->allocated_warnings) :
-			repalloc(recipe->warnings, sizeof(char *) * learning->allocated_warnings);
-	}
+	recipe->warnings = recipe->warnings == NULL ? palloc(bytes) : repalloc(recipe->warnings, bytes);
 	recipe->warnings[recipe->nwarnings++] = sentence;
 }
 
@@ -220,18 +213,24 @@ integer_reading(MlReading reading)
 	return reading == ML_READ_INT2 || reading == ML_READ_INT4 || reading == ML_READ_INT8;
 }
 
-/* integers that hardly ever repeat look like an identifier; other numbers just vary */
-static bool
-looks_like_identifier(const Learning *learning, const MlColumn *column, const MlNumber *number)
+bool
+ml_number_may_identify(const MlRecipe *recipe, const MlNumber *number, MlReading reading)
+{
+	return integer_reading(reading) &&
+		number->maximum - number->minimum >= ML_IDENTIFIER_SHARE * (1.0 - number->null_share) * recipe->ntrain - 1.0;
+}
+
+/* how many values differ, where that can matter */
+static int64
+count_distinct(const Learning *learning, const MlColumn *column, const MlFeature *feature, int64 *present)
 {
 	const MlFrame *frame = learning->frame;
-	int64		present = 0;
 	MlCounter	counter;
 
-	/* too few integers in the range for nearly all to differ: most counts are told by this */
-	if (!integer_reading(column->type.reading) ||
-		number->maximum - number->minimum < ML_IDENTIFIER_SHARE * (1.0 - number->null_share) * frame->ntrain - 1.0)
-		return false;
+	*present = 0;
+	if (feature->kind != ML_KIND_NUMBER ||
+		!ml_number_may_identify(learning->recipe, &learning->recipe->numbers[feature->first_number], column->type.reading))
+		return 0;
 	ml_counter_begin(&counter, frame->budget);
 	for (int64 i = 0; i < frame->ntrain; i++)
 	{
@@ -239,11 +238,11 @@ looks_like_identifier(const Learning *learning, const MlColumn *column, const Ml
 			CHECK_FOR_INTERRUPTS();
 		if (isnan(column->number[i]))
 			continue;
-		present++;
+		(*present)++;
 		ml_counter_add(&counter, ml_number_bits(column->number[i]));
 	}
 	ml_counter_end(&counter);
-	return counter.n > ML_NEARLY_UNIQUE_ROWS && counter.n > ML_IDENTIFIER_SHARE * present;
+	return counter.n;
 }
 
 static double
@@ -266,23 +265,31 @@ feature_constant(const MlRecipe *recipe, const MlFeature *feature)
 	return true;
 }
 
-static void
-warn_feature(Learning *learning, const MlFeature *feature, const MlColumn *column)
+/* integers that hardly ever repeat look like an identifier; other numbers just vary */
+void
+ml_recipe_warn_feature(MlRecipe *recipe, const MlFeature *feature, int64 distinct, int64 present)
 {
-	const MlRecipe *recipe = learning->recipe;
 	double		null_share = feature_null_share(recipe, feature);
 
 	if (null_share >= 1.0)
-		warn_column(learning, psprintf("column \"%s\" is NULL in every training row", feature->name));
+		warn_column(recipe, psprintf("column \"%s\" is NULL in every training row", feature->name));
 	else if (feature_constant(recipe, feature))
-		warn_column(learning, psprintf("column \"%s\" is constant in the training rows and tells nothing", feature->name));
+		warn_column(recipe, psprintf("column \"%s\" is constant in the training rows and tells nothing", feature->name));
 	else if (null_share > ML_MOSTLY_MISSING_SHARE)
-		warn_column(learning, psprintf("column \"%s\" is NULL in %.0f%% of the training rows",
-									   feature->name, 100.0 * null_share));
-	if (feature->kind == ML_KIND_NUMBER &&
-		looks_like_identifier(learning, column, &recipe->numbers[feature->first_number]))
-		warn_column(learning, psprintf("column \"%s\" has a different value in nearly every training row: if it is an identifier, exclude it",
-									   feature->name));
+		warn_column(recipe, psprintf("column \"%s\" is NULL in %.0f%% of the training rows",
+									 feature->name, 100.0 * null_share));
+	if (distinct > ML_NEARLY_UNIQUE_ROWS && distinct > ML_IDENTIFIER_SHARE * present)
+		warn_column(recipe, psprintf("column \"%s\" has a different value in nearly every training row: if it is an identifier, exclude it",
+									 feature->name));
+}
+
+static void
+warn_feature(Learning *learning, const MlFeature *feature, const MlColumn *column)
+{
+	int64		present;
+	int64		distinct = count_distinct(learning, column, feature, &present);
+
+	ml_recipe_warn_feature(learning->recipe, feature, distinct, present);
 }
 
 static void
@@ -336,15 +343,33 @@ check_features(const Learning *learning)
 			 errhint("Add columns that tell rows apart, or use algorithm => 'baseline'.")));
 }
 
-static const char *
-zone_name(const MlFrame *frame)
+static void
+set_zone(MlRecipe *recipe, const char *name)
 {
+	recipe->time_zone = pstrdup(name);
+	recipe->zone = pg_tzset(recipe->time_zone);
+	if (recipe->zone == NULL)
+		elog(ERROR, "time zone \"%s\" of the session cannot be found again", recipe->time_zone);
+}
+
+void
+ml_recipe_take_zone(MlRecipe *recipe)
+{
+	set_zone(recipe, pg_get_timezone_name(session_timezone));
+}
+
+static void
+choose_zone(MlRecipe *recipe, const MlFrame *frame)
+{
+	set_zone(recipe, ZONE_WHEN_UNUSED);
 	for (int i = 0; i < frame->ncols; i++)
 	{
 		if (frame->cols[i].role == ML_ROLE_FEATURE && frame->cols[i].type.reading == ML_READ_TIMESTAMPTZ)
-			return pg_get_timezone_name(session_timezone);
+		{
+			ml_recipe_take_zone(recipe);
+			return;
+		}
 	}
-	return ZONE_WHEN_UNUSED;
 }
 
 static int
@@ -381,10 +406,7 @@ learn_all(Learning *learning)
 	learning->weight = w < 0 ? NULL : frame->cols[w].number;
 	recipe->ntrain = frame->ntrain;
 	recipe->offset_number = -1;
-	recipe->time_zone = pstrdup(zone_name(frame));
-	recipe->zone = pg_tzset(recipe->time_zone);
-	if (recipe->zone == NULL)
-		elog(ERROR, "time zone \"%s\" of the session cannot be found again", recipe->time_zone);
+	choose_zone(recipe, frame);
 	ml_target_learn(frame, learning->request, learning->weight, &recipe->target);
 
 	recipe->features = palloc0(sizeof(MlFeature) * Max(count_features(frame), 1));

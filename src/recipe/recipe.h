@@ -341,6 +341,20 @@ extern MlRecipe *ml_recipe_learn(const MlFrame *frame, const MlRecipeParams *par
  */
 extern void ml_recipe_finish(MlRecipe *recipe);
 
+/* are there enough integers in the range of a column for nearly all rows to differ? */
+extern bool ml_number_may_identify(const MlRecipe *recipe, const MlNumber *number, MlReading reading);
+
+/* adds what is to be said of a feature; distinct values of those present, 0: not counted, since no identifier */
+extern void ml_recipe_warn_feature(MlRecipe *recipe, const MlFeature *feature, int64 distinct, int64 present);
+
+/* the session's time zone becomes the recipe's, which takes it for its timestamptz features */
+extern void ml_recipe_take_zone(MlRecipe *recipe);
+
+extern const char *ml_time_part_name(MlTimePart part);	/* "hour sin" */
+
+/* are times that far apart, in seconds, enough to see weeks, or years? */
+extern bool ml_time_shows(MlTimePart part, double seconds);
+
 /* ---- groups ---- */
 
 #define ML_MAX_GROUPS	100000

@@ -78,7 +78,6 @@ extern void ml_number_learn(const MlSample *sample, MlImpute impute, MlNumber *n
 
 extern void ml_time_learn(const MlRecipe *recipe, const MlColumn *column, int64 n,
 						  MlFeature *feature);
-extern const char *ml_time_part_name(MlTimePart part);	/* "hour sin" */
 extern const char *ml_time_part_group(MlTimePart part);	/* "hour" */
 extern bool ml_time_part_cyclic(MlTimePart part);
 extern void ml_time_parts(const MlRecipe *recipe, const MlFeature *feature, int64 usec,

@@ -205,6 +205,14 @@ time_extent(const MlRecipe *recipe, const MlColumn *column, int64 n, bool zoned,
 	}
 }
 
+bool
+ml_time_shows(MlTimePart part, double seconds)
+{
+	double		days = seconds / ((double) ML_USEC_PER_DAY / ML_USEC_PER_SECOND);
+
+	return part < ML_PART_WEEK_SIN || days > (part <= ML_PART_WEEK_COS ? WEEK_FROM_DAYS : YEAR_FROM_DAYS);
+}
+
 static void
 add_part(MlFeature *feature, MlTimePart part)
 {
@@ -222,7 +230,7 @@ ml_time_learn(const MlRecipe *recipe, const MlColumn *column, int64 n, MlFeature
 {
 	MlReading	reading = column->type.reading;
 	TimeExtent	extent;
-	double		days;
+	double		seconds;
 
 	feature->zoned = reading == ML_READ_TIMESTAMPTZ;
 	feature->parts = palloc(sizeof(MlTimePart) * (ML_PART_YEAR_COS + 1));
@@ -239,13 +247,13 @@ ml_time_learn(const MlRecipe *recipe, const MlColumn *column, int64 n, MlFeature
 	}
 	if (reading == ML_READ_TIME)
 		return;
-	days = ((double) extent.last - (double) extent.first) / (double) ML_USEC_PER_DAY;
-	if (days > WEEK_FROM_DAYS && extent.weekday_varies)
+	seconds = ((double) extent.last - (double) extent.first) / (double) ML_USEC_PER_SECOND;
+	if (ml_time_shows(ML_PART_WEEK_SIN, seconds) && extent.weekday_varies)
 	{
 		add_part(feature, ML_PART_WEEK_SIN);
 		add_part(feature, ML_PART_WEEK_COS);
 	}
-	if (days > YEAR_FROM_DAYS)
+	if (ml_time_shows(ML_PART_YEAR_SIN, seconds))
 	{
 		add_part(feature, ML_PART_YEAR_SIN);
 		add_part(feature, ML_PART_YEAR_COS);

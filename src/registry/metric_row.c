@@ -127,8 +127,10 @@ static char *
 used_by(const char *name)
 {
 	static MlStatement select = {
-		"SELECT pg_catalog.format('It is the metric of model \"%s\".', name) FROM mlops_catalog.model "
-		"WHERE metric OPERATOR(pg_catalog.=) $1 ORDER BY name LIMIT 1"
+		"SELECT use FROM (SELECT 0, name, pg_catalog.format('It is the metric of model \"%s\".', name) FROM mlops_catalog.model "
+		"WHERE metric OPERATOR(pg_catalog.=) $1 UNION ALL "
+		"SELECT 1, model, pg_catalog.format('Gate \"%s\" of model \"%s\" asks for it.', name, model) FROM mlops_catalog.gate "
+		"WHERE metric OPERATOR(pg_catalog.=) $1) AS u (kind, model, use) ORDER BY kind, model LIMIT 1"
 	};
 	MlArguments args = {0};
 
@@ -146,7 +148,7 @@ refuse_used(const char *name, const char *what)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot %s metric \"%s\" while it is in use", what, name),
 				 errdetail_internal("%s", use),
-				 errhint("Let the model name another metric first: mlops_set_model(model, '{\"metric\": ...}').")));
+				 errhint("Let the model name another metric first, mlops_set_model(model, '{\"metric\": ...}'), or drop the gate, mlops_drop_gate(model, name).")));
 }
 
 static void

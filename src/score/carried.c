@@ -32,6 +32,8 @@ typedef struct CarriedSite
 	bool		has_label;
 	MlValueType label_type;
 	double	   *class_number;	/* of each class of numbers; NaN: of text */
+	MlBlock		block;			/* of the row, for what is judged by block */
+	double	   *block_work;		/* NULL: not made */
 } CarriedSite;
 
 /* what is wrong with bytes is told by code that does not know whose they are */
@@ -58,7 +60,7 @@ load(CarriedSite *site, struct varlena *value, const char *header, Size length, 
 	const MlModel *model;
 
 	site->loaded = site->has_label = false;
-	site->shift = NULL;
+	site->shift = site->block_work = NULL;
 	ml_bundle_header(header, length, &bundle);
 	if (scorer->cxt == NULL)
 		scorer->cxt = AllocSetContextCreate(site->cxt, "mlops predict model", ALLOCSET_SMALL_SIZES);
@@ -181,19 +183,28 @@ empty_doubles(int n)
 	return array;
 }
 
+/* encodes the row; one of NULLs is a row like others here, but says nothing about types */
+static void
+take_row(FunctionCallInfo fcinfo, MlScorer *scorer)
+{
+	const MlRecipe *input = ml_model_input_recipe(scorer->model);
+
+	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
+		for (int f = 0; f < input->nfeatures; f++)
+			ml_recipe_put_null(&input->features[f], &scorer->row);
+}
+
 /* the encoded row: its numbers, NaN where one is missing, then its codes */
 static Datum
 row_encoded(FunctionCallInfo fcinfo)
 {
-	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ANY);
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ROW);
 	const MlRecipe *recipe = scorer->model->recipe;
 	ArrayType  *array;
 	double	   *x;
 
-	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
-		for (int f = 0; f < recipe->nfeatures; f++)
-			ml_recipe_put_null(&recipe->features[f], &scorer->row);
-	if (ml_recipe_row_dropped(recipe, &scorer->row))
+	take_row(fcinfo, scorer);
+	if (scorer->model->encoder != NULL || ml_recipe_row_dropped(recipe, &scorer->row))
 		PG_RETURN_NULL();
 	array = empty_doubles(recipe->nnumbers + recipe->ncategories);
 	x = (double *) ARR_DATA_PTR(array);
@@ -208,9 +219,8 @@ row_encoded(FunctionCallInfo fcinfo)
 static Datum
 row_design(FunctionCallInfo fcinfo)
 {
-	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ANY);
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ROW);
 	CarriedSite *site = fcinfo->flinfo->fn_extra;
-	const MlRecipe *input = ml_model_input_recipe(scorer->model);
 	const MlRecipe *recipe = scorer->model->recipe;
 	const MlRow *row;
 	MlRow		own;
@@ -225,15 +235,75 @@ row_design(FunctionCallInfo fcinfo)
 			site->scale[j] = 1;
 	}
 
-	/* a row of NULLs is a row like others here, but says nothing about types */
-	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
-		for (int f = 0; f < input->nfeatures; f++)
-			ml_recipe_put_null(&input->features[f], &scorer->row);
+	take_row(fcinfo, scorer);
 	row = ml_model_own_row(scorer->model, &scorer->row, scorer->work, &own);
 	if (ml_recipe_row_dropped(recipe, row))
 		PG_RETURN_NULL();
 	array = empty_doubles(n);
 	ml_design_row(recipe, row, site->shift, site->scale, (double *) ARR_DATA_PTR(array));
+	PG_RETURN_ARRAYTYPE_P(array);
+}
+
+/* the outputs of a row: of several classes the probability of each; NULL where the row is dropped */
+static Datum
+row_outputs(FunctionCallInfo fcinfo)
+{
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ROW);
+	const double *output;
+	ArrayType  *array;
+
+	if (scorer->model->noutputs == 0)
+		PG_RETURN_NULL();
+	take_row(fcinfo, scorer);
+	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	if (output == NULL)
+		PG_RETURN_NULL();
+	array = empty_doubles(scorer->model->noutputs);
+	memcpy(ARR_DATA_PTR(array), output, sizeof(double) * scorer->model->noutputs);
+	PG_RETURN_ARRAYTYPE_P(array);
+}
+
+static void
+make_block(CarriedSite *site, const MlRow *row)
+{
+	const MlModel *model = site->scorer.model;
+	const MlRecipe *recipe = model->recipe;
+	MemoryContext cxt = site->scorer.cxt;
+	Size		size = model->routine->block_work_size(model->predictor, recipe, 1);
+
+	site->block.n = 1;
+	site->block.number = MemoryContextAlloc(cxt, sizeof(double *) * Max(recipe->nnumbers, 1));
+	site->block.complete = MemoryContextAllocZero(cxt, sizeof(bool) * Max(recipe->nnumbers, 1));
+	for (int k = 0; k < recipe->nnumbers; k++)
+		site->block.number[k] = &row->number[k];
+	site->block.code = row->code;
+	site->block_work = MemoryContextAllocHuge(cxt, sizeof(double) * Max(size, 1));
+}
+
+/* what a row loses in a model without a target, as MlLoss has it: three numbers */
+static Datum
+row_loss(FunctionCallInfo fcinfo)
+{
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ROW);
+	CarriedSite *site = fcinfo->flinfo->fn_extra;
+	const MlModel *model = scorer->model;
+	MlLoss		loss;
+	ArrayType  *array;
+	double	   *part;
+
+	if (model->routine->judge_block == NULL || model->encoder != NULL)
+		PG_RETURN_NULL();
+	take_row(fcinfo, scorer);
+	if (ml_recipe_row_dropped(model->recipe, &scorer->row))
+		PG_RETURN_NULL();
+	if (site->block_work == NULL)
+		make_block(site, &scorer->row);
+	model->routine->judge_block(model->predictor, model->recipe, &site->block, site->block_work, &loss);
+	array = empty_doubles(3);
+	part = (double *) ARR_DATA_PTR(array);
+	part[0] = loss.loss;
+	part[1] = loss.spread;
+	part[2] = loss.silhouette;
 	PG_RETURN_ARRAYTYPE_P(array);
 }
 
@@ -267,7 +337,7 @@ is_class(CarriedSite *site, const MlTarget *target, int c, Datum value)
 static Datum
 row_label(FunctionCallInfo fcinfo)
 {
-	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ANY);
+	MlScorer   *scorer = carried_scorer(fcinfo, ML_RESULT_ROW);
 	CarriedSite *site = fcinfo->flinfo->fn_extra;
 	const MlTarget *target = &scorer->model->recipe->target;
 
@@ -286,3 +356,5 @@ row_label(FunctionCallInfo fcinfo)
 CARRIED(mlops_row_design, row_design(fcinfo))
 CARRIED(mlops_row_encoded, row_encoded(fcinfo))
 CARRIED(mlops_row_label, row_label(fcinfo))
+CARRIED(mlops_row_outputs, row_outputs(fcinfo))
+CARRIED(mlops_row_loss, row_loss(fcinfo))

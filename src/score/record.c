@@ -32,11 +32,11 @@ shape_free(MlShape *shape)
 	pfree(shape->typmod);
 }
 
-/* The argument before the first column holds the columns' names. */
+/* The argument before the first column holds the columns' names; row: of columns that come as one ROW, else NULL. */
 static void
-bind_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
+bind_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first, TupleDesc row)
 {
-	int			ncolumns = PG_NARGS() - first;
+	int			ncolumns = row ? row->natts : PG_NARGS() - first;
 	ArrayType  *array;
 	MlShape		shape;
 	Datum	   *name;
@@ -60,31 +60,13 @@ bind_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
 	for (int i = 0; i < ncolumns; i++)
 	{
 		shape.name[i] = isnull[i] ? NULL : TextDatumGetCString(name[i]);
-		shape.type[i] = get_fn_expr_argtype(fcinfo->flinfo, first + i);
+		shape.type[i] = row ? TupleDescAttr(row, i)->atttypid : get_fn_expr_argtype(fcinfo->flinfo, first + i);
 		shape.typmod[i] = -1;
 	}
-	ml_score_unbind(scorer);
+	if (row == NULL)
+		ml_score_unbind(scorer);
 	ml_score_bind(scorer, &shape);
 	shape_free(&shape);
-}
-
-/*
- * Encodes the columns that are arguments from first on. NULL columns say
- * nothing about names and types: a NULL row of anything scores NULL.
- */
-bool
-ml_score_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
-{
-	int			i = first;
-
-	while (i < PG_NARGS() && PG_ARGISNULL(i))
-		i++;
-	if (i == PG_NARGS())
-		return false;
-	if (unlikely(!scorer->is_bound))
-		bind_columns(scorer, fcinfo, first);
-	ml_score_encode(scorer, &fcinfo->args[first]);
-	return true;
 }
 
 /* Keeps what it takes to read tuples of a row type; nothing is bound yet. */
@@ -106,6 +88,70 @@ describe_record(MlScorer *scorer, Oid type, int32 typmod, uint64 row_type)
 	MemoryContextSwitchTo(old);
 	ReleaseTupleDesc(desc);
 	scorer->row_type = row_type;
+}
+
+/* The columns of a composite value; false: all of them are NULL. */
+static bool
+take_record(MlScorer *scorer, Datum record)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(record);
+	Oid			type = HeapTupleHeaderGetTypeId(header);
+	int32		typmod = HeapTupleHeaderGetTypMod(header);
+	uint64		row_type = assign_record_type_identifier(type, typmod);
+	HeapTupleData tuple;
+	bool		all_null = true;
+
+	if (!scorer->is_bound || scorer->row_type != row_type)
+		describe_record(scorer, type, typmod, row_type);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = header;
+	heap_deform_tuple(&tuple, scorer->desc, scorer->value, scorer->isnull);
+	for (int i = 0; i < scorer->desc->natts; i++)
+	{
+		scorer->column[i].value = scorer->value[i];
+		scorer->column[i].isnull = scorer->isnull[i];
+		all_null = all_null && scorer->isnull[i];
+	}
+	return !all_null;
+}
+
+/* the columns as one ROW(...), which has no names of its own */
+static bool
+score_packed(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
+{
+	if (PG_ARGISNULL(first) || !take_record(scorer, PG_GETARG_DATUM(first)))
+		return false;
+	if (!scorer->is_bound)
+	{
+		bind_columns(scorer, fcinfo, first, scorer->desc);
+		scorer->direct = false; /* there are no arguments to take directly */
+	}
+	ml_score_encode(scorer, scorer->column);
+	return true;
+}
+
+/*
+ * Encodes the columns that are arguments from first on, or one ROW of them.
+ * NULL columns say nothing about names and types: a NULL row of anything scores
+ * NULL.
+ */
+bool
+ml_score_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
+{
+	int			i = first;
+
+	if (PG_NARGS() == first + 1 && get_fn_expr_argtype(fcinfo->flinfo, first) == RECORDOID)
+		return score_packed(scorer, fcinfo, first);
+	while (i < PG_NARGS() && PG_ARGISNULL(i))
+		i++;
+	if (i == PG_NARGS())
+		return false;
+	if (unlikely(!scorer->is_bound))
+		bind_columns(scorer, fcinfo, first, NULL);
+	ml_score_encode(scorer, &fcinfo->args[first]);
+	return true;
 }
 
 static void
@@ -136,27 +182,7 @@ bind_record(MlScorer *scorer)
 bool
 ml_score_record(MlScorer *scorer, Datum record)
 {
-	HeapTupleHeader header = DatumGetHeapTupleHeader(record);
-	Oid			type = HeapTupleHeaderGetTypeId(header);
-	int32		typmod = HeapTupleHeaderGetTypMod(header);
-	uint64		row_type = assign_record_type_identifier(type, typmod);
-	HeapTupleData tuple;
-	bool		all_null = true;
-
-	if (!scorer->is_bound || scorer->row_type != row_type)
-		describe_record(scorer, type, typmod, row_type);
-	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
-	ItemPointerSetInvalid(&tuple.t_self);
-	tuple.t_tableOid = InvalidOid;
-	tuple.t_data = header;
-	heap_deform_tuple(&tuple, scorer->desc, scorer->value, scorer->isnull);
-	for (int i = 0; i < scorer->desc->natts; i++)
-	{
-		scorer->column[i].value = scorer->value[i];
-		scorer->column[i].isnull = scorer->isnull[i];
-		all_null = all_null && scorer->isnull[i];
-	}
-	if (all_null)
+	if (!take_record(scorer, record))
 		return false;
 	if (!scorer->is_bound)
 		bind_record(scorer);

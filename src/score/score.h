@@ -32,7 +32,8 @@ typedef enum MlResult
 	ML_RESULT_LABEL,			/* class at the threshold */
 	ML_RESULT_PROBA,			/* probability of every class */
 	ML_RESULT_TRANSFORM,		/* place in the space that the model made */
-	ML_RESULT_ANY				/* value and label, where the task has them */
+	ML_RESULT_ANY,				/* value and label, where the task has them */
+	ML_RESULT_ROW				/* none: the row as it is encoded */
 } MlResult;
 
 typedef enum MlInput

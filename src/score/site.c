@@ -133,6 +133,8 @@ check_task(const MlResolved *resolved, const MlModel *model, MlResult result)
 	MlTask		task = model->recipe->target.task;
 	bool		class = result == ML_RESULT_LABEL || result == ML_RESULT_PROBA;
 
+	if (result == ML_RESULT_ROW)
+		return;
 	if (result == ML_RESULT_TRANSFORM && ml_model_ntransform(model) == 0)
 		refuse_result(resolved, "does not transform rows",
 					  psprintf("is of algorithm \"%s\"", model->algorithm),

@@ -93,17 +93,14 @@ balanced_factors(const MlTarget *target, double *factor)
 		factor[c] = target->class_share[c] > 0 ? 1 / (occur * target->class_share[c]) : 1;
 }
 
-const double *
-ml_class_weight_rows(MlTraining *training, const double *y, const double *weight)
+bool
+ml_class_weight_factors(const MlTraining *training, double *factor)
 {
 	const MlCommonParams *p = &training->common_params;
 	const MlTarget *target = &training->recipe->target;
-	int64		n = training->frame->ntrain;
-	double		factor[ML_MAX_CLASSES];
-	double	   *product;
 
 	if (p->class_weight == ML_CLASS_WEIGHT_NONE && p->class_weights.n == 0)
-		return weight;
+		return false;
 	if (p->class_weight == ML_CLASS_WEIGHT_BALANCED)
 		balanced_factors(target, factor);
 	else
@@ -116,6 +113,18 @@ ml_class_weight_rows(MlTraining *training, const double *y, const double *weight
 		factor[0] = factor[1];
 		factor[1] = first;
 	}
+	return true;
+}
+
+const double *
+ml_class_weight_rows(MlTraining *training, const double *y, const double *weight)
+{
+	int64		n = training->frame->ntrain;
+	double		factor[ML_MAX_CLASSES];
+	double	   *product;
+
+	if (!ml_class_weight_factors(training, factor))
+		return weight;
 	ml_budget_take(&training->budget, ml_size_mul(n, sizeof(double)), "the weights of the classes");
 	product = palloc_extended(ml_size_mul(Max(n, 1), sizeof(double)), MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < n; i++)

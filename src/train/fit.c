@@ -51,18 +51,22 @@ two_integer_values(const MlFrame *frame, const MlColumn *target)
  * A number of two values may be classes in disguise. Told once: afterwards the
  * model is for regression.
  */
-static void
-tell_two_values(const MlTraining *training)
+bool
+ml_training_suspects_classes(const MlTraining *training)
 {
 	const MlFrame *frame = training->frame;
 	const MlColumn *target = frame->target_column >= 0 ? &frame->cols[frame->target_column] : NULL;
 
-	if (target == NULL || training->spec.algorithm != NULL || (training->row != NULL && training->row->task != NULL) ||
-		target->type.kind != ML_KIND_NUMBER || target->type.reading == ML_READ_BOOL ||
-		!two_integer_values(frame, target))
-		return;
+	return target != NULL && training->spec.algorithm == NULL && (training->row == NULL || training->row->task == NULL) &&
+		target->type.kind == ML_KIND_NUMBER && target->type.reading != ML_READ_BOOL;
+}
+
+void
+ml_training_tell_two_values(const MlTraining *training)
+{
 	ereport(NOTICE,
-			(errmsg("target \"%s\" is a number of two values: training a regression", target->name),
+			(errmsg("target \"%s\" is a number of two values: training a regression",
+					training->frame->cols[training->frame->target_column].name),
 			 errhint("For classes call mlops_drop_model(%s), then train with algorithm => 'logistic_regression'.",
 					 quote_literal_cstr(training->model))));
 }
@@ -367,7 +371,9 @@ ml_training_fit(MlTraining *training)
 		return;
 	}
 	ml_training_report(training, "preparing", -1, -1, NAN);
-	tell_two_values(training);
+	if (ml_training_suspects_classes(training) &&
+		two_integer_values(training->frame, &training->frame->cols[training->frame->target_column]))
+		ml_training_tell_two_values(training);
 	ml_training_arrange(training);
 	training->preparing = ml_training_seconds() - start;
 	ml_training_learn(training);

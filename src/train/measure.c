@@ -229,15 +229,34 @@ lose_all(MlLoss *loss, int64 n)
 	}
 }
 
+/* losses of a part of the frame, or of rows that are elsewhere */
+static void
+make_lossy_part(MlTraining *training, const MlModel *model, int64 first, int64 n, Part *part)
+{
+	const MlPredicted *predicted = training->predicted;
+	const double *weight = training->spec.weight == NULL || predicted != NULL ? NULL :
+		training->frame->cols[ml_frame_find(training->frame, training->spec.weight)].number;
+
+	part->n = n;
+	if (predicted != NULL)
+	{
+		part->loss = predicted->loss + first;
+		part->weight = predicted->weight + first;
+		return;
+	}
+	part->weight = weight == NULL ? NULL : unconstify(double *, weight) + first;
+	measure_losses(training, model, first, n, part->loss);
+}
+
 /* the metrics of the training part, the hold-out, and the mean alone, into result */
 static void
 measure_without_target(MlTraining *training, const MlModel *model, const Headline *headline, Jsonb **result)
 {
 	MlMeasured *measured = &training->measured;
+	int64		ntrain = training->predicted ? training->predicted->ntrain : training->ntrain;
+	int64		nholdout = training->predicted ? training->predicted->nholdout : training->nholdout;
 	Part		part = {0};
-	Size		bytes = ml_size_mul(Max(training->ntrain, training->nholdout), sizeof(MlLoss));
-	const double *weight = training->spec.weight == NULL ? NULL :
-		training->frame->cols[ml_frame_find(training->frame, training->spec.weight)].number;
+	Size		bytes = ml_size_mul(Max(ntrain, nholdout), sizeof(MlLoss));
 	double		none;
 
 	if (model->routine->judge_block == NULL)
@@ -245,17 +264,16 @@ measure_without_target(MlTraining *training, const MlModel *model, const Headlin
 		result[0] = measure(training, model, &part, headline, &none);
 		return;
 	}
-	ml_budget_take(&training->budget, bytes, "losses to measure");
-	part.loss = palloc_extended(bytes, MCXT_ALLOC_HUGE);
-	part.n = training->ntrain;
-	part.weight = unconstify(double *, weight);
-	measure_losses(training, model, 0, part.n, part.loss);
-	result[0] = measure(training, model, &part, headline, &measured->value);
-	if (training->nholdout > 0)
+	if (training->predicted == NULL)
 	{
-		part.n = training->nholdout;
-		part.weight = weight == NULL ? NULL : unconstify(double *, weight) + training->ntrain;
-		measure_losses(training, model, training->ntrain, part.n, part.loss);
+		ml_budget_take(&training->budget, bytes, "losses to measure");
+		part.loss = palloc_extended(bytes, MCXT_ALLOC_HUGE);
+	}
+	make_lossy_part(training, model, 0, ntrain, &part);
+	result[0] = measure(training, model, &part, headline, &measured->value);
+	if (nholdout > 0)
+	{
+		make_lossy_part(training, model, ntrain, nholdout, &part);
 		result[1] = measure(training, model, &part, headline, &measured->value);
 	}
 	lose_all(part.loss, part.n);

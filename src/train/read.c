@@ -25,6 +25,8 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#define MUCH_TOO_LARGE 4
+
 /* The algorithm that the target's type suggests, where none was named. */
 static void
 choose_algorithm(MlTraining *training, const MlColumn *target)
@@ -87,8 +89,44 @@ request_offset(const MlTraining *training, MlFrameRequest *request)
 	request->features = features;
 }
 
+/* bytes that a frame takes for a row at least */
+static Size
+row_bytes(const MlFrame *frame)
+{
+	Size		bytes = sizeof(MlHash128) + (frame->key_column >= 0 ? sizeof(uint64) : 0);
+
+	for (int i = 0; i < frame->ncols; i++)
+		if (frame->cols[i].loaded)
+			bytes += frame->cols[i].type.kind == ML_KIND_CATEGORY ? sizeof(int32) : sizeof(double);
+	return bytes;
+}
+
+/*
+ * Rows that cannot fit are not read in vain: statistics may be off, so only if
+ * by their word there is MUCH_TOO_LARGE times as much as there is room for, and
+ * only where queries can do the training.
+ */
+static void
+check_room(void *arg, MlFrame *frame, double rows)
+{
+	MlTraining *training = arg;
+	const char *obstacle;
+
+	if (rows * row_bytes(frame) < MUCH_TOO_LARGE * (double) training->budget.limit)
+		return;
+	training->frame = frame;
+	obstacle = ml_sql_obstacle(training);
+	training->frame = NULL;
+	if (obstacle == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the rows do not fit into \"mlops.max_training_memory\""),
+				 errdetail("There are about %.0f rows, which take %.0f bytes.", rows, rows * row_bytes(frame)),
+				 errhint("Train with options => '{\"engine\": \"sql\"}'.")));
+}
+
 static MlFrame *
-read_frame(MlTraining *training, const char *source)
+read_frame(MlTraining *training, const char *source, bool choosing)
 {
 	const MlSpec *spec = &training->spec;
 	MlFrameRequest request = {0};
@@ -106,6 +144,8 @@ read_frame(MlTraining *training, const char *source)
 	ml_groups_request(training, &request);
 	request.described = check_columns;
 	request.described_arg = training;
+	request.planned = choosing ? check_room : NULL;
+	request.planned_arg = training;
 	if (spec->options.keep_rows)
 	{
 		training->kept = ml_kept_begin(training);
@@ -123,7 +163,7 @@ read_in_sql(MlTraining *training)
 
 	training->in_sql = true;
 	training->frame = read_frame(training, psprintf("SELECT * FROM (%s\n) AS q LIMIT 0",
-													ml_source_query(training->spec.source)));
+													ml_source_query(training->spec.source)), false);
 	obstacle = ml_sql_obstacle(training);
 	if (obstacle != NULL)
 		ereport(ERROR,
@@ -152,7 +192,7 @@ read_if_it_fits(MlTraining *training)
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		training->frame = read_frame(training, training->spec.source);
+		training->frame = read_frame(training, training->spec.source, true);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -173,7 +213,7 @@ read_if_it_fits(MlTraining *training)
 		ReThrowError(error);
 	ml_budget_begin(&training->budget);
 	training->frame = read_frame(training, psprintf("SELECT * FROM (%s\n) AS q LIMIT 0",
-													ml_source_query(training->spec.source)));
+													ml_source_query(training->spec.source)), false);
 	if (ml_sql_obstacle(training) != NULL)
 		ReThrowError(error);
 	ereport(NOTICE,
@@ -204,9 +244,9 @@ describe_columns(const MlFrame *frame)
 	return ml_json_finish(&json);
 }
 
-/* a value of the time column as text, ISO whatever the settings; usec as ml_value_usec gives it */
-static char *
-time_text(const MlColumn *column, int64 usec)
+/* ISO whatever the settings */
+char *
+ml_training_time_text(const MlColumn *column, int64 usec)
 {
 	char		text[MAXDATELEN + 1];
 	struct pg_tm tm;
@@ -263,9 +303,9 @@ find_time_range(MlTraining *training)
 	}
 	if (first < 0)
 		return;
-	training->time_from = column->usec != NULL ? time_text(column, column->usec[first])
+	training->time_from = column->usec != NULL ? ml_training_time_text(column, column->usec[first])
 		: psprintf("%.15g", column->number[first]);
-	training->time_to = column->usec != NULL ? time_text(column, column->usec[last])
+	training->time_to = column->usec != NULL ? ml_training_time_text(column, column->usec[last])
 		: psprintf("%.15g", column->number[last]);
 }
 
@@ -285,7 +325,7 @@ ml_training_read(MlTraining *training)
 	ml_training_become_author(training);
 	ml_budget_begin(&training->budget);
 	if (training->spec.options.engine == ML_ENGINE_MEMORY)
-		training->frame = read_frame(training, training->spec.source);
+		training->frame = read_frame(training, training->spec.source, false);
 	else if (training->spec.options.engine == ML_ENGINE_SQL || !read_if_it_fits(training))
 		read_in_sql(training);
 	SetUserIdAndSecContext(user, security);

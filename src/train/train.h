@@ -37,13 +37,15 @@ typedef struct MlMeasured
 	double		mean_label;		/* of the training part, by weight; not set without a target */
 } MlMeasured;
 
-/* labels and predictions of rows that are elsewhere: training rows, then held-out ones */
+/* labels and predictions, or losses, of rows that are elsewhere: training rows, then held-out ones */
 typedef struct MlPredicted
 {
 	int64		ntrain;
 	int64		nholdout;
+	int			width;			/* predictions of a row */
 	double	   *label;
 	double	   *prediction;
+	struct MlLoss *loss;		/* without a target: instead of these */
 	double	   *weight;			/* NULL: all 1 */
 } MlPredicted;
 
@@ -141,6 +143,9 @@ extern void ml_training_take_params(MlTraining *training);
 /* the column that the algorithm's parameters call an offset, if any */
 extern MlOffset ml_training_offset(const MlTraining *training);
 
+/* read.c: a value of the time column as text, usec as ml_value_usec gives it */
+extern char *ml_training_time_text(const MlColumn *column, int64 usec);
+
 /* false: the algorithm learns from the features alone */
 extern bool ml_training_has_target(const MlTraining *training);
 
@@ -151,6 +156,10 @@ extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
  * for reading it; the caller goes back to who it was. Under the spec's settings.
  */
 extern void ml_training_become_author(const MlTraining *training);
+
+/* fit.c: could the target be classes that are numbers? And what is said if it has two values */
+extern bool ml_training_suspects_classes(const MlTraining *training);
+extern void ml_training_tell_two_values(const MlTraining *training);
 
 /* fit.c: divides the rows of the frame; learns, fits and writes the artifact from its training part */
 extern void ml_training_arrange(MlTraining *training);

@@ -12,10 +12,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "image.h"
@@ -23,10 +20,6 @@
 #include "json.h"
 #include "miscadmin.h"
 #include "utils/array.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -285,87 +278,6 @@ ml_change_fetch_tuples(const MlSet *set, const char *condition, MlArguments *arg
 				 args, rows, tuples);
 }
 
-/* the index of the rows that are there by the hash of their key */
-static Oid
-key_index(Relation table)
-{
-	AttrNumber	column = get_attnum(RelationGetRelid(table), "key_hash");
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(table))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		bool		found = index->rd_index->indkey.values[0] == column;
-
-		index_close(index, AccessShareLock);
-		if (found)
-			return lfirst_oid(lc);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("table \"%s\" has lost its index on key_hash", RelationGetRelationName(table)),
-			 errhint("CREATE INDEX ON %s (key_hash) WHERE left_edition IS NULL;",
-					 quote_qualified_identifier(ML_DATA_SCHEMA, RelationGetRelationName(table)))));
-	return InvalidOid;			/* keep the compiler quiet */
-}
-
-/* not a query: without statistics its plan could be one that looks at all rows for each key */
-Datum *
-ml_change_find_keys(const MlSet *set, const Datum *key_hash, int64 n, int64 before, int *found)
-{
-	Relation	table = table_open(get_relname_relid(set->relation, get_namespace_oid(ML_DATA_SCHEMA, false)), AccessShareLock);
-	Oid			index = key_index(table);
-	AttrNumber	column = get_attnum(RelationGetRelid(table), "key_hash");
-	AttrNumber	bucket = get_attnum(RelationGetRelid(table), "sample_bucket");
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	Datum	   *places = palloc(sizeof(Datum) * 16);
-	int			capacity = 16;
-
-	*found = 0;
-	for (int64 i = 0; i < n; i++)
-	{
-		ScanKeyData key;
-		SysScanDesc scan;
-		HeapTuple	tuple;
-		Datum		datum;
-		bool		isnull;
-
-		ml_check_row(i);
-		ScanKeyInit(&key, column, BTEqualStrategyNumber, F_INT8EQ, key_hash[i]);
-		scan = systable_beginscan(table, index, true, snapshot, 1, &key);
-		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		{
-			ItemPointer place;
-
-			/* NULL: a pinned row */
-			datum = heap_getattr(tuple, bucket, RelationGetDescr(table), &isnull);
-			if (isnull || DatumGetInt64(datum) >= before)
-				continue;
-			place = palloc(sizeof(ItemPointerData));
-
-			if (*found == capacity)
-			{
-				capacity *= 2;
-				places = repalloc(places, sizeof(Datum) * capacity);
-			}
-			*place = tuple->t_self;
-			places[(*found)++] = PointerGetDatum(place);
-		}
-		systable_endscan(scan);
-	}
-	UnregisterSnapshot(snapshot);
-	table_close(table, AccessShareLock);
-	return places;
-}
-
-int64
-ml_change_take(MlChange *change, const char *condition, MlArguments *args, MlStored **rows)
-{
-	return fetch(change->set, psprintf("UPDATE %s SET left_edition = %d WHERE left_edition IS NULL AND (%s) RETURNING "
-									   STORED_COLUMNS, ml_set_table(change->set), change->edition, condition),
-				 args, rows, NULL);
-}
-
 int64
 ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows)
 {
@@ -375,7 +287,6 @@ ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlSt
 void
 ml_change_leave(MlChange *change, const MlStored *row)
 {
-	ml_change_left(change, row);
 	if (change->nleaving == change->leaving_capacity)
 	{
 		change->leaving_capacity = Max(64, 2 * change->leaving_capacity);
@@ -384,11 +295,6 @@ ml_change_leave(MlChange *change, const MlStored *row)
 			repalloc_huge(change->leaving, ml_size_mul(change->leaving_capacity, sizeof(ItemPointerData)));
 	}
 	change->leaving[change->nleaving++] = row->place;
-}
-
-void
-ml_change_left(MlChange *change, const MlStored *row)
-{
 	change->rows--;
 	change->rows_out++;
 	ml_fingerprint_take_away(&change->fingerprint, row->fingerprint);
@@ -445,29 +351,6 @@ ml_change_decide(MlChange *change)
 }
 
 /* ---- writing ---- */
-
-static void
-write_leaving(MlChange *change)
-{
-	Datum	   *places;
-	MlArguments args = {0};
-	char	   *text;
-	int			code;
-
-	if (change->nleaving == 0)
-		return;
-	places = palloc_extended(ml_size_mul(change->nleaving, sizeof(Datum)), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < change->nleaving; i++)
-		places[i] = PointerGetDatum(&change->leaving[i]);
-	ml_bind_int(&args, change->edition);
-	ml_bind_datum(&args, TIDARRAYOID, PointerGetDatum(construct_array(places, change->nleaving, TIDOID,
-																	  sizeof(ItemPointerData), false, TYPALIGN_SHORT)), false);
-	text = psprintf("UPDATE %s SET left_edition = $1 WHERE ctid OPERATOR(pg_catalog.=) ANY ($2)", ml_set_table(change->set));
-	code = SPI_execute_with_args(text, args.n, args.type, args.value, args.null, false, 0);
-	if (code != SPI_OK_UPDATE || SPI_processed != (uint64) change->nleaving)
-		elog(ERROR, "%d rows were to leave validation set \"%s\", and " UINT64_FORMAT " were there",
-			 change->nleaving, change->set->name, SPI_processed);
-}
 
 static Datum
 numbers_datum(int n, const int32 *number)
@@ -530,31 +413,46 @@ put_row(const MlChange *change, const MlEntering *row, Datum *values, bool *null
 	values[8] = PointerGetDatum(ml_fingerprint_bytes(row->row->fingerprint));
 }
 
+/* values of a row that enters, for all columns of the table */
+typedef struct Entering
+{
+	const MlChange *change;
+	TupleTableSlot *slot;
+} Entering;
+
+static void
+next_entering(const void *arg, int64 row, Datum *values, bool *nulls)
+{
+	const Entering *entering = arg;
+	const MlChange *change = entering->change;
+	TupleTableSlot *slot = entering->slot;
+
+	memset(nulls, 0, sizeof(bool) * ML_OWN_COLUMNS);
+	put_row(change, &change->entering[row], values, nulls);
+	ExecStoreMinimalTuple(change->entering[row].row->tuple, slot, false);
+	slot_getallattrs(slot);
+	memcpy(values + ML_OWN_COLUMNS, slot->tts_values, sizeof(Datum) * change->set->ncolumns);
+	memcpy(nulls + ML_OWN_COLUMNS, slot->tts_isnull, sizeof(bool) * change->set->ncolumns);
+}
+
 static Tuplestorestate *
-store_entering(const MlChange *change, TupleDesc desc)
+store_entering(const Entering *entering, TupleDesc desc)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(ml_set_desc(change->set), &TTSOpsMinimalTuple);
 	Datum	   *values = palloc0(sizeof(Datum) * desc->natts);
 	bool	   *nulls = palloc0(sizeof(bool) * desc->natts);
 	MemoryContext row_cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops row", ALLOCSET_DEFAULT_SIZES);
 
-	for (int64 i = 0; i < change->nentering; i++)
+	for (int64 i = 0; i < entering->change->nentering; i++)
 	{
 		MemoryContext old = MemoryContextSwitchTo(row_cxt);
 
 		ml_check_row(i);
-		memset(nulls, 0, sizeof(bool) * ML_OWN_COLUMNS);
-		put_row(change, &change->entering[i], values, nulls);
-		ExecStoreMinimalTuple(change->entering[i].row->tuple, slot, false);
-		slot_getallattrs(slot);
-		memcpy(values + ML_OWN_COLUMNS, slot->tts_values, sizeof(Datum) * change->set->ncolumns);
-		memcpy(nulls + ML_OWN_COLUMNS, slot->tts_isnull, sizeof(bool) * change->set->ncolumns);
+		next_entering(entering, i, values, nulls);
 		tuplestore_putvalues(store, desc, values, nulls);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(row_cxt);
 	}
-	ExecDropSingleTupleTableSlot(slot);
 	MemoryContextDelete(row_cxt);
 	return store;
 }
@@ -562,44 +460,55 @@ store_entering(const MlChange *change, TupleDesc desc)
 static int
 compare_entering(const void *a, const void *b)
 {
-	uint64		x = ((const MlEntering *) a)->row->key_hash;
-	uint64		y = ((const MlEntering *) b)->row->key_hash;
+	const MlEntering *x = a;
+	const MlEntering *y = b;
 
-	return x < y ? -1 : x > y;
+	if (x->bucket != y->bucket)
+		return x->bucket < y->bucket ? -1 : 1;
+	return x->row->key_hash < y->row->key_hash ? -1 : x->row->key_hash > y->row->key_hash;
 }
 
-/*
- * As a trigger reads its transition table. In the order of the index on key_hash, whose pages are
- * so visited one after the other.
- */
+/* as a trigger reads its transition table: for tables that somebody has given indexes of their own */
 static void
-write_entering(MlChange *change)
+enter_by_query(const Entering *entering, TupleDesc desc)
 {
-	EphemeralNamedRelation enr;
-	char	   *columns = ml_set_column_list(change->set, "");
+	const MlSet *set = entering->change->set;
+	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
 	char	   *text;
 	int			code;
 
-	if (change->nentering == 0)
-		return;
-	qsort(change->entering, change->nentering, sizeof(MlEntering), compare_entering);
-	enr = palloc0(sizeof(EphemeralNamedRelationData));
 	enr->md.name = pstrdup("mlops_entering");
-	enr->md.tupdesc = full_desc(change->set);
+	enr->md.tupdesc = desc;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = (double) change->nentering;
-	enr->reldata = store_entering(change, enr->md.tupdesc);
+	enr->md.enrtuples = (double) entering->change->nentering;
+	enr->reldata = store_entering(entering, desc);
 	code = SPI_register_relation(enr);
 	if (code != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register rows: %s", SPI_result_code_string(code));
 	text = psprintf("INSERT INTO %s (entered_edition, left_edition, sample_bucket, sample_stratum, sample_groups, "
 					"pinned, slices, key_hash, row_fingerprint, %s) SELECT * FROM mlops_entering",
-					ml_set_table(change->set), columns);
+					ml_set_table(set), ml_set_column_list(set, ""));
 	code = SPI_execute(text, false, 0);
 	if (code != SPI_OK_INSERT)
 		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(code));
 	SPI_unregister_relation(enr->md.name);
 	tuplestore_end(enr->reldata);
+}
+
+/* by bucket, since rows of a bucket leave together; the order within it is no matter, but always the same */
+static void
+write_entering(MlChange *change)
+{
+	Entering	entering = {change};
+	TupleDesc	desc = full_desc(change->set);
+
+	if (change->nentering == 0)
+		return;
+	qsort(change->entering, change->nentering, sizeof(MlEntering), compare_entering);
+	entering.slot = MakeSingleTupleTableSlot(ml_set_desc(change->set), &TTSOpsMinimalTuple);
+	if (!ml_table_enter(change->set, desc, change->nentering, next_entering, &entering))
+		enter_by_query(&entering, desc);
+	ExecDropSingleTupleTableSlot(entering.slot);
 }
 
 static Jsonb *
@@ -702,7 +611,7 @@ void
 ml_change_finish(MlChange *change)
 {
 	ml_slices_store(change->set);
-	write_leaving(change);
+	ml_table_leave(change->set, change->leaving, change->nleaving, change->edition);
 	write_entering(change);
 	write_edition(change);
 	write_set(change);

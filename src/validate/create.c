@@ -312,7 +312,7 @@ ml_set_make_table(MlSet *set)
 					 "row_fingerprint bytea NOT NULL", ml_set_table(set));
 	for (int i = 0; i < set->ncolumns; i++)
 		appendStringInfo(&command, ", %s %s", quote_identifier(set->column[i].name), set->column[i].stored);
-	appendStringInfoChar(&command, ')');
+	appendStringInfoString(&command, ") USING heap");
 	run_command(command.data);
 	run_command(psprintf("CREATE INDEX ON %s (sample_bucket) WHERE left_edition IS NULL", ml_set_table(set)));
 	run_command(psprintf("CREATE INDEX ON %s (key_hash) WHERE left_edition IS NULL", ml_set_table(set)));

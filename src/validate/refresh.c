@@ -131,35 +131,36 @@ stratum_of(Refresh *refresh, const MlStored *row)
 	return entry ? entry->is : NULL;
 }
 
-/* a row that left what is read again */
 static void
-left(Refresh *refresh, const MlStored *row)
+leave(Refresh *refresh, const MlStored *row)
 {
 	MlStratum  *stratum = stratum_of(refresh, row);
 
-	ml_change_left(refresh->change, row);
+	ml_change_leave(refresh->change, row);
 	if (stratum != NULL)
 		stratum->kept--;
 }
 
-/* rows that the window has left behind */
+/*
+ * Rows that the window has left behind: not below the first bucket that has rows, since the index knows those
+ * that left until it is vacuumed.
+ */
 static void
 leave_behind(Refresh *refresh)
 {
-	MlSet	   *set = refresh->set;
-	MlArguments args = {0};
+	MlRange		range;
 	MlStored   *rows;
 	int64		n;
 
-	if (set->clock == ML_CLOCK_NONE || set->edition == 0)
+	if (refresh->set->clock == ML_CLOCK_NONE || refresh->nold == 0)
 		return;
-	ml_bind_int8(&args, refresh->window.first_bucket);
-	n = ml_change_take(refresh->change, psprintf("NOT pinned AND sample_bucket OPERATOR(pg_catalog.<=) $1 AND %s OPERATOR(pg_catalog.<) %s",
-									  quote_identifier(set->time_column),
-									  ml_clock_literal(set, refresh->window.from)),
-						&args, &rows);
+	range.first_bucket = refresh->old[0].bucket;
+	range.last_bucket = refresh->window.first_bucket;
+	range.before = true;
+	range.time = refresh->window.from;
+	n = ml_table_rows(refresh->set, &range, &rows);
 	for (int64 i = 0; i < n; i++)
-		left(refresh, &rows[i]);
+		leave(refresh, &rows[i]);
 }
 
 /* ---- rows that came ---- */
@@ -204,30 +205,36 @@ refuse_duplicates(const MlSet *set, const KeyAt *key, int64 n)
 	}
 }
 
+/* rows of the window, of buckets from one to another */
+static void
+range_of(const Refresh *refresh, int64 first, int64 last, MlRange *range)
+{
+	range->first_bucket = first;
+	range->last_bucket = last;
+	range->before = false;
+	range->time = refresh->window.from;
+}
+
 /* a row whose time is a later one now is stored under its earlier one */
 static void
 leave_moved(Refresh *refresh, const KeyAt *key, int64 n)
 {
-	Datum	   *hashes;
-	MlArguments args = {0};
+	const MlWindow *window = &refresh->window;
+	uint64	   *hashes;
+	MlRange		range;
 	MlStored   *rows;
-	Datum	   *places;
-	int			found;
 	int64		moved;
 
-	if (refresh->set->edition == 0 || n == 0 || refresh->window.read_bucket <= refresh->window.first_bucket)
+	if (refresh->set->edition == 0 || n == 0 || window->read_bucket <= window->first_bucket)
 		return;
-	hashes = palloc_extended(ml_size_mul(n, sizeof(Datum)), MCXT_ALLOC_HUGE);
+	hashes = palloc_extended(ml_size_mul(n, sizeof(uint64)), MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < n; i++)
-		hashes[i] = Int64GetDatum((int64) key[i].key_hash);
-	places = ml_change_find_keys(refresh->set, hashes, n, refresh->window.read_bucket, &found);
-	if (found == 0)
-		return;
-	ml_bind_datum(&args, TIDARRAYOID, PointerGetDatum(construct_array(places, found, TIDOID, sizeof(ItemPointerData),
-																	  false, TYPALIGN_SHORT)), false);
-	moved = ml_change_take(refresh->change, "ctid OPERATOR(pg_catalog.=) ANY ($1)", &args, &rows);
+		hashes[i] = key[i].key_hash;
+	range_of(refresh, window->first_bucket, window->read_bucket - 1, &range);
+	moved = ml_table_rows_of_keys(refresh->set, hashes, n, &range, &rows);
 	for (int64 i = 0; i < moved; i++)
-		left(refresh, &rows[i]);
+		leave(refresh, &rows[i]);
+	pfree(hashes);
 }
 
 static void
@@ -253,18 +260,13 @@ look_at_keys(Refresh *refresh)
 static void
 fetch_stored(Refresh *refresh)
 {
-	MlArguments args = {0};
+	MlRange		range;
 
 	refresh->by_key = make_table("mlops stored rows", sizeof(uint64), sizeof(StoredEntry));
 	if (refresh->set->edition == 0)
 		return;
-	ml_bind_int8(&args, refresh->window.read_bucket);
-	refresh->nstored = ml_change_fetch(refresh->set, refresh->set->clock == ML_CLOCK_NONE ?
-									   "NOT pinned AND sample_bucket OPERATOR(pg_catalog.>=) $1" :
-									   psprintf("NOT pinned AND sample_bucket OPERATOR(pg_catalog.>=) $1 AND %s OPERATOR(pg_catalog.>=) %s",
-												quote_identifier(refresh->set->time_column),
-												ml_clock_literal(refresh->set, refresh->window.from)),
-									   &args, &refresh->stored);
+	range_of(refresh, refresh->window.read_bucket, PG_INT64_MAX, &range);
+	refresh->nstored = ml_table_rows(refresh->set, &range, &refresh->stored);
 	for (int64 i = 0; i < refresh->nstored; i++)
 	{
 		StoredEntry *entry = hash_search(refresh->by_key, &refresh->stored[i].key_hash, HASH_ENTER, NULL);
@@ -451,10 +453,21 @@ thin_rows(Refresh *refresh, Thinned *thinned, int64 n)
 	}
 }
 
+static HTAB *
+places_leaving(const MlChange *change)
+{
+	HTAB	   *places = make_table("mlops leaving rows", sizeof(ItemPointerData), sizeof(ItemPointerData));
+
+	for (int i = 0; i < change->nleaving; i++)
+		(void) hash_search(places, &change->leaving[i], HASH_ENTER, NULL);
+	return places;
+}
+
 static void
 thin(Refresh *refresh)
 {
-	MlArguments args = {0};
+	MlRange		range;
+	HTAB	   *leaving;
 	MlStored   *rows;
 	int64		n;
 	int64		m = 0;
@@ -462,16 +475,16 @@ thin(Refresh *refresh)
 
 	if (!refresh->plan.thin)
 		return;
-	ml_bind_int8(&args, refresh->window.first_bucket);
-	ml_bind_int8(&args, refresh->window.read_bucket);
-	n = ml_change_fetch(refresh->set, "NOT pinned AND sample_bucket OPERATOR(pg_catalog.>=) $1 "
-						"AND sample_bucket OPERATOR(pg_catalog.<) $2", &args, &rows);
+	range_of(refresh, refresh->window.first_bucket, refresh->window.read_bucket - 1, &range);
+	n = ml_table_rows(refresh->set, &range, &rows);
+	leaving = places_leaving(refresh->change);
 	thinned = palloc_extended(ml_size_mul(Max(n, 1), sizeof(Thinned)), MCXT_ALLOC_HUGE);
 	for (int64 i = 0; i < n; i++)
 	{
 		MlStratum  *stratum = stratum_of(refresh, &rows[i]);
 
-		if (stratum == NULL || stratum->take >= stratum->kept)
+		if (stratum == NULL || stratum->take >= stratum->kept ||
+			hash_search(leaving, &rows[i].place, HASH_FIND, NULL) != NULL)
 			continue;
 		thinned[m].priority = ml_hash_word(rows[i].key_hash, (uint64) refresh->set->seed);
 		thinned[m].stratum = stratum;

@@ -391,13 +391,6 @@ extern void ml_change_begin(MlSet *set, const char *event, TimestampTz as_of, Ml
 extern void ml_change_leave(MlChange *change, const MlStored *row);
 extern void ml_change_enter(MlChange *change, const MlEntering *row);
 
-/* rows of a condition leave at once, and are counted one by one with ml_change_left */
-extern int64 ml_change_take(MlChange *change, const char *condition, MlArguments *args, MlStored **rows);
-extern void ml_change_left(MlChange *change, const MlStored *row);
-
-/* places of the rows of the sample that are there, of these hashes of keys and of an earlier bucket */
-extern Datum *ml_change_find_keys(const MlSet *set, const Datum *key_hash, int64 n, int64 before, int *found);
-
 /* rows that are there, of a condition on the table; *rows in the current context */
 extern int64 ml_change_fetch(const MlSet *set, const char *condition, MlArguments *args, MlStored **rows);
 
@@ -417,6 +410,32 @@ extern Jsonb *ml_groups_json(const MlSet *set);
 extern void ml_change_count(MlChange *change, int number, int64 by);
 extern int64 ml_change_counted(MlChange *change, int number);
 extern void ml_change_finish(MlChange *change);
+
+/* ---- table.c: rows of the table, without the executor ---- */
+
+/* rows of the sample that are there, of buckets from one to another, both included, and of times before or from one on */
+typedef struct MlRange
+{
+	int64		first_bucket;
+	int64		last_bucket;
+	bool		before;
+	int64		time;			/* of no meaning without a time column */
+} MlRange;
+
+extern int64 ml_table_rows(const MlSet *set, const MlRange *range, MlStored **rows);
+
+/* of these hashes of keys, too */
+extern int64 ml_table_rows_of_keys(const MlSet *set, const uint64 *key_hash, int64 n, const MlRange *range, MlStored **rows);
+
+/* the rows at these places leave with an edition */
+extern void ml_table_leave(const MlSet *set, const ItemPointerData *place, int64 n, int edition);
+
+/*
+ * Rows enter: n times the next one, with values for all columns of desc in a context that is reset before the next. False, and
+ * nothing is done: the table has indexes that are not of our making.
+ */
+extern bool ml_table_enter(const MlSet *set, TupleDesc desc, int64 n,
+						   void (*next) (const void *arg, int64 row, Datum *values, bool *nulls), const void *arg);
 
 /* ---- refresh.c, create.c ---- */
 

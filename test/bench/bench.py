@@ -21,12 +21,13 @@ from sklearn.metrics import r2_score, roc_auc_score
 import judge
 import learners
 import metrics
+import validate
 from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note, print_table, pull, run, seconds
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-OWN = ["core", "judge", "metrics"]	# parts that are rows of the first table
-PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics"]
+OWN = ["core", "judge", "metrics", "validate"]	# parts that are rows of the first table
+PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate"]
 GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": [p for p in PARTS if p not in OWN], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
@@ -292,6 +293,8 @@ def main():
         learners.attempt("judge", lambda: judge.bench(interleaved, add_ratio))
     if "metrics" in parts:
         learners.attempt("metrics", lambda: metrics.bench(interleaved, add_ratio))
+    if "validate" in parts:
+        learners.attempt("validate", lambda: validate.bench_refresh(connect(), add_ratio))
     learners.bench([part for part in parts if part not in OWN])
     describe(connect())
     if rows:

@@ -12,23 +12,28 @@ SET client_min_messages = warning;
 \i test/fuzz/mutate.sql
 
 CREATE TABLE row AS
-SELECT (i % 5 > 1)::int::float8 AS y, ARRAY[sin(i) * 3, i * 7 % 13]::float8[] AS x FROM generate_series(1, 200) AS i;
+SELECT (i % 5 > 1)::int::float8 AS y, i % 3 AS c, ARRAY[sin(i) * 3, i * 7 % 13]::float8[] AS x FROM generate_series(1, 200) AS i;
 CREATE TEMP TABLE states (i serial, bytes bytea);
 
--- of every algorithm the states of its first passes
+-- of every algorithm, and of each fold that it has, the states of its first passes
 DO $$
 DECLARE
     f record;
     pass mlops.state;
 BEGIN
-    FOR f IN SELECT p.oid, p.proname, p.pronargs FROM pg_proc AS p
+    FOR f IN SELECT p.proname, p.pronargs, v.first
+               FROM pg_proc AS p, LATERAL (SELECT NULL::mlops.state AS first UNION ALL
+                                           SELECT mlops.pass('logistic_regression', params::jsonb, 3)
+                                             FROM unnest(ARRAY['{"l2": 1}', '{"l1": 1}', '{"path": "aic", "path_lambdas": 3}']) AS params
+                                            WHERE p.proname = 'logistic_regression_state') AS v
               WHERE p.pronamespace = 'mlops'::regnamespace AND p.prokind = 'a' AND p.proname LIKE '%\_state' AND p.pronargs > 2
               ORDER BY p.proname COLLATE "C" LOOP
-        pass := NULL;
-        FOR n IN 1 .. 4 LOOP
+        pass := f.first;
+        FOR n IN 1 .. 6 LOOP
             BEGIN
                 IF f.pronargs = 4 THEN
-                    EXECUTE format('SELECT mlops.%I(y, x, 1, $1) FROM state_fuzz.row', f.proname) INTO pass USING pass;
+                    EXECUTE format('SELECT mlops.%I(%s, x, 1, $1) FROM state_fuzz.row', f.proname, CASE WHEN f.first IS NULL THEN 'y' ELSE 'c' END)
+                       INTO pass USING pass;
                 ELSE
                     EXECUTE format('SELECT mlops.%I(x, 1, $1) FROM state_fuzz.row', f.proname) INTO pass USING pass;
                 END IF;
@@ -63,7 +68,10 @@ SELECT s.step, fuzz_step(f.bytes, s.step) AS outcome, count(*) AS n, min(f.round
                LATERAL (SELECT bytes FROM states WHERE i = 1 + fuzz_number(:seed, round, 'state', c.n::int)) AS a,
                LATERAL (SELECT bytes FROM states WHERE i = 1 + fuzz_number(:seed, round, 'other state', c.n::int)) AS b) AS f,
        (VALUES ('SELECT mlops.merge($1::mlops.state, $1::mlops.state)'), ('SELECT mlops.final($1::mlops.state)'),
-               ('SELECT mlops.next($1::mlops.state)')) AS s (step)
+               ('SELECT mlops.next($1::mlops.state)'),
+               -- as the beginning of a pass, if it is one of the algorithm
+               ('SELECT mlops.final(mlops.logistic_regression_state(c, x, 1, $1::mlops.state)) FROM state_fuzz.row'),
+               ('SELECT mlops.final(mlops.kmeans_state(x, 1, $1::mlops.state)) FROM state_fuzz.row')) AS s (step)
  GROUP BY 1, 2;
 DROP SCHEMA state_fuzz CASCADE;
 TABLE outcomes ORDER BY step, n DESC;

@@ -12,7 +12,7 @@ END
 sed -n 's/.*DefineCustom[A-Za-z]*Variable("\([a-z_.]*\)".*/\1/p' src/settings.c |
 	while read -r name; do grep -q "$name" README.md || echo "README.md does not name $name"; done
 exists=$(psql -X -At -c "SELECT proname FROM pg_proc WHERE proname LIKE 'mlops\_%'")
-grep -ohE '\bmlops_[a-z_]+' README.md | sort -u | while read -r name; do
+grep -ohE '\bmlops_[a-z0-9_]+' README.md | sort -u | while read -r name; do
 	case $name in mlops_learn) continue ;; esac
 	grep -qx "$name" <<<"$exists" || echo "README.md names $name, which does not exist"
 done

@@ -83,6 +83,17 @@ UPDATE visit SET region = CASE WHEN n % 3 = 1 THEN NULL ELSE 'moon' END WHERE n 
 SELECT edition, rows FROM mlops_refresh_validation_set('buys', 'fresh');
 SELECT * FROM verdict(4) WHERE gate IN ('missing', 'unseen');
 
+-- a metric of one's own bounds like those that are built in; while a gate asks for it, it stays
+CREATE FUNCTION earn(total float8, prediction float8, label boolean) RETURNS float8 LANGUAGE sql IMMUTABLE AS
+$$ SELECT total + CASE WHEN prediction < 0.5 THEN 0 WHEN label THEN 10 ELSE -4 END $$;
+CREATE AGGREGATE earnings(float8, boolean) (sfunc = earn, stype = float8, initcond = '0');
+SELECT mlops_create_metric('gate_earnings', 'ml_gate.earnings(float8, boolean)', higher_is_better => true);
+SELECT mlops_set_gate('buys', 'earns', metric => 'gate_earnings', minimum => 1, max_drop => 1000);
+SELECT gate, verdict, value > 1 AS earns, difference < 0 AS less_than_4 FROM mlops_check_gates('buys', 1) WHERE gate = 'earns';
+SELECT mlops_drop_metric('gate_earnings');
+SELECT mlops_drop_gate('buys', 'earns');
+SELECT mlops_drop_metric('gate_earnings');
+
 -- What is refused: a bound of nothing, impossible bounds, a metric of another task, unknown ones, comparing what has no interval
 SELECT mlops_set_gate('buys', 'none', metric => 'roc_auc');
 SELECT mlops_set_gate('buys', 'turned', metric => 'roc_auc', minimum => 0.9, maximum => 0.1);

@@ -106,5 +106,31 @@ foreach my $restored ('from_script', 'from_archive', 'over_old', 'data_only')
 		't', "$restored: the grant holds");
 }
 
+# validation sets: their tables are tables like any other, which a dump makes before it fills them
+$node->safe_psql('postgres', 'CREATE DATABASE rolling');
+$node->safe_psql('rolling', q{
+	CREATE EXTENSION mlops;
+	CREATE TABLE visit AS SELECT i AS n, timestamptz '2026-01-01 00:00+00' + i * interval '1 hour' AS at, i % 5 AS pages, i % 3 = 0 AS bought
+	  FROM generate_series(1, 2000) AS i;
+	SELECT mlops_create_model('buys', target => 'bought');
+	SELECT mlops_create_validation_set('buys', 'Recent ones', 'visit', key => 'n', time_column => 'at', period => '30 days',
+	                                   max_rows => 300, slices => '{pages, n > 500}');
+	SELECT mlops_refresh_validation_set('buys', as_of => '2026-02-10 00:00+00');
+	SELECT mlops_refresh_validation_set('buys', as_of => '2026-02-20 00:00+00');
+	SELECT mlops_pin('buys', 'Recent ones', '7');
+	SELECT mlops_record_failure('buys', '8', 'true');
+});
+my $rolled = $node->basedir . '/rolling.dump';
+$node->command_ok([ 'pg_dump', '-Fc', '-f', $rolled, $node->connstr('rolling') ], 'pg_dump of a database with a validation set');
+$node->safe_psql('postgres', 'CREATE DATABASE rolled');
+$node->command_ok([ 'pg_restore', '-e', '-d', $node->connstr('rolled'), $rolled ], 'it restores');
+my $editions = q{SELECT string_agg(e::text || mlops_verify_edition(model, validation_set, edition), E'\n' ORDER BY edition) FROM mlops.edition AS e};
+my $rows = q{SELECT string_agg(md5(e::text), ',' ORDER BY e ->> 'n', e ->> 'mlops_weight') FROM generate_series(1, 3) AS n, mlops_edition('buys', 'Recent ones', n) AS e};
+is($node->safe_psql('rolled', $_), $node->safe_psql('rolling', $_), 'the same editions, rows, slices, pins, failures')
+  for ($editions, $rows, 'SELECT * FROM mlops.slice ORDER BY number', 'SELECT * FROM mlops.pin', 'SELECT * FROM mlops.failure');
+my $refresh = q{SELECT edition, rows, rows_in, rows_out, rows_read FROM mlops_refresh_validation_set('buys', as_of => '2026-03-01 00:00+00')};
+is($node->safe_psql('rolled', $refresh), $node->safe_psql('rolling', $refresh), 'and refreshes go on');
+is($node->safe_psql('rolled', $rows), $node->safe_psql('rolling', $rows), 'with the same rows');
+
 $node->stop;
 done_testing();

@@ -132,6 +132,20 @@ sub judge
 	}
 }
 
+# above a million different scores states keep bins: what is exact lies within their bounds, which are near
+$node->safe_psql('postgres', q{
+	CREATE TABLE many AS SELECT i % 3 AS part, random() AS score, random() ^ 2 AS other, 0.5 + random() AS weight FROM generate_series(1, 1100000) AS i;
+	ALTER TABLE many ADD label boolean; UPDATE many SET label = other < score});
+my %binned = (roc_auc => 'score, label, weight', pr_auc => 'score, label, weight', ks => 'score, label, weight',
+	gain => 'score, label, 0.13, weight', lift => 'score, label, 0.13, weight', median_absolute_error => 'score, other, weight');
+for my $metric (sort keys %binned)
+{
+	is( $node->safe_psql('postgres', "SELECT exact BETWEEN (f ->> 'low')::float8 AND (f ->> 'high')::float8, (f ->> 'high')::float8 - (f ->> 'low')::float8 BETWEEN 1e-9 AND 5e-4 "
+			. "FROM (SELECT mlops_$metric($binned{$metric}) AS exact FROM many) AS e, "
+			. "(SELECT mlops.final(mlops.merge(s)) AS f FROM (SELECT mlops_${metric}_state($binned{$metric}) AS s FROM many GROUP BY part) AS parts) AS m"),
+		't|t', "$metric of bins is within its bounds, which are near");
+}
+
 # the plan that was tested is the plan that is meant
 like($node->safe_psql('postgres', 'EXPLAIN SELECT mlops_f1(score, label) FROM scores_1'),
 	qr/Finalize Aggregate.*Partial Aggregate/s, 'metrics are added up by parallel workers');
