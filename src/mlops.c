@@ -19,4 +19,5 @@ _PG_init(void)
 {
 	ml_settings_define();
 	ml_registry_metric_changed = ml_judge_again;
+	ml_tick_evaluate = ml_judge_set;
 }

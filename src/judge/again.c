@@ -54,6 +54,18 @@ try_one(const char *version, const char *set)
 }
 
 void
+ml_judge_set(const char *model, const char *set)
+{
+	List	   *versions;
+	List	   *sets;
+	ListCell   *version;
+
+	ml_registry_evaluated(model, &versions, &sets);
+	foreach(version, versions)
+		try_one(lfirst(version), set);
+}
+
+void
 ml_judge_again(const char *model)
 {
 	List	   *versions;

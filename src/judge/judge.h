@@ -121,4 +121,7 @@ extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion
  */
 extern void ml_judge_again(const char *model);
 
+/* the same on one of them: after a refresh */
+extern void ml_judge_set(const char *model, const char *set);
+
 #endif							/* ML_JUDGE_H */
