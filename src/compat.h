@@ -94,6 +94,11 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 	pg_analyze_and_rewrite(raw, text, NULL, 0, env)
 #endif
 
+/* 14 has types of several ranges */
+#ifndef TYPTYPE_MULTIRANGE
+#define TYPTYPE_MULTIRANGE 'm'
+#endif
+
 /* 16 says which indexes need a new entry */
 #if PG_VERSION_NUM >= 160000
 #define ml_simple_heap_update(rel, place, tuple) \

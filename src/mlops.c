@@ -14,10 +14,17 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 
+/* a model has another primary metric: what is in use is judged by it */
+static void
+metric_changed(const char *model)
+{
+	ml_judge_again(model, NULL);
+}
+
 void
 _PG_init(void)
 {
 	ml_settings_define();
-	ml_registry_metric_changed = ml_judge_again;
-	ml_tick_evaluate = ml_judge_set;
+	ml_registry_metric_changed = metric_changed;
+	ml_tick_evaluate = ml_judge_again;
 }

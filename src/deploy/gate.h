@@ -40,7 +40,7 @@ typedef struct MlVerdict
 } MlVerdict;
 
 /* who is judged, and against whom */
-typedef struct MlHearing
+typedef struct MlGateHearing
 {
 	const char *model;
 	int			version;
@@ -49,10 +49,10 @@ typedef struct MlHearing
 	double		champion_threshold;
 	List	   *gates;			/* of MlGate */
 	List	   *verdicts;		/* of MlVerdict, in the order of the gates */
-} MlHearing;
+} MlGateHearing;
 
 /* fills in the verdicts; raises nothing that a gate could be about. Outside of a scope */
-extern void ml_gates_hear(MlHearing *hearing);
+extern void ml_gates_hear(MlGateHearing *hearing);
 
 /* does it keep the version from being promoted? */
 extern bool ml_verdict_blocks(const MlVerdict *verdict);
@@ -68,7 +68,7 @@ extern double ml_gate_measure(const char *name, const MlJury *jury, const MlMode
 
 /* ---- gate_query.c ---- */
 
-extern void ml_gate_query(const MlGate *gate, const MlHearing *hearing, MlVerdict *verdict);
+extern void ml_gate_query(const MlGate *gate, const MlGateHearing *hearing, MlVerdict *verdict);
 
 /* 42601 and the like unless it is one query that answers (boolean, text); under the current user's settings */
 extern void ml_gate_check_query(const char *query);
@@ -78,12 +78,12 @@ extern void ml_gate_check_query(const char *query);
 extern const char *ml_ruling_name(MlRuling ruling);
 
 /* for the history; approvers: a list of char *, roles that have approved */
-extern Jsonb *ml_gates_evidence(const MlHearing *hearing, const List *approvers);
+extern Jsonb *ml_gates_evidence(const MlGateHearing *hearing, const List *approvers);
 
 /* gates that no verdict of theirs keeps from being passed */
-extern int	ml_gates_passed(const MlHearing *hearing);
+extern int	ml_gates_passed(const MlGateHearing *hearing);
 
 /* ML001 if a verdict blocks; a WARNING for those that would only warn */
-extern void ml_gates_decide(const MlHearing *hearing);
+extern void ml_gates_decide(const MlGateHearing *hearing);
 
 #endif							/* ML_GATE_H */

@@ -35,7 +35,7 @@ typedef struct Party
 /* the gates of one set */
 typedef struct Session
 {
-	MlHearing  *hearing;
+	MlGateHearing  *hearing;
 	const char *validation_set; /* NULL: the model's only one */
 	List	   *gates;			/* of MlGate, all of this set */
 	MemoryContext cxt;			/* of the verdicts */
@@ -353,7 +353,7 @@ static void
 hear_set(void *arg)
 {
 	Session    *session = arg;
-	MlHearing  *hearing = session->hearing;
+	MlGateHearing  *hearing = session->hearing;
 	ListCell   *cell;
 
 	ml_edition_open(hearing->model, session->validation_set, 0, &session->edition);
@@ -404,7 +404,7 @@ same_set(const char *a, const char *b)
 
 /* the verdicts of all gates on a set */
 static List *
-hear_gates_of(MlHearing *hearing, const char *validation_set, const List *sets)
+hear_gates_of(MlGateHearing *hearing, const char *validation_set, const List *sets)
 {
 	Session		session = {0};
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops gates", ALLOCSET_DEFAULT_SIZES);
@@ -435,7 +435,7 @@ hear_gates_of(MlHearing *hearing, const char *validation_set, const List *sets)
 
 /* has a gate before this one been heard on the same set? */
 static bool
-was_heard(const MlHearing *hearing, const MlGate *gate, const List *sets)
+was_heard(const MlGateHearing *hearing, const MlGate *gate, const List *sets)
 {
 	ListCell   *cell;
 
@@ -452,7 +452,7 @@ was_heard(const MlHearing *hearing, const MlGate *gate, const List *sets)
 }
 
 void
-ml_gates_hear(MlHearing *hearing)
+ml_gates_hear(MlGateHearing *hearing)
 {
 	List	   *sets = ml_validation_sets(hearing->model);
 	ListCell   *cell;

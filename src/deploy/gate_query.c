@@ -108,7 +108,7 @@ end_time(void)
 typedef struct Question
 {
 	const MlGate *gate;
-	const MlHearing *hearing;
+	const MlGateHearing *hearing;
 	MemoryContext cxt;			/* of the answer */
 	bool		passed;
 	bool		answered;
@@ -199,7 +199,7 @@ ask_in_time(Question *question)
 }
 
 void
-ml_gate_query(const MlGate *gate, const MlHearing *hearing, MlVerdict *verdict)
+ml_gate_query(const MlGate *gate, const MlGateHearing *hearing, MlVerdict *verdict)
 {
 	Question	question = {0};
 	ErrorData  *error;

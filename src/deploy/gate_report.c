@@ -75,7 +75,7 @@ put_verdict(MlJson *json, const MlVerdict *verdict)
 }
 
 Jsonb *
-ml_gates_evidence(const MlHearing *hearing, const List *approvers)
+ml_gates_evidence(const MlGateHearing *hearing, const List *approvers)
 {
 	MlJson		json = {0};
 	ListCell   *cell;
@@ -103,7 +103,7 @@ ml_gates_evidence(const MlHearing *hearing, const List *approvers)
 /* ---- as an error ---- */
 
 int
-ml_gates_passed(const MlHearing *hearing)
+ml_gates_passed(const MlGateHearing *hearing)
 {
 	int			passed = list_length(hearing->gates);
 	const MlGate *last = NULL;
@@ -133,7 +133,7 @@ append_verdict(StringInfo text, const MlVerdict *verdict)
 }
 
 static void
-warn(const MlHearing *hearing, const MlVerdict *verdict)
+warn(const MlGateHearing *hearing, const MlVerdict *verdict)
 {
 	StringInfoData text;
 
@@ -146,7 +146,7 @@ warn(const MlHearing *hearing, const MlVerdict *verdict)
 }
 
 void
-ml_gates_decide(const MlHearing *hearing)
+ml_gates_decide(const MlGateHearing *hearing)
 {
 	StringInfoData text;
 	const char *only = NULL;
@@ -226,7 +226,7 @@ add_verdict(MlRows *rows, const MlVerdict *verdict)
 Datum
 mlops_check_gates(PG_FUNCTION_ARGS)
 {
-	MlHearing	hearing = {0};
+	MlGateHearing	hearing = {0};
 	MlRows		rows;
 	ListCell   *cell;
 

@@ -153,7 +153,7 @@ typedef struct Examination
 
 /* true: the bundle serves already, or served before and was not taken down */
 static bool
-needs_no_examination(const Request *request, const MlOutlook *outlook, MlHearing *hearing)
+needs_no_examination(const Request *request, const MlOutlook *outlook, MlGateHearing *hearing)
 {
 	MlCandidate candidate;
 	MlRegistryScope scope;
@@ -176,7 +176,7 @@ static void
 examine(const Request *request, Examination *examination)
 {
 	MlOutlook  *outlook = &examination->outlook;
-	MlHearing	hearing = {0};
+	MlGateHearing	hearing = {0};
 	List	   *approvers;
 
 	ml_promotion_look(request->model, outlook);

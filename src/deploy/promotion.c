@@ -160,7 +160,7 @@ ml_promotion_threshold(const char *model, int version, const MlCandidate *candid
 }
 
 void
-ml_promotion_prepare(MlHearing *hearing, double threshold)
+ml_promotion_prepare(MlGateHearing *hearing, double threshold)
 {
 	MlCandidate candidate;
 	MlOutlook	outlook;

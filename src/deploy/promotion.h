@@ -54,7 +54,7 @@ extern double ml_promotion_threshold(const char *model, int version, const MlCan
 									 double asked, const char **why);
 
 /* for a dry run: who is judged and against whom, now; 42704 */
-extern void ml_promotion_prepare(MlHearing *hearing, double threshold);
+extern void ml_promotion_prepare(MlGateHearing *hearing, double threshold);
 
 /* approval.c: ML001 unless as many other roles as that, which may still promote, have approved; their names */
 extern List *ml_approvals_require(const char *model, int version, int required);

@@ -4,48 +4,30 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
+#include "attempt.h"
 #include "judge/hearing.h"
-#include "miscadmin.h"
 #include "registry/evidence.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #define EXAMPLE "SELECT * FROM mlops_evaluate('churn')"
 
-/* one that fails leaves no trace but a warning; a cancel goes on */
+static void
+evaluate(void *arg)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ml_evaluate(arg);
+	PopActiveSnapshot();
+}
+
+/* one that fails leaves no trace but a warning */
 static void
 try_one(const char *version, const char *set)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	MlCase		question = {.model = version, .validation_set = set, .example = EXAMPLE};
-	ErrorData  *error = NULL;
+	ErrorData  *error = ml_attempt(evaluate, &question);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		PushActiveSnapshot(GetTransactionSnapshot());
-		ml_evaluate(&question);
-		PopActiveSnapshot();
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return;
-	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
-		ReThrowError(error);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("\"%s\" was not evaluated on validation set \"%s\": %s", version, set, error->message),
@@ -54,19 +36,7 @@ try_one(const char *version, const char *set)
 }
 
 void
-ml_judge_set(const char *model, const char *set)
-{
-	List	   *versions;
-	List	   *sets;
-	ListCell   *version;
-
-	ml_registry_evaluated(model, &versions, &sets);
-	foreach(version, versions)
-		try_one(lfirst(version), set);
-}
-
-void
-ml_judge_again(const char *model)
+ml_judge_again(const char *model, const char *validation_set)
 {
 	List	   *versions;
 	List	   *sets;
@@ -76,5 +46,6 @@ ml_judge_again(const char *model)
 	ml_registry_evaluated(model, &versions, &sets);
 	foreach(version, versions)
 		foreach(set, sets)
-			try_one(lfirst(version), lfirst(set));
+			if (validation_set == NULL || strcmp(validation_set, lfirst(set)) == 0)
+				try_one(lfirst(version), lfirst(set));
 }

@@ -115,13 +115,10 @@ extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion
 							 const MlJudgeMetric *metric, int slice, MlDifference *result);
 
 /*
- * Evaluates the versions of a model that are in use on the newest editions of its
- * validation sets and stores what it finds, as the current user. What cannot be judged
- * becomes a warning.
+ * Evaluates the versions of a model that are in use on the newest edition of a
+ * validation set, or of each of them (NULL), and stores what it finds, as the
+ * current user. What cannot be judged becomes a warning.
  */
-extern void ml_judge_again(const char *model);
-
-/* the same on one of them: after a refresh */
-extern void ml_judge_set(const char *model, const char *set);
+extern void ml_judge_again(const char *model, const char *validation_set);
 
 #endif							/* ML_JUDGE_H */

@@ -218,12 +218,12 @@ mlops_drop_version(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* the tables of its validation sets: their names were chosen when the sets were made */
+/* the tables of its validation sets, after refreshes that are under way: they lock the set before its table */
 static void
 drop_set_tables(const char *model)
 {
 	static MlStatement select = {
-		"SELECT relation FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1 ORDER BY name"
+		"SELECT relation FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1 ORDER BY name FOR UPDATE"
 	};
 	MlArguments args = {0};
 	int			n;

@@ -10,11 +10,14 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "interrupts.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "validate/pin.h"
 #include "validate/validate.h"
@@ -38,6 +41,74 @@ compare_wrong(const void *a, const void *b)
 	if (x->loss != y->loss)
 		return x->loss > y->loss ? -1 : 1;
 	return x->row < y->row ? -1 : x->row > y->row;
+}
+
+/*
+ * Can the text be a value of the column, as it is stored? Types are built in: reading it runs no code of a
+ * user, but may raise, so that it needs a subtransaction.
+ */
+static bool
+is_value(const MlSetColumn *column, const char *text)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	bool		valid = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(cxt);
+	PG_TRY();
+	{
+		Oid			input;
+		Oid			parameter;
+
+		getTypeInputInfo(column->stored_type, &input, &parameter);
+		(void) OidInputFunctionCall(input, (char *) text, parameter, column->stored_typmod);
+		ReleaseCurrentSubTransaction();
+		valid = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		{
+			CurrentResourceOwner = owner;
+			ReThrowError(error);
+		}
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	CurrentResourceOwner = owner;
+	return valid;
+}
+
+/* anybody who may predict can report anything: what cannot be is told and left out */
+static int
+leave_out_impossible(const MlSet *set, MlPin *pins, int n)
+{
+	int			possible = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		bool		key = is_value(&set->column[set->key_at], pins[i].key);
+		bool		label = pins[i].label == NULL || set->target_at < 0 ||
+			is_value(&set->column[set->target_at], pins[i].label);
+
+		if (key && label)
+			pins[possible++] = pins[i];
+		else
+			ereport(NOTICE,
+					(errmsg("the reported failure of key %s was left out: %s %s is no value of column \"%s\"",
+							quote_literal_cstr(pins[i].key), key ? "label" : "key",
+							quote_literal_cstr(key ? pins[i].label : pins[i].key), key ? set->target : set->key)));
+	}
+	memset(pins + possible, 0, sizeof(MlPin) * (n - possible));
+	return possible;
 }
 
 /* failures that were reported and are not pinned yet, the oldest first */
@@ -71,7 +142,7 @@ take_reported(const MlSet *set, MlPin *pins, int most)
 	}
 	MemoryContextSwitchTo(inside);
 	ml_registry_leave(&scope);
-	return n;
+	return leave_out_impossible(set, pins, n);
 }
 
 /* what a row loses; NaN: it is not wrong, or cannot be said */

@@ -14,19 +14,15 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
-#include "compat.h"
 #include "executor/executor.h"
 #include "frame/frame.h"
 #include "frame/value.h"
 #include "interrupts.h"
-#include "nodes/parsenodes.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
+#include "validate/read.h"
 #include "validate/set.h"
 #include "validate/validate.h"
 
@@ -34,245 +30,6 @@
 #define CANDIDATES_AT_LEAST	65536
 #define CELL_AT_LEAST		64
 #define CELL_KEY_SIZE		(offsetof(MlCell, kind) + sizeof(int))
-
-typedef struct MlReadState
-{
-	DestReceiver pub;
-	MlSetReading  *reading;
-	TupleDesc	desc;			/* of the stored columns */
-	MemoryContext row_cxt;
-	MlHashSecret *secret;
-	Oid			key_type;
-	int			nextras;		/* columns after the stored ones */
-	int			nconditions;
-	int		   *condition;		/* indexes in set->slice */
-	int64		let_go_at;		/* candidates */
-	HTAB	   *cells;
-	HTAB	   *kinds;
-	HTAB	   *labels;			/* NULL: none */
-	bool	   *is_target;		/* of the columns after the stored ones: the target as text */
-} MlReadState;
-
-/* a label that somebody gave to a key */
-typedef struct LabelEntry
-{
-	uint64		key_hash;
-	char	   *label;
-} LabelEntry;
-
-typedef struct KindEntry
-{
-	uint64		hash;
-	int			kind;
-} KindEntry;
-
-/* ---- running a query ---- */
-
-typedef struct RunContext
-{
-	const char *text;
-	const char *what;
-} RunContext;
-
-static void
-run_error_callback(void *arg)
-{
-	const RunContext *run = arg;
-	int			position = geterrposition();
-
-	if (position > 0)
-	{
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(run->text);
-	}
-	errcontext("%s", run->what);
-}
-
-void
-ml_read_run(const char *text, QueryEnvironment *env, DestReceiver *receiver, const char *context)
-{
-	RunContext	run = {text, context};
-	ErrorContextCallback callback = {error_context_stack, run_error_callback, &run};
-	RawStmt    *raw;
-	PlannedStmt *plan;
-	QueryDesc  *desc;
-
-	error_context_stack = &callback;
-	raw = linitial_node(RawStmt, pg_parse_query(text));
-	plan = pg_plan_query(linitial_node(Query, ml_analyze_and_rewrite_in(raw, text, env)), text,
-						 CURSOR_OPT_PARALLEL_OK, NULL);
-	desc = CreateQueryDesc(plan, text, GetActiveSnapshot(), InvalidSnapshot, receiver, NULL, env, 0);
-	ExecutorStart(desc, 0);
-	ml_executor_run(desc);
-	ExecutorFinish(desc);
-	ExecutorEnd(desc);
-	FreeQueryDesc(desc);
-	error_context_stack = callback.previous;
-}
-
-/* ---- fingerprints ---- */
-
-MlHashSecret *
-ml_row_secrets(const MlSet *set)
-{
-	MlHashSecret *secret = palloc(sizeof(MlHashSecret) * Max(set->ncolumns, 1));
-
-	for (int i = 0; i < set->ncolumns; i++)
-		ml_hash_secret(set->column[i].name, &secret[i]);
-	return secret;
-}
-
-/* the bytes of the value; of built-in types, none of which points elsewhere */
-static uint64
-hash_image(Form_pg_attribute attribute, Datum value)
-{
-	struct varlena *image;
-
-	if (attribute->attbyval)
-		return attribute->attlen == 8 ? (uint64) value :
-			attribute->attlen == 4 ? (uint64) (uint32) DatumGetInt32(value) :
-			attribute->attlen == 2 ? (uint64) (uint16) DatumGetInt16(value) : (uint64) (uint8) DatumGetChar(value);
-	if (attribute->attlen > 0)
-		return ml_hash_bytes(DatumGetPointer(value), attribute->attlen, 0);
-	if (attribute->attlen == -2)
-		return ml_hash_bytes(DatumGetCString(value), strlen(DatumGetCString(value)), 0);
-	image = PG_DETOAST_DATUM_PACKED(value);
-	return ml_hash_bytes(VARDATA_ANY(image), VARSIZE_ANY_EXHDR(image), 0);
-}
-
-MlHash128
-ml_row_fingerprint(TupleDesc desc, const MlHashSecret *secret, const Datum *values, const bool *nulls)
-{
-	MlHash128	sum = {0, 0};
-
-	for (int i = 0; i < desc->natts; i++)
-		ml_hash128_add(&sum, nulls[i] ? secret[i].null :
-					   ml_hash_value(&secret[i], hash_image(TupleDescAttr(desc, i), values[i])));
-	return ml_hash_finish(sum);
-}
-
-/* ---- kinds of rows ---- */
-
-static int
-group_number(MlSet *set, const char *name)
-{
-	for (int g = 0; g < set->ngroups; g++)
-		if (strcmp(set->group[g].name, name) == 0)
-			return set->group[g].number;
-	set->group = set->ngroups == 0 ? palloc(sizeof(MlSetGroup)) :
-		repalloc(set->group, sizeof(MlSetGroup) * (set->ngroups + 1));
-	set->group[set->ngroups].name = pstrdup(name);
-	set->group[set->ngroups].number = set->ngroups + 1;
-	set->group[set->ngroups].kept = 0;
-	return ++set->ngroups;
-}
-
-static int
-compare_numbers(const void *a, const void *b)
-{
-	return *(const int32 *) a - *(const int32 *) b;
-}
-
-/* the values of the columns after the stored ones, in their order */
-typedef struct Extras
-{
-	char	  **text;			/* NULL: NULL; conditions: "" is true */
-	uint64		hash;
-} Extras;
-
-static void
-name_groups(MlSetReading *reading, const Extras *extras, MlKindOfRow *kind)
-{
-	MlSet	   *set = reading->set;
-	StringInfoData name;
-	int			at = 0;
-
-	kind->group = palloc(sizeof(int32) * 2);
-	if (set->classes && extras->text[at] == NULL)
-		at++;					/* unlabelled rows were asked for */
-	else if (set->classes)
-		kind->group[kind->ngroups++] = group_number(set, psprintf("class %s", extras->text[at++]));
-	if (set->nstratify == 0)
-		return;
-	initStringInfo(&name);
-	appendStringInfoString(&name, "stratum");
-	for (int i = 0; i < set->nstratify; i++)
-		appendStringInfo(&name, "%c%s", i > 0 ? ',' : ' ', extras->text[at + i] ?
-						 quote_literal_cstr(extras->text[at + i]) : "NULL");
-	kind->group[kind->ngroups++] = group_number(set, name.data);
-}
-
-static void
-number_slices(MlSetReading *reading, const Extras *extras, MlKindOfRow *kind)
-{
-	MlSet	   *set = reading->set;
-	MlReadState *state = reading->state;
-	int			at = set->classes + set->nstratify;
-
-	kind->slice = palloc(sizeof(int32) * Max(set->nby + state->nconditions, 1));
-	for (int b = 0; b < set->nby; b++)
-	{
-		MlSetSlice *slice = ml_slice_of_value(set, &set->by[b], extras->text + at);
-
-		if (slice != NULL)
-			kind->slice[kind->nslices++] = slice->number;
-		at += set->by[b].ncolumns;
-	}
-	for (int c = 0; c < state->nconditions; c++)
-		if (extras->text[at + c] != NULL)
-			kind->slice[kind->nslices++] = set->slice[state->condition[c]].number;
-	qsort(kind->slice, kind->nslices, sizeof(int32), compare_numbers);
-}
-
-static int
-kind_of_row(MlSetReading *reading, const Extras *extras)
-{
-	MlReadState *state = reading->state;
-	KindEntry  *entry;
-	bool		found;
-	MemoryContext old;
-
-	entry = hash_search(state->kinds, &extras->hash, HASH_ENTER, &found);
-	if (found)
-		return entry->kind;
-	old = MemoryContextSwitchTo(reading->cxt);
-	if (reading->nkinds == reading->kinds_capacity)
-	{
-		reading->kinds_capacity *= 2;
-		reading->kind = repalloc_huge(reading->kind, ml_size_mul(reading->kinds_capacity, sizeof(MlKindOfRow)));
-	}
-	entry->kind = reading->nkinds++;
-	memset(&reading->kind[entry->kind], 0, sizeof(MlKindOfRow));
-	reading->kind[entry->kind].hash = extras->hash;
-	name_groups(reading, extras, &reading->kind[entry->kind]);
-	number_slices(reading, extras, &reading->kind[entry->kind]);
-	MemoryContextSwitchTo(old);
-	return entry->kind;
-}
-
-/* texts of strata and slices, then conditions */
-static void
-take_extras(MlReadState *state, TupleTableSlot *slot, Extras *extras)
-{
-	int			first = state->desc->natts;
-	int			ntexts = state->nextras - state->nconditions;
-
-	extras->text = palloc0(sizeof(char *) * Max(state->nextras, 1));
-	extras->hash = 0;
-	for (int i = 0; i < state->nextras; i++)
-	{
-		bool		isnull = slot->tts_isnull[first + i];
-		Datum		value = slot->tts_values[first + i];
-
-		if (i >= ntexts)
-			extras->text[i] = !isnull && DatumGetBool(value) ? "" : NULL;
-		else if (!isnull)
-			extras->text[i] = TextDatumGetCString(value);
-		extras->hash = ml_hash_word(extras->hash, extras->text[i] ?
-									ml_hash_bytes(extras->text[i], strlen(extras->text[i]), 0) | 1 : 0);
-	}
-}
 
 /* ---- cells ---- */
 
@@ -367,33 +124,6 @@ detoast(TupleDesc desc, Datum *values, const bool *nulls)
 			values[i] = PointerGetDatum(PG_DETOAST_DATUM_PACKED(values[i]));
 }
 
-/*
- * A row without a label takes the one that somebody gave it; so do the columns after the stored ones
- * that are the target's text. Types are built in: reading the text runs no code of a user.
- */
-static bool
-take_label(MlReadState *state, uint64 key_hash, TupleTableSlot *slot)
-{
-	MlSet	   *set = state->reading->set;
-	const MlSetColumn *target = &set->column[set->target_at];
-	LabelEntry *entry = state->labels ? hash_search(state->labels, &key_hash, HASH_FIND, NULL) : NULL;
-	Oid			input;
-	Oid			parameter;
-
-	if (entry == NULL)
-		return false;
-	getTypeInputInfo(target->stored_type, &input, &parameter);
-	slot->tts_values[set->target_at] = OidInputFunctionCall(input, entry->label, parameter, target->stored_typmod);
-	slot->tts_isnull[set->target_at] = false;
-	for (int i = 0; i < state->nextras - state->nconditions; i++)
-		if (state->is_target[i])
-		{
-			slot->tts_values[state->desc->natts + i] = CStringGetTextDatum(entry->label);
-			slot->tts_isnull[state->desc->natts + i] = false;
-		}
-	return true;
-}
-
 static void
 take_row(MlSetReading *reading, TupleTableSlot *slot)
 {
@@ -401,7 +131,7 @@ take_row(MlSetReading *reading, TupleTableSlot *slot)
 	MlSet	   *set = reading->set;
 	MlCandidate candidate;
 	MlCell	   *cell;
-	Extras		extras;
+	MlExtras	extras;
 	int64		bucket = 0;
 	bool		infinite;
 
@@ -412,16 +142,16 @@ take_row(MlSetReading *reading, TupleTableSlot *slot)
 	}
 	candidate.key_hash = ml_hash_key(state->key_type, slot->tts_values[set->key_at], 0);
 	if (set->target_at >= 0 && slot->tts_isnull[set->target_at] && !reading->unlabelled &&
-		!take_label(state, candidate.key_hash, slot))
+		!ml_read_take_label(state, candidate.key_hash, slot))
 	{
 		reading->no_label++;
 		return;
 	}
-	take_extras(state, slot, &extras);
+	ml_read_extras(state, slot, &extras);
 	if (set->time_at >= 0 && reading->window != NULL)
 		bucket = ml_clock_bucket(reading->window, ml_clock_value(set->clock, set->column[set->time_at].stored_type,
 																 slot->tts_values[set->time_at], &infinite));
-	cell = cell_of(reading, bucket, kind_of_row(reading, &extras));
+	cell = cell_of(reading, bucket, ml_read_kind(reading, &extras));
 	cell->population++;
 	candidate.priority = ml_hash_word(candidate.key_hash, (uint64) set->seed);
 	if (candidate.priority > cell->limit)
@@ -459,64 +189,6 @@ receive_end(DestReceiver *self)
 {
 }
 
-static HTAB *
-make_table(const char *name, Size key, Size entry, MemoryContext cxt)
-{
-	HASHCTL		control = {0};
-
-	control.keysize = key;
-	control.entrysize = entry;
-	control.hcxt = cxt;
-	return hash_create(name, 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
-static void
-read_labels(MlReadState *state)
-{
-	static MlStatement select = {
-		"SELECT key, label FROM mlops_catalog.label WHERE model OPERATOR(pg_catalog.=) $1"
-	};
-	MlArguments args = {0};
-	MlRegistryScope scope;
-	uint64		n;
-
-	if (state->reading->set->target_at < 0)
-		return;
-	ml_bind_text(&args, state->reading->set->model);
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
-	if (n > 0)
-		state->labels = make_table("mlops labels", sizeof(uint64), sizeof(LabelEntry), state->reading->cxt);
-	for (uint64 i = 0; i < n; i++)
-	{
-		char	   *key = ml_result_text(i, 1);
-		uint64		hash = ml_hash_bytes(key, strlen(key), 0);
-		LabelEntry *entry = hash_search(state->labels, &hash, HASH_ENTER, NULL);
-
-		entry->label = MemoryContextStrdup(state->reading->cxt, ml_result_text(i, 2));
-	}
-	ml_registry_leave(&scope);
-}
-
-/* in the order in which begin_query writes them */
-static void
-find_target_texts(MlReadState *state)
-{
-	MlSet	   *set = state->reading->set;
-	int			at = 0;
-
-	state->is_target = palloc0(sizeof(bool) * Max(state->nextras, 1));
-	if (set->target_at < 0)
-		return;
-	if (set->classes)
-		state->is_target[at++] = true;
-	for (int i = 0; i < set->nstratify; i++)
-		state->is_target[at++] = strcmp(set->stratify[i], set->target) == 0;
-	for (int b = 0; b < set->nby; b++)
-		for (int c = 0; c < set->by[b].ncolumns; c++)
-			state->is_target[at++] = strcmp(set->by[b].column[c], set->target) == 0;
-}
-
 static void
 begin(MlSetReading *reading)
 {
@@ -544,10 +216,10 @@ begin(MlSetReading *reading)
 	for (int b = 0; b < set->nby; b++)
 		state->nextras += set->by[b].ncolumns;
 	state->let_go_at = CANDIDATES_AT_LEAST + CANDIDATES_A_ROW * set->max_rows;
-	state->cells = make_table("mlops cells", CELL_KEY_SIZE, sizeof(MlCell), reading->cxt);
-	state->kinds = make_table("mlops kinds", sizeof(uint64), sizeof(KindEntry), reading->cxt);
-	find_target_texts(state);
-	read_labels(state);
+	state->cells = ml_read_table("mlops cells", CELL_KEY_SIZE, sizeof(MlCell), reading->cxt);
+	state->kinds = ml_read_table("mlops kinds", sizeof(uint64), sizeof(MlKindEntry), reading->cxt);
+	ml_read_target_texts(state);
+	ml_read_labels(state);
 	reading->kinds_capacity = 16;
 	reading->kind = MemoryContextAlloc(reading->cxt, sizeof(MlKindOfRow) * reading->kinds_capacity);
 }
@@ -703,6 +375,16 @@ ml_read_unlabelled(MlSetReading *reading)
 	list_cells(reading);
 }
 
+/* as it is stored, so that a text which can be stored can be compared */
+static char *
+key_column(const MlSet *set)
+{
+	const MlSetColumn *key = &set->column[set->key_at];
+
+	return strcmp(key->type, key->stored) == 0 ? source_column(set->key) :
+		psprintf("(%s::%s)", source_column(set->key), key->stored);
+}
+
 /* the target of these keys is what somebody says that it is */
 static char *
 label_expression(const MlSet *set, char *const *key, const char *const *label, int n)
@@ -717,11 +399,11 @@ label_expression(const MlSet *set, char *const *key, const char *const *label, i
 	for (int i = 0; i < n; i++)
 		if (label[i] != NULL)
 		{
-			appendStringInfo(&text, " WHEN %s = %s THEN %s::%s", source_column(set->key), quote_literal_cstr(key[i]),
-							 quote_literal_cstr(label[i]), set->column[set->target_at].type);
+			appendStringInfo(&text, " WHEN %s = %s THEN %s::%s", key_column(set), quote_literal_cstr(key[i]),
+							 quote_literal_cstr(label[i]), set->column[set->target_at].stored);
 			any = true;
 		}
-	appendStringInfo(&text, " ELSE %s END)", source_column(set->target));
+	appendStringInfo(&text, " ELSE %s::%s END)", source_column(set->target), set->column[set->target_at].stored);
 	return any ? text.data : NULL;
 }
 
@@ -739,7 +421,7 @@ ml_read_keys(MlSetReading *reading, char *const *key, const char *const *label, 
 	ml_author_enter(&set->author, &authored, &scope);
 	ml_shape_check(set);
 	begin_query(reading, &text, label_expression(set, key, label, n));
-	appendStringInfo(&text, " WHERE %s IN (", source_column(set->key));
+	appendStringInfo(&text, " WHERE %s IN (", key_column(set));
 	for (int i = 0; i < n; i++)
 		appendStringInfo(&text, "%s%s", i > 0 ? ", " : "", quote_literal_cstr(key[i]));
 	appendStringInfoChar(&text, ')');

@@ -14,15 +14,12 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "interrupts.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "validate/set.h"
@@ -46,8 +43,7 @@ typedef struct Refresh
 	MlStored   *stored;			/* rows of the buckets that are read again */
 	HTAB	   *by_key;			/* of them */
 	MlPlan		plan;
-	List	   *closed;			/* strata that end with this edition */
-	List	   *opened;			/* and those that begin */
+	List	   *opened;			/* strata that begin with this edition */
 } Refresh;
 
 typedef struct StratumEntry
@@ -80,39 +76,9 @@ make_table(const char *name, Size key, Size entry)
 /* ---- what there is ---- */
 
 static void
-take_stratum(uint64 i, MlStratum *stratum)
-{
-	bool		isnull;
-
-	memset(stratum, 0, sizeof(*stratum));
-	stratum->bucket = DatumGetInt64(ml_result_datum(i, 1, &isnull));
-	stratum->stratum = ml_result_int(i, 2, 0);
-	stratum->population = DatumGetInt64(ml_result_datum(i, 3, &isnull));
-	stratum->kept = DatumGetInt64(ml_result_datum(i, 4, &isnull));
-	stratum->guarded = DatumGetInt64(ml_result_datum(i, 5, &isnull));
-	stratum->weight = ml_result_float(i, 6);
-}
-
-static void
 read_strata(Refresh *refresh)
 {
-	static MlStatement select = {
-		"SELECT bucket, stratum, population, kept, guarded, weight FROM mlops_catalog.edition_stratum "
-		"WHERE model OPERATOR(pg_catalog.=) $1 AND validation_set OPERATOR(pg_catalog.=) $2 AND until_edition IS NULL "
-		"ORDER BY bucket, stratum"
-	};
-	MemoryContext caller = CurrentMemoryContext;
-	MlArguments args = {0};
-	MlRegistryScope scope;
-
-	ml_bind_text(&args, refresh->set->model);
-	ml_bind_text(&args, refresh->set->name);
-	ml_registry_enter(&scope);
-	refresh->nold = (int64) ml_statement_run(&select, &args);
-	refresh->old = MemoryContextAllocHuge(caller, ml_size_mul(Max(refresh->nold, 1), sizeof(MlStratum)));
-	for (int64 i = 0; i < refresh->nold; i++)
-		take_stratum(i, &refresh->old[i]);
-	ml_registry_leave(&scope);
+	refresh->nold = ml_strata_read(refresh->set, &refresh->old);
 	refresh->strata = make_table("mlops strata", STRATUM_ENTRY_KEY, sizeof(StratumEntry));
 	for (int64 i = 0; i < refresh->nold; i++)
 	{
@@ -494,98 +460,6 @@ thin(Refresh *refresh)
 	thin_rows(refresh, thinned, m);
 }
 
-/* ---- strata of the edition ---- */
-
-static void
-close_stratum(const Refresh *refresh, const MlStratum *stratum)
-{
-	static MlStatement update = {
-		"UPDATE mlops_catalog.edition_stratum SET until_edition = $5 WHERE model OPERATOR(pg_catalog.=) $1 "
-		"AND validation_set OPERATOR(pg_catalog.=) $2 AND bucket OPERATOR(pg_catalog.=) $3 "
-		"AND stratum OPERATOR(pg_catalog.=) $4 AND until_edition IS NULL"
-	};
-	MlArguments args = {0};
-
-	ml_bind_text(&args, refresh->set->model);
-	ml_bind_text(&args, refresh->set->name);
-	ml_bind_int8(&args, stratum->bucket);
-	ml_bind_int(&args, stratum->stratum);
-	ml_bind_int(&args, refresh->change->edition);
-	ml_statement_run(&update, &args);
-}
-
-static void
-insert_stratum(const Refresh *refresh, const MlStratum *stratum)
-{
-	static MlStatement insert = {
-		"INSERT INTO mlops_catalog.edition_stratum (model, validation_set, bucket, stratum, from_edition, population, "
-		"kept, guarded, weight) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-	};
-	MlArguments args = {0};
-
-	ml_bind_text(&args, refresh->set->model);
-	ml_bind_text(&args, refresh->set->name);
-	ml_bind_int8(&args, stratum->bucket);
-	ml_bind_int(&args, stratum->stratum);
-	ml_bind_int(&args, refresh->change->edition);
-	ml_bind_int8(&args, stratum->population);
-	ml_bind_int8(&args, stratum->kept);
-	ml_bind_int8(&args, stratum->guarded);
-	ml_bind_float(&args, stratum->weight);
-	ml_statement_run(&insert, &args);
-}
-
-/* rows that left a stratum of which others stay: the weight is as it was */
-static void
-update_kept(const Refresh *refresh, const MlStratum *stratum)
-{
-	static MlStatement update = {
-		"UPDATE mlops_catalog.edition_stratum SET kept = $5 WHERE model OPERATOR(pg_catalog.=) $1 "
-		"AND validation_set OPERATOR(pg_catalog.=) $2 AND bucket OPERATOR(pg_catalog.=) $3 "
-		"AND stratum OPERATOR(pg_catalog.=) $4 AND until_edition IS NULL AND kept OPERATOR(pg_catalog.<>) $5"
-	};
-	MlArguments args = {0};
-
-	ml_bind_text(&args, refresh->set->model);
-	ml_bind_text(&args, refresh->set->name);
-	ml_bind_int8(&args, stratum->bucket);
-	ml_bind_int(&args, stratum->stratum);
-	ml_bind_int8(&args, stratum->kept);
-	ml_statement_run(&update, &args);
-}
-
-/* inside a scope; thinned strata go on with another weight */
-static void
-write_strata(Refresh *refresh)
-{
-	ListCell   *lc;
-
-	for (int64 i = 0; i < refresh->nold; i++)
-	{
-		MlStratum  *old = &refresh->old[i];
-
-		if (old->bucket >= refresh->window.read_bucket)
-		{
-			if (old->take != -1)
-				close_stratum(refresh, old);
-		}
-		else if (old->kept == 0 || old->bucket < refresh->window.first_bucket)
-			close_stratum(refresh, old);
-		else if (old->take < old->kept)
-		{
-			close_stratum(refresh, old);
-			old->weight *= (double) old->kept / (double) old->take;
-			old->kept = old->take;
-			old->guarded = Min(old->guarded, old->kept);
-			insert_stratum(refresh, old);
-		}
-		else
-			update_kept(refresh, old);
-	}
-	foreach(lc, refresh->opened)
-		insert_stratum(refresh, lfirst(lc));
-}
-
 /* ---- all of it ---- */
 
 static void
@@ -679,7 +553,7 @@ ml_refresh(MlSet *set, TimestampTz as_of, MlChange *change)
 	PopActiveSnapshot();
 	ml_registry_enter(&scope);
 	ml_change_finish(change);
-	write_strata(&refresh);
+	ml_strata_write(change, &refresh.window, refresh.old, refresh.nold, refresh.opened);
 	ml_registry_leave(&scope);
 }
 

@@ -5,13 +5,13 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "catalog/pg_type.h"
 #include "errors.h"
 #include "executor/tuptable.h"
 #include "json.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "catalog/pg_type.h"
 #include "validate/set.h"
 #include "validate/validate.h"
 

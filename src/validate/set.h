@@ -38,6 +38,8 @@
 #define ML_SET_MIN_MAX_ROWS		100	/* of max_rows: every bucket can have a row */
 #define ML_MAX_SLICE_VALUES		200 /* of a column or of two */
 
+#define ML_MAX_SAMPLE_GROUPS			1000	/* classes and values of stratify_by that are told apart */
+
 /* columns of ours, before those of the source */
 #define ML_OWN_COLUMNS			9
 
@@ -410,6 +412,17 @@ extern Jsonb *ml_groups_json(const MlSet *set);
 extern void ml_change_count(MlChange *change, int number, int64 by);
 extern int64 ml_change_counted(MlChange *change, int number);
 extern void ml_change_finish(MlChange *change);
+
+/* ---- strata.c: weights ---- */
+
+/* those of the newest edition, ascending by bucket */
+extern int64 ml_strata_read(const MlSet *set, MlStratum **strata);
+
+/*
+ * What becomes of them, inside a scope: of buckets that were read again, those end whose take is not -1; thinned
+ * ones go on with another weight; opened ones begin.
+ */
+extern void ml_strata_write(const MlChange *change, const MlWindow *window, MlStratum *old_strata, int64 n, List *opened);
 
 /* ---- table.c: rows of the table, without the executor ---- */
 

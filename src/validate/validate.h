@@ -9,8 +9,13 @@
  *						entered_edition <= e < left_edition (NULL: still there)
  *		sample_stratum	the stratum within its bucket that the row was drawn from
  *		sample_bucket	the stretch of time that it was drawn from
- *		pinned			never leaves, weighs 0 overall
+ *		sample_groups	numbers of the class and the values of stratify_by that it counts for
+ *		pinned			never leaves, weighs 0 overall: a copy beside the sample, so that
+ *						an edition can have a key twice
  *		slices			int4[]: numbers of the slices that the row is in
+ *		key_hash, row_fingerprint	by which rows are merged
+ *
+ * All columns have types of the server's own (set.h says why): an enum is text here.
  *
  * What a row was when it entered it stays: a row that changed leaves and enters
  * again. So any edition can be read again exactly. The weight of a row is that of its

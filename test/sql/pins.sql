@@ -31,7 +31,11 @@ SELECT mlops_pin('buys', 'recent', 'five');
 -- the active version's worst errors, and what somebody reported: with the label that is right
 SELECT mlops_record_failure('buys', '12', 'true', 'bought in the shop', annotator => 'ann');
 SELECT mlops_record_failure('buys', '4321');
+-- what cannot be is left out, and the others are pinned
+SELECT mlops_record_failure('buys', 'thirteen'), mlops_record_failure('buys', '13', 'perhaps');
+SET client_min_messages = notice;
 SELECT mlops_pin_failures('buys');
+SET client_min_messages = error;
 SELECT version FROM mlops_promote('buys', 1, threshold => 0.5);
 SELECT mlops_pin_failures('buys', 'recent', max_rows => 10);
 SELECT key, reason FROM mlops.pin ORDER BY key;

@@ -1,5 +1,6 @@
 -- CALL mlops_tick() refreshes the sets that are due: every set at its interval,
 -- with the time of the call. A set that fails is told and recorded, the others go on.
+-- What is in use is evaluated on every new edition: quality over time is a query.
 CREATE SCHEMA ml_tick;
 SET search_path = ml_tick;
 SET timezone = 'UTC';
@@ -55,6 +56,23 @@ CALL mlops_tick(NULL);
 -- procedures that commit must not be atomic: no SET clause, not SECURITY DEFINER
 SELECT proconfig IS NULL AND NOT prosecdef AS plain FROM pg_proc WHERE proname = 'mlops_tick';
 
+-- the active version and those under an alias are evaluated on each edition that a tick makes
+CREATE TABLE sale AS SELECT i AS n, timestamptz '2026-01-01' + i * interval '1 hour' AS at, i % 7 AS pages, (i * 5 % 13 + i % 7) > 8 AS bought FROM generate_series(1, 1000) AS i;
+SELECT mlops_train_now('sells', $$SELECT pages, bought FROM sale WHERE n <= 200$$, 'bought', params => '{"l2": 1}', options => '{"row_fingerprints": "none"}') AS version FROM generate_series(1, 3);
+SELECT version FROM mlops_promote('sells', 1);
+SELECT mlops_set_alias('sells', 'steady', 3);
+SELECT mlops_create_validation_set('sells', 'week', 'sale', target => 'bought', key => 'n', time_column => 'at', period => '7 days');
+CALL mlops_tick('2026-01-20');
+CALL mlops_tick('2026-01-21');
+SELECT version, edition, count(*) AS slices, bool_and(value BETWEEN low AND high) AS within
+  FROM mlops.evaluation WHERE model = 'sells' AND metric = 'accuracy' GROUP BY version, edition ORDER BY version, edition;
+-- what cannot be evaluated is a warning; the edition is there
+ALTER TABLE sale RENAME pages TO sheets;
+SELECT mlops_create_validation_set('sells', 'other', 'sale', target => 'bought', key => 'n', time_column => 'at', period => '7 days');
+CALL mlops_tick('2026-01-21');
+SELECT edition FROM mlops.validation_set WHERE model = 'sells' AND name = 'other';
+
+SELECT mlops_drop_model('sells', force => true);
 SELECT mlops_drop_model('buys');
 DROP SCHEMA ml_tick CASCADE;
 DROP ROLE regress_ml_tick;

@@ -43,8 +43,12 @@ ok($node->poll_query_until('postgres', q{SELECT count(*) = 2 FROM mlops.validati
 is($node->safe_psql('postgres', q{SELECT rows FROM mlops.edition WHERE validation_set = 'recent' AND edition = 1}), '500', 'with their rows');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM mlops.validation_set WHERE error IS NOT NULL}), '0', 'and no error');
 
-$node->safe_psql('postgres', q{INSERT INTO visit SELECT 1000 + i, now() - i * interval '1 millisecond', true FROM generate_series(1, 50) AS i});
-ok($node->poll_query_until('postgres', q{SELECT count(*) = 550 FROM mlops_edition('buys', 'recent')}), 'and the next tick takes what came');
+SKIP:
+{
+	skip 'this pg_cron knows no schedule in seconds', 1 if $code != 0;
+	$node->safe_psql('postgres', q{INSERT INTO visit SELECT 1000 + i, now() - i * interval '1 millisecond', true FROM generate_series(1, 50) AS i});
+	ok($node->poll_query_until('postgres', q{SELECT count(*) = 550 FROM mlops_edition('buys', 'recent')}), 'and the next tick takes what came');
+}
 is($node->safe_psql('postgres', q{SELECT count(*) FROM mlops.edition WHERE NOT mlops_verify_edition(model, validation_set, edition)}),
 	'0', 'every edition can be selected again');
 
