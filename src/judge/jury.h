@@ -53,6 +53,7 @@ struct MlJury
 	const char *model;
 	char	   *target;			/* as the model calls it; NULL: none */
 	bool		renamed;		/* the source calls it otherwise */
+	const char *key;			/* column that all versions know their training rows by, too; NULL: none, or it is not here */
 	MlTask		task;
 	List	   *metrics;
 	bool		include_seen;
