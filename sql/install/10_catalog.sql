@@ -110,13 +110,14 @@ COMMENT ON TABLE mlops_catalog.kept_row IS 'rows that a version was trained on, 
 CREATE TABLE mlops_catalog.training_row (
     model           text COLLATE "C" NOT NULL,
     version         integer NOT NULL,
+    kind            text COLLATE "C" NOT NULL CHECK (kind IN ('row', 'key')),
     part            integer NOT NULL CHECK (part >= 0),
     bits            integer NOT NULL CHECK (bits BETWEEN 1 AND 64),
     data            bytea NOT NULL,
-    PRIMARY KEY (model, version, part)
+    PRIMARY KEY (model, version, kind, part)
 );
 ALTER TABLE mlops_catalog.training_row ALTER COLUMN data SET STORAGE EXTERNAL;
-COMMENT ON TABLE mlops_catalog.training_row IS 'fingerprints of the rows that a version was trained on, sorted, in parts of at most 1 MB';
+COMMENT ON TABLE mlops_catalog.training_row IS 'fingerprints of the rows that a version was trained on, and of their keys where it was told them; sorted, in parts of at most 1 MB';
 
 CREATE TABLE mlops_catalog.dropped_version (
     model           text COLLATE "C" NOT NULL,

@@ -329,12 +329,12 @@ static MlJury *
 call_jury(Session *session)
 {
 	MlJuryRequest request = {0};
-	const MlModel *version[2];
+	const MlModel *version[2] = {session->candidate.model, session->champion.model};
+	int			number[2] = {session->candidate.version, session->champion.version};
 	ListCell   *cell;
 
-	version[request.nversions++] = session->candidate.model;
-	if (session->has_champion)
-		version[request.nversions++] = session->champion.model;
+	request.nversions = session->has_champion ? 2 : 1;
+	request.number = number;
 	request.model = session->hearing->model;
 	request.version = version;
 	foreach(cell, session->gates)

@@ -113,6 +113,7 @@ divide_category(MlJury *jury, const MlColumn *column, MlDivided *result)
 
 /* ---- numbers ---- */
 
+/* memory for it is counted by the caller */
 static double *
 sort_numbers(const MlFrame *frame, const MlColumn *column, int64 *n)
 {
@@ -195,12 +196,17 @@ static void
 divide_number(MlJury *jury, const MlColumn *column, MlDivided *result)
 {
 	double		edge[FEW_NUMBERS];
+	Size		bytes = ml_size_mul(jury->nrows, 2 * sizeof(MlKeyed) + sizeof(double));
 	int64		n;
-	double	   *sorted = sort_numbers(jury->frame, column, &n);
-	int			nedges = distinct_values(sorted, n, edge, FEW_NUMBERS);
-	bool		few = nedges <= FEW_NUMBERS;
+	double	   *sorted;
+	int			nedges;
+	bool		few;
 	int16		of_null = ML_NO_CONDITION;
 
+	ml_budget_take(&jury->budget, bytes, "a column in order");
+	sorted = sort_numbers(jury->frame, column, &n);
+	nedges = distinct_values(sorted, n, edge, FEW_NUMBERS);
+	few = nedges <= FEW_NUMBERS;
 	begin(jury, column, FEW_NUMBERS + PARTS, result);
 	if (!few)
 	{
@@ -230,6 +236,7 @@ divide_number(MlJury *jury, const MlColumn *column, MlDivided *result)
 			(int16) (few ? find_value(edge, nedges, x) : find_part(edge, nedges, x));
 	}
 	pfree(sorted);
+	ml_budget_give(&jury->budget, bytes);
 }
 
 bool

@@ -53,12 +53,6 @@ ml_judge_custom_columns(List *metrics, List *names)
 	return names;
 }
 
-void
-ml_judge_custom_offer(MlNearest *nearest, MlTask task)
-{
-	ml_custom_offer(nearest, task);
-}
-
 MlJudgeMetric *
 ml_judge_custom_metric(const char *model, MlTask task, const char *name)
 {

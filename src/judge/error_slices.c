@@ -368,10 +368,11 @@ static void
 take_losses(Finder *finder, const MlGathered *gathered)
 {
 	int64		n = gathered->sample.rows.n;
-	double	   *loss = palloc_extended(sizeof(double) * Max(n, 1), MCXT_ALLOC_HUGE);
+	MlJury	   *jury = finder->jury;
+	double	   *loss = ml_jury_take(jury, CurrentMemoryContext, n, sizeof(double), "losses of rows");
 	double	   *weight = gathered->sample.rows.weight == NULL ? NULL :
-		palloc_extended(sizeof(double) * Max(n, 1), MCXT_ALLOC_HUGE);
-	uint32	   *place = palloc_extended(sizeof(uint32) * Max(n, 1), MCXT_ALLOC_HUGE);
+		ml_jury_take(jury, CurrentMemoryContext, n, sizeof(double), "weights of rows");
+	uint32	   *place = ml_jury_take(jury, CurrentMemoryContext, n, sizeof(uint32), "places of rows");
 
 	for (int64 i = 0; i < n; i++)
 	{

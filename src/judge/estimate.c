@@ -12,23 +12,6 @@
 
 /* ---- which metric ---- */
 
-static void
-refuse_unknown(MlTask task, const char *name)
-{
-	MlNearest	nearest;
-
-	ml_nearest_begin(&nearest, name);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-		if (ml_metrics[i]->tasks & task)
-			ml_nearest_offer(&nearest, ml_metrics[i]->name);
-	ml_judge_custom_offer(&nearest, task);
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("unknown metric \"%s\"", name),
-			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
-			 errhint("SELECT * FROM mlops_metrics() lists them.")));
-}
-
 MlJudgeMetric *
 ml_judge_metric(const char *model, MlTask task, const char *name)
 {
@@ -55,7 +38,7 @@ ml_judge_metric(const char *model, MlTask task, const char *name)
 	{
 		result = ml_judge_custom_metric(model, task, name);
 		if (result == NULL)
-			refuse_unknown(task, name);
+			ml_metric_error_unknown(name, task, NULL);
 		return result;
 	}
 	ml_metric_require(model, name, task);
@@ -166,21 +149,33 @@ baseline_of(const MlJudged *judged, const MlMetric *metric, const MlSample *samp
 
 /* ---- estimates ---- */
 
-/* work that is thrown away as a whole */
-static MemoryContext
-begin_work(const MlJudged *judged, MemoryContext *old)
+/* work that is thrown away as a whole; of a row two influences, a constant or a weight, and what the metric takes */
+typedef struct Work
 {
-	MemoryContext cxt = AllocSetContextCreate(judged->cxt, "mlops estimate", ALLOCSET_DEFAULT_SIZES);
+	MlBudget   *budget;
+	Size		bytes;
+	MemoryContext cxt;
+	MemoryContext old;
+} Work;
 
-	*old = MemoryContextSwitchTo(cxt);
-	return cxt;
+static void
+begin_work(const MlJudged *judged, const MlMetric *metric, const MlSample *sample, Work *work)
+{
+	Size		constant = sizeof(double) * judged->width + (judged->loss != NULL ? sizeof(MlLoss) : 0);
+
+	work->budget = &judged->jury->budget;
+	work->bytes = ml_size_mul(sample->rows.n, 2 * sizeof(double) + constant + metric->row_memory);
+	ml_budget_take(work->budget, work->bytes, "an interval");
+	work->cxt = AllocSetContextCreate(judged->cxt, "mlops estimate", ALLOCSET_DEFAULT_SIZES);
+	work->old = MemoryContextSwitchTo(work->cxt);
 }
 
 static void
-end_work(MemoryContext cxt, MemoryContext old)
+end_work(Work *work)
 {
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
+	MemoryContextSwitchTo(work->old);
+	MemoryContextDelete(work->cxt);
+	ml_budget_give(work->budget, work->bytes);
 }
 
 void
@@ -188,8 +183,7 @@ ml_judge_estimate(const MlJudged *judged, const MlJudgeMetric *metric, int slice
 {
 	MlGathered *gathered;
 	MlInterval	interval;
-	MemoryContext old;
-	MemoryContext cxt;
+	Work		work;
 
 	if (metric->metric == NULL)
 	{
@@ -199,7 +193,7 @@ ml_judge_estimate(const MlJudged *judged, const MlJudgeMetric *metric, int slice
 	CHECK_FOR_INTERRUPTS();
 	gathered = ml_judged_gather(judged, NULL, slice);
 	ml_judged_prepare_estimate(judged, metric->metric, gathered);
-	cxt = begin_work(judged, &old);
+	begin_work(judged, metric->metric, &gathered->sample, &work);
 	ml_interval(metric->metric, &gathered->sample, &interval);
 	result->value = interval.value;
 	result->low = interval.low;
@@ -207,7 +201,7 @@ ml_judge_estimate(const MlJudged *judged, const MlJudgeMetric *metric, int slice
 	result->baseline = baseline_of(judged, metric->metric, &gathered->sample);
 	result->n = gathered->sample.rows.n;
 	result->seen = judged->seen == NULL ? -1 : gathered->seen;
-	end_work(cxt, old);
+	end_work(&work);
 }
 
 void
@@ -216,8 +210,7 @@ ml_judge_compare(const MlJudged *candidate, const MlJudged *champion,
 {
 	MlGathered *gathered;
 	MlPaired	paired;
-	MemoryContext old;
-	MemoryContext cxt;
+	Work		work;
 
 	if (metric->metric == NULL)
 	{
@@ -227,10 +220,10 @@ ml_judge_compare(const MlJudged *candidate, const MlJudged *champion,
 	CHECK_FOR_INTERRUPTS();
 	gathered = ml_judged_gather(candidate, champion, slice);
 	ml_judged_prepare(candidate, metric->metric, gathered);
-	cxt = begin_work(candidate, &old);
+	begin_work(candidate, metric->metric, &gathered->sample, &work);
 	ml_interval_paired(metric->metric, &gathered->sample, &gathered->other_sample, &paired);
 	ml_difference_of_paired(&paired, gathered->sample.rows.n, result);
-	end_work(cxt, old);
+	end_work(&work);
 }
 
 void

@@ -219,7 +219,11 @@ open_jury(const MlCase *question, MlHearing *hearing)
 {
 	MlJuryRequest request = {0};
 	MlJurySource source = {0};
+	int			number[2];
 
+	for (int v = 0; v < hearing->nversions; v++)
+		number[v] = hearing->resolved[v].version;
+	request.number = number;
 	request.model = hearing->resolved[0].model;
 	request.nversions = hearing->nversions;
 	request.version = hearing->version;

@@ -70,6 +70,7 @@ typedef struct MlJuryRequest
 	const char *model;
 	int			nversions;
 	const MlModel **version;	/* models that will predict */
+	const int  *number;			/* of each of these; NULL: their training rows are known by their values alone */
 	List	   *metrics;		/* of MlJudgeMetric */
 	bool		include_seen;	/* judge by rows that a version was trained on, too */
 	int64		seed;

@@ -421,7 +421,7 @@ ml_judged_prepare(const MlJudged *judged, const MlMetric *metric, MlGathered *ga
 	prepare(judged, metric, gathered, &gathered->sample, &gathered->buffers);
 	if (gathered->other != NULL)
 		prepare(gathered->other, metric, gathered, &gathered->other_sample, &gathered->other_buffers);
-	if (ml_interval_rule(metric)->kind == ML_INTERVAL_BOOTSTRAP)
+	if (ml_interval_kind(metric, &gathered->sample.rows) == ML_INTERVAL_BOOTSTRAP)
 		prepare_random(judged, gathered);
 }
 

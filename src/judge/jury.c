@@ -14,6 +14,7 @@
 #include "frame/hash.h"
 #include "interrupts.h"
 #include "judge/jury.h"
+#include "registry/evidence.h"
 #include "lib/stringinfo.h"
 #include "port/pg_bitutils.h"
 #include "sort.h"
@@ -60,6 +61,23 @@ list_columns(const MlJuryRequest *request)
 				names = lappend(names, recipe->features[f].name);
 	}
 	return ml_judge_custom_columns(request->metrics, names);
+}
+
+/* the key that all versions were trained with, if the rows have it */
+static const char *
+common_key(const MlJuryRequest *request, const MlFrame *columns)
+{
+	const char *common = NULL;
+
+	for (int v = 0; request->number != NULL && v < request->nversions; v++)
+	{
+		const char *key = ml_registry_training_key(request->model, request->number[v]);
+
+		if (key == NULL || (common != NULL && strcmp(key, common) != 0))
+			return NULL;
+		common = key;
+	}
+	return common != NULL && ml_frame_find(columns, common) >= 0 ? common : NULL;
 }
 
 static MlFrame *
@@ -288,7 +306,9 @@ take_rows(MlJury *jury, const MlJuryRequest *request, const MlJurySource *source
 	ListCell   *cell;
 
 	require_columns(request, columns, names, target, source->edition != NULL);
+	jury->key = common_key(request, columns);
 	frame.target = target;
+	frame.key = jury->key;
 	frame.weight = source->edition != NULL ? "mlops_weight" : source->weight;
 	frame.features = palloc(sizeof(char *) * (list_length(names) + 1));
 	foreach(cell, names)

@@ -11,7 +11,6 @@
 
 #include "postgres.h"
 
-#include "errors.h"
 #include "judge/judge.h"
 #include "metric/interval.h"
 
@@ -54,6 +53,7 @@ struct MlJury
 	const char *model;
 	char	   *target;			/* as the model calls it; NULL: none */
 	bool		renamed;		/* the source calls it otherwise */
+	const char *key;			/* column that all versions know their training rows by, too; NULL: none, or it is not here */
 	MlTask		task;
 	List	   *metrics;
 	bool		include_seen;
@@ -190,7 +190,6 @@ extern void ml_difference_of_paired(const MlPaired *paired, int64 n, MlDifferenc
 /* ---- custom.c: registered metrics ---- */
 
 extern List *ml_judge_custom_columns(List *metrics, List *names);
-extern void ml_judge_custom_offer(MlNearest *nearest, MlTask task);
 extern MlJudgeMetric *ml_judge_custom_metric(const char *model, MlTask task, const char *name);
 extern void ml_judge_custom_estimate(const MlJudged *judged, const MlJudgeMetric *metric, int slice, MlEstimate *result);
 extern void ml_judge_custom_compare(const MlJudged *candidate, const MlJudged *champion,

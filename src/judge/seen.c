@@ -79,19 +79,15 @@ name_columns(const MlJury *jury, const MlModel *model, int *n)
 	return name;
 }
 
-bool *
-ml_jury_seen(MlJury *jury, const MlResolved *resolved, const MlModel *model, MemoryContext cxt)
+/* by place, which of these keys of the frame's rows are among those stored; false: none are stored */
+static bool
+find_stored(const MlJury *jury, const MlResolved *resolved, MlTrainingKind kind, const uint64 *key, MlKeyed *item,
+			bool *seen)
 {
 	int64		n = jury->nrows;
-	Walk		walk = {.n = n, .model = resolved->model, .version = resolved->version};
-	uint64	   *key = ml_jury_take(jury, cxt, n, sizeof(uint64), "fingerprints of rows");
-	MlKeyed    *item = ml_jury_take(jury, cxt, ml_size_mul(n, 2), sizeof(MlKeyed), "fingerprints of rows");
-	int			ncolumns;
-	char	  **name = name_columns(jury, model, &ncolumns);
-	int			parts;
+	Walk		walk = {.n = n, .row = item, .seen = seen, .model = resolved->model, .version = resolved->version};
 	bool		sorted = true;	/* where the columns are all that was read: places are in that order */
 
-	ml_frame_row_keys(jury->frame, ncolumns, name, !jury->renamed, key);
 	for (int64 i = 0; i < n; i++)
 	{
 		ml_check_row(i);
@@ -101,12 +97,41 @@ ml_jury_seen(MlJury *jury, const MlResolved *resolved, const MlModel *model, Mem
 	}
 	if (!sorted)
 		ml_sort(item, item + n, n, KEY_BITS);
-	walk.row = item;
-	walk.seen = ml_jury_take(jury, cxt, n, sizeof(bool), "flags of rows");
-	memset(walk.seen, 0, n);
-	parts = ml_registry_training_rows(resolved->model, resolved->version, walk_part, &walk);
+	memset(seen, 0, n);
+	return ml_registry_training_rows(resolved->model, resolved->version, kind, walk_part, &walk) > 0;
+}
+
+bool *
+ml_jury_seen(MlJury *jury, const MlResolved *resolved, const MlModel *model, MemoryContext cxt)
+{
+	int64		n = jury->nrows;
+	uint64	   *key = ml_jury_take(jury, cxt, n, sizeof(uint64), "fingerprints of rows");
+	MlKeyed    *item = ml_jury_take(jury, cxt, ml_size_mul(n, 2), sizeof(MlKeyed), "fingerprints of rows");
+	bool	   *seen = ml_jury_take(jury, cxt, n, sizeof(bool), "flags of rows");
+	int			ncolumns;
+	char	  **name = name_columns(jury, model, &ncolumns);
+	bool		known;
+
+	ml_frame_row_keys(jury->frame, ncolumns, name, !jury->renamed, key);
+	known = find_stored(jury, resolved, ML_TRAINING_ROW, key, item, seen);
+	if (known && jury->key != NULL)
+	{
+		/* a row of the same values is another one where its key is */
+		bool	   *by_key = ml_jury_take(jury, cxt, n, sizeof(bool), "flags of rows");
+
+		if (find_stored(jury, resolved, ML_TRAINING_KEY, jury->frame->key_hash, item, by_key))
+		{
+			for (int64 i = 0; i < n; i++)
+			{
+				ml_check_row(i);
+				seen[i] = seen[i] && by_key[i];
+			}
+		}
+		pfree(by_key);
+		ml_budget_give(&jury->budget, ml_size_mul(n, sizeof(bool)));
+	}
 	pfree(key);
 	pfree(item);
 	ml_budget_give(&jury->budget, ml_size_mul(n, sizeof(uint64) + 2 * sizeof(MlKeyed)));
-	return parts > 0 ? walk.seen : NULL;
+	return known ? seen : NULL;
 }

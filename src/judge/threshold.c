@@ -234,13 +234,13 @@ compare_doubles(const void *a, const void *b)
 }
 
 static void
-find_spread(const Search *search, double *low, double *high)
+find_spread(MlJury *jury, const Search *search, double *low, double *high)
 {
 	const MlSample *sample = search->sample;
 	int64		n = sample->rows.n;
 	int			replicates = (int) Max(Min(ROWS_WALKED / Max(n, 1), MOST_REPLICATES), LEAST_REPLICATES);
 	double	   *threshold = palloc(sizeof(double) * replicates);
-	double	   *weight = palloc_extended(sizeof(double) * Max(n, 1), MCXT_ALLOC_HUGE);
+	double	   *weight = ml_jury_take(jury, CurrentMemoryContext, n, sizeof(double), "weights of replicates");
 	Search		again = *search;
 	int			found = 0;
 
@@ -270,10 +270,10 @@ find_spread(const Search *search, double *low, double *high)
 
 /* what is measured at one threshold */
 static void
-measure_at(const Search *search, double threshold, MlInterval *result)
+measure_at(MlJury *jury, const Search *search, double threshold, MlInterval *result)
 {
 	MlSample	sample = *search->sample;
-	double	   *value = palloc_extended(sizeof(double) * Max(sample.rows.n, 1), MCXT_ALLOC_HUGE);
+	double	   *value = ml_jury_take(jury, CurrentMemoryContext, sample.rows.n, sizeof(double), "values of rows");
 
 	sample.rows.threshold = threshold;
 	sample.value = value;
@@ -292,6 +292,7 @@ measure_at(const Search *search, double threshold, MlInterval *result)
 		ml_interval(search->metric, &sample, result);
 	}
 	pfree(value);
+	ml_budget_give(&jury->budget, ml_size_mul(sample.rows.n, sizeof(double)));
 }
 
 static Datum
@@ -308,10 +309,10 @@ answer(FunctionCallInfo fcinfo, const MlHearing *hearing, Search *search)
 	double		high;
 
 	if (!isnan(best.threshold))
-		measure_at(search, best.threshold, &at_best);
-	measure_at(search, 0.5, &at_half);
-	measure_at(search, hearing->judged[0]->threshold, &at_current);
-	find_spread(search, &low, &high);
+		measure_at(hearing->jury, search, best.threshold, &at_best);
+	measure_at(hearing->jury, search, 0.5, &at_half);
+	measure_at(hearing->jury, search, hearing->judged[0]->threshold, &at_current);
+	find_spread(hearing->jury, search, &low, &high);
 	ml_rows_number(values, nulls, 0, best.threshold);
 	ml_rows_text(values, nulls, 1, search->metric == NULL ? "cost" : search->metric->name);
 	ml_rows_number(values, nulls, 2, at_best.value);

@@ -349,7 +349,7 @@ ml_interval(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 		of_cells(metric, sample, result);
 		return;
 	}
-	switch (rule->kind)
+	switch (ml_interval_kind(metric, &sample->rows))
 	{
 		case ML_INTERVAL_SHARE:
 			of_share(rule, &sample->rows, sample->value, result);

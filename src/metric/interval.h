@@ -55,6 +55,9 @@ typedef struct MlIntervalRule
 	double		(*row_influence) (const MlMeasurement *rows, double *influence);
 } MlIntervalRule;
 
+/* the kind for these rows: of many classes a table has too many cells, and is bootstrapped */
+extern MlIntervalKind ml_interval_kind(const MlMetric *metric, const MlMeasurement *rows);
+
 /* weights and their squares of rows of two classes, by said x is */
 typedef struct MlCells
 {

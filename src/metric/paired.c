@@ -151,6 +151,7 @@ void
 ml_interval_paired(const MlMetric *metric, const MlSample *first, const MlSample *second, MlPaired *result)
 {
 	const MlIntervalRule *rule = ml_interval_rule(metric);
+	MlIntervalKind kind = ml_interval_kind(metric, &first->rows);
 	double		cell[4];
 
 	memset(result, 0, sizeof(MlPaired));
@@ -158,16 +159,16 @@ ml_interval_paired(const MlMetric *metric, const MlSample *first, const MlSample
 	result->low = result->high = result->p_value = result->needed = NAN;
 	if (first->rows.n == 0)
 		return;
-	if (rule->kind != ML_INTERVAL_BOOTSTRAP && rule->kind != ML_INTERVAL_NONE)
+	if (kind != ML_INTERVAL_BOOTSTRAP && kind != ML_INTERVAL_NONE)
 	{
 		compare_influences(metric, first, second, result);
-		if (rule->kind == ML_INTERVAL_SHARE && rule->transform == NULL && count_cells(first, second, cell))
+		if (kind == ML_INTERVAL_SHARE && rule->transform == NULL && count_cells(first, second, cell))
 			compare_shares(cell, first->rows.n, result);
 		return;
 	}
 	result->first = metric->measure(&first->rows);
 	result->second = metric->measure(&second->rows);
 	result->difference = result->first - result->second;
-	if (rule->kind == ML_INTERVAL_BOOTSTRAP)
+	if (kind == ML_INTERVAL_BOOTSTRAP)
 		ml_bootstrap_paired(metric, first, second, result);
 }

@@ -13,6 +13,8 @@
 #include "metric/units.h"
 #include "predictor/routine.h"
 
+#define MOST_CLASSES 20			/* of a table that is linearised: every cell is a measurement of all cells */
+
 /* ---- of classes ---- */
 
 static void
@@ -252,6 +254,29 @@ silhouette_values(const MlMeasurement *rows, double *value)
 		value[i] = rows->loss[i].silhouette;
 }
 
+/* of numbers: 1 - variance of the errors / that of the labels */
+static double
+explained_errors(const MlMeasurement *rows, double *influence)
+{
+	MlMoments	errors = {0};
+	MlMoments	labels = {0};
+	double		share;
+
+	for (int64 i = 0; i < rows->n; i++)
+	{
+		ml_check_row(i);
+		ml_moments_add(&errors, rows->label[i] - rows->prediction[i], ml_measure_weight(rows, i));
+		ml_moments_add(&labels, rows->label[i], ml_measure_weight(rows, i));
+	}
+	if (!(labels.squares > 0.0))
+		return NAN;
+	share = errors.squares / labels.squares;
+	for (int64 i = 0; i < rows->n; i++)
+		influence[i] = (share * square(rows->label[i], labels.mean) -
+						square(rows->label[i] - rows->prediction[i], errors.mean)) / labels.squares;
+	return 1.0 - share;
+}
+
 /* 1 - loss / spread */
 static double
 explained_influence(const MlMeasurement *rows, double *influence)
@@ -260,6 +285,8 @@ explained_influence(const MlMeasurement *rows, double *influence)
 	MlSum		spread = {0};
 	double		share;
 
+	if (rows->loss == NULL)
+		return explained_errors(rows, influence);
 	for (int64 i = 0; i < rows->n; i++)
 	{
 		ml_check_row(i);
@@ -314,6 +341,14 @@ static const MlIntervalRule rules[] = {
 	{&ml_metric_silhouette, ML_INTERVAL_MEAN, NULL, silhouette_values},
 	{&ml_metric_explained_variance, ML_INTERVAL_INFLUENCE, NULL, NULL, NULL, explained_influence},
 };
+
+MlIntervalKind
+ml_interval_kind(const MlMetric *metric, const MlMeasurement *rows)
+{
+	MlIntervalKind kind = ml_interval_rule(metric)->kind;
+
+	return kind == ML_INTERVAL_TABLE && rows->nclasses > MOST_CLASSES ? ML_INTERVAL_BOOTSTRAP : kind;
+}
 
 const MlIntervalRule *
 ml_interval_rule(const MlMetric *metric)

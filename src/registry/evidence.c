@@ -15,11 +15,17 @@ void		(*ml_registry_metric_changed) (const char *model) = NULL;
 
 /* ---- rows that a version was trained on ---- */
 
+static const char *const kind_name[] = {
+	[ML_TRAINING_ROW] = "row",
+	[ML_TRAINING_KEY] = "key"
+};
+
 void
-ml_registry_insert_training_rows(const char *model, int version, int part, const MlTrainingRows *rows)
+ml_registry_insert_training_rows(const char *model, int version, MlTrainingKind kind, int part,
+								 const MlTrainingRows *rows)
 {
 	static MlStatement insert = {
-		"INSERT INTO mlops_catalog.training_row (model, version, part, bits, data) VALUES ($1, $2, $3, $4, $5)"
+		"INSERT INTO mlops_catalog.training_row (model, version, kind, part, bits, data) VALUES ($1, $2, $3, $4, $5, $6)"
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
@@ -27,6 +33,7 @@ ml_registry_insert_training_rows(const char *model, int version, int part, const
 	ml_registry_enter(&scope);
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
+	ml_bind_text(&args, kind_name[kind]);
 	ml_bind_int(&args, part);
 	ml_bind_int(&args, rows->bits);
 	ml_bind_bytes(&args, rows->data, (int) rows->length);
@@ -36,13 +43,13 @@ ml_registry_insert_training_rows(const char *model, int version, int part, const
 
 /* one part at a time, so that memory holds one */
 int
-ml_registry_training_rows(const char *model, int version,
+ml_registry_training_rows(const char *model, int version, MlTrainingKind kind,
 						  void (*each) (void *arg, const MlTrainingRows *rows), void *arg)
 {
 	static MlStatement select = {
 		"SELECT bits, data FROM mlops_catalog.training_row "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 "
-		"AND part OPERATOR(pg_catalog.=) $3"
+		"AND part OPERATOR(pg_catalog.=) $3 AND kind OPERATOR(pg_catalog.=) $4"
 	};
 
 	for (int part = 0;; part++)
@@ -59,6 +66,7 @@ ml_registry_training_rows(const char *model, int version,
 		ml_bind_text(&args, model);
 		ml_bind_int(&args, version);
 		ml_bind_int(&args, part);
+		ml_bind_text(&args, kind_name[kind]);
 		found = ml_statement_run(&select, &args) > 0;
 		if (found)
 		{
@@ -72,6 +80,30 @@ ml_registry_training_rows(const char *model, int version,
 		if (!found)
 			return part;
 	}
+}
+
+char *
+ml_registry_training_key(const char *model, int version)
+{
+	static MlStatement select = {
+		"SELECT v.spec OPERATOR(pg_catalog.->>) 'key' FROM mlops_catalog.version v "
+		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2 "
+		"AND EXISTS (SELECT 1 FROM mlops_catalog.training_row r WHERE r.model OPERATOR(pg_catalog.=) $1 "
+		"AND r.version OPERATOR(pg_catalog.=) $2 AND r.kind OPERATOR(pg_catalog.=) 'key')"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	char	   *key = NULL;
+
+	ml_registry_enter(&scope);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	if (ml_statement_run(&select, &args) > 0)
+		key = ml_result_text(0, 1);
+	key = key ? MemoryContextStrdup(caller, key) : NULL;
+	ml_registry_leave(&scope);
+	return key;
 }
 
 double

@@ -17,6 +17,12 @@
  * before it, seven bits a byte, the lowest first, with the top bit set in all
  * bytes of a number but the last. A part begins anew with the whole of its first key.
  */
+typedef enum MlTrainingKind
+{
+	ML_TRAINING_ROW,			/* features and target */
+	ML_TRAINING_KEY				/* ml_hash_key of the key, where the training was told which column that is */
+} MlTrainingKind;
+
 typedef struct MlTrainingRows
 {
 	int			bits;			/* of a key that are kept */
@@ -24,11 +30,15 @@ typedef struct MlTrainingRows
 	Size		length;
 } MlTrainingRows;
 
-extern void ml_registry_insert_training_rows(const char *model, int version, int part, const MlTrainingRows *rows);
+extern void ml_registry_insert_training_rows(const char *model, int version, MlTrainingKind kind, int part,
+											 const MlTrainingRows *rows);
 
 /* calls each for every part, in order; the number of parts: 0 if none were kept. No privilege check */
-extern int	ml_registry_training_rows(const char *model, int version,
+extern int	ml_registry_training_rows(const char *model, int version, MlTrainingKind kind,
 									  void (*each) (void *arg, const MlTrainingRows *rows), void *arg);
+
+/* the column that rows of the training are known by besides, in the current context; NULL: none is kept */
+extern char *ml_registry_training_key(const char *model, int version);
 
 /* ---- what else judging asks of a version ---- */
 

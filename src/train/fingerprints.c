@@ -1,7 +1,9 @@
 /*
  * fingerprints.c
  *		The rows that a version was trained on, as 64 bits each: features and
- *		target, nothing else.
+ *		target, nothing else. And the keys of these rows, where the training was
+ *		told which column that is, since rows of few different values are equal
+ *		by chance.
  *
  * Sorted, without doubles, as differences of neighbours (evidence.h). Above ten
  * million rows only so many upper bits are kept that a row which was not among them
@@ -115,7 +117,7 @@ put_number(char *to, uint64 number)
 }
 
 static void
-insert_keys(const MlTraining *training, const uint64 *key, int64 n)
+insert_keys(const MlTraining *training, MlTrainingKind kind, const uint64 *key, int64 n)
 {
 	MlTrainingRows rows = {.bits = bits_for(training, n)};
 	char	   *data = palloc(ML_ARTIFACT_PART);
@@ -134,7 +136,7 @@ insert_keys(const MlTraining *training, const uint64 *key, int64 n)
 		if (to + LONGEST > data + ML_ARTIFACT_PART)
 		{
 			rows.length = to - data;
-			ml_registry_insert_training_rows(training->model, training->version, part++, &rows);
+			ml_registry_insert_training_rows(training->model, training->version, kind, part++, &rows);
 			to = data;
 			before = 0;
 		}
@@ -142,7 +144,7 @@ insert_keys(const MlTraining *training, const uint64 *key, int64 n)
 		before = now;
 	}
 	rows.length = to - data;
-	ml_registry_insert_training_rows(training->model, training->version, part, &rows);
+	ml_registry_insert_training_rows(training->model, training->version, kind, part, &rows);
 	pfree(data);
 }
 
@@ -166,7 +168,13 @@ ml_fingerprints_insert(MlTraining *training)
 	}
 	if (!is_sorted(key, n))
 		sort_keys(key, n);
-	insert_keys(training, key, n);
+	insert_keys(training, ML_TRAINING_ROW, key, n);
+	if (frame->key_hash != NULL)
+	{
+		memcpy(key, frame->key_hash, n * sizeof(uint64));
+		sort_keys(key, n);
+		insert_keys(training, ML_TRAINING_KEY, key, n);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }

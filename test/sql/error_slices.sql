@@ -36,6 +36,9 @@ SELECT rows FROM mlops_refresh_validation_set('churn');
 RESET client_min_messages;
 SELECT condition = :'worst' AS same, n = :counted AS rows FROM mlops_error_slices('churn', 'turned', max_slices => 1);
 
+SELECT mlops_create_slice('churn', 'turned', 'worst', :'worst') = :counted AS named;
+SELECT slice, n = :counted AS same_rows FROM mlops_evaluate('churn', 'turned', metrics => '{accuracy}') WHERE slice = 'worst';
+
 -- Ranges of numbers have few digits and do not overlap.
 SELECT condition FROM mlops_error_slices('churn/1', source => 'SELECT age, plan, used, "Visits", active, CASE WHEN used < 20 THEN NOT churned ELSE churned END AS churned FROM fresh', max_slices => 1);
 

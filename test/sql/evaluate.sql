@@ -71,6 +71,14 @@ SELECT count(*) FROM mlops.evaluation WHERE model = 'churn' AND metric = 'mcc';
 SELECT mlops_set_model('churn', '{"metric": "log_loss"}');
 SELECT metric, bool_and(stale) AS stale, count(*) FROM mlops.evaluation WHERE model = 'churn' AND metric IN ('accuracy', 'log_loss', 'pr_auc') GROUP BY 1 ORDER BY 1;
 
+-- The tick judges the versions in use on the editions that it makes.
+SET client_min_messages = warning;
+SELECT mlops_create_validation_set('churn', 'ticking', 'SELECT id, age, plan, used, churned FROM fresh', key => 'id');
+CALL mlops_tick();
+RESET client_min_messages;
+SELECT version, edition, n FROM mlops.evaluation WHERE model = 'churn' AND validation_set = 'ticking' AND metric = 'log_loss';
+SELECT mlops_drop_validation_set('churn', 'ticking');
+
 -- A registered metric is one like the others; its interval is that of a jackknife.
 CREATE FUNCTION profit_step(state float8, p float8, left_us boolean, used float8) RETURNS float8 LANGUAGE sql IMMUTABLE AS
 'SELECT state + CASE WHEN p < 0.6 THEN 0 WHEN left_us THEN used ELSE -20 END';
@@ -86,8 +94,8 @@ SET client_min_messages = warning;
 SELECT mlops_train_now('used', 'SELECT age, plan, used + age AS total FROM customer WHERE id <= 2000', 'total', holdout => 0);
 RESET client_min_messages;
 SELECT metric, abs(baseline - plain) < 1e-9 AS baseline, low < value AND value < high AS inside
-  FROM mlops_evaluate_query('used/1', 'SELECT age, plan, used + age AS total FROM fresh', metrics => '{rmse,mae,r2}') AS e,
-       LATERAL (SELECT CASE metric WHEN 'rmse' THEN sqrt(avg((m - used - age) ^ 2)) WHEN 'mae' THEN avg(abs(m - used - age)) ELSE 1 - avg((m - used - age) ^ 2) / var_pop(used + age) END AS plain
+  FROM mlops_evaluate_query('used/1', 'SELECT age, plan, used + age AS total FROM fresh', metrics => '{rmse,mae,r2,explained_variance}') AS e,
+       LATERAL (SELECT CASE metric WHEN 'explained_variance' THEN 0 WHEN 'rmse' THEN sqrt(avg((m - used - age) ^ 2)) WHEN 'mae' THEN avg(abs(m - used - age)) ELSE 1 - avg((m - used - age) ^ 2) / var_pop(used + age) END AS plain
                   FROM fresh, (SELECT avg(used + age)::float8 AS m FROM customer WHERE id <= 2000) AS t) AS p ORDER BY 1;
 
 -- Without a target: what rows lose.

@@ -26,6 +26,14 @@ SELECT seen('churn/1', 'SELECT age, plan, used + 0.001 AS used, joined, vector, 
 SELECT mlops_train_now('churn', 'SELECT id, age, plan, used, joined, churned, 1 + id % 3 AS w FROM customer WHERE id <= 1000', 'churned', key => 'id', time_column => 'joined', weight => 'w', holdout => 0);
 SELECT seen('churn/2', 'SELECT age, plan, used, churned FROM customer');
 
+-- Rows of few different values are equal by chance. Where the training was told a key, and the rows have it, a row with another
+-- key is another row; without the key the values alone decide.
+SET client_min_messages = error;
+SELECT mlops_train_now('few', 'SELECT id, age % 3 AS third, plan, churned FROM customer WHERE id <= 1000', 'churned', key => 'id', holdout => 0);
+SET client_min_messages = warning;
+SELECT seen('few/1', 'SELECT id, age % 3 AS third, plan, churned FROM customer') AS by_key;
+SELECT seen('few/1', 'SELECT age % 3 AS third, plan, churned FROM customer') AS by_values;
+
 -- refit learns from the held-out rows too
 SELECT mlops_train_now('churn', 'SELECT age, used, churned FROM customer WHERE id <= 1000', 'churned', holdout => 0.25, options => '{"refit": true}');
 SELECT seen('churn/3', 'customer');
@@ -58,7 +66,7 @@ SELECT * FROM mlops_evaluate_query('churn/3', 'SELECT * FROM customer WHERE id <
 -- They go with their version.
 SELECT mlops_drop_version('churn', 6);
 SELECT array_agg(DISTINCT version ORDER BY version) AS versions FROM mlops_catalog.training_row WHERE model = 'churn';
-SELECT mlops_drop_model('churn'), mlops_drop_model('parts');
+SELECT mlops_drop_model('churn'), mlops_drop_model('parts'), mlops_drop_model('few');
 SELECT count(*) FROM mlops_catalog.training_row;
 SET client_min_messages = warning;
 DROP SCHEMA seen_rows_test CASCADE;

@@ -44,6 +44,7 @@ my %question = (
 	'what serves' => q{SELECT string_agg(s::text, E'\n') FROM mlops.serving s},
 	'history' => q{SELECT string_agg(d::text, E'\n' ORDER BY number) FROM mlops.deployment d},
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
+	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
 	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});

@@ -59,6 +59,8 @@ like($standby->safe_psql('postgres', q{SELECT mlops_describe('line')}), qr/line/
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_coefficients('line/2')}), '2', 'and its coefficients looked at');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_verify() v WHERE v.ok}), '2', 'and its artifacts verified');
 is($standby->safe_psql('postgres', q{SELECT count(*) FROM mlops_profile('point', 'y')}), '2', 'and a source profiled');
+is($standby->safe_psql('postgres', q{SELECT n > 0 AND low < value FROM mlops_evaluate_query('line/2', 'SELECT x, y + x / 100 AS y FROM point', metrics => '{rmse}')}),
+	't', 'and it is judged');
 is($standby->safe_psql('postgres', q{SELECT count(*), sum((r ->> 'x')::int) FROM mlops_rows('line/2') r}), '200|20100',
 	'and the rows that it kept read');
 

@@ -93,7 +93,7 @@ sub compare_published
 	my ($set, $title, $learner, $published) = @_;
 	my @means;
 
-	for my $seed (1 .. $set->{fold} ? 1 : 5)
+	for my $seed (1 .. ($set->{fold} ? 1 : 5))
 	{
 		my $scores;
 
