@@ -36,6 +36,7 @@ SQL_PIECES = \
 	sql/install/44_validate.sql \
 	sql/install/46_judge.sql \
 	sql/install/48_gate.sql \
+	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
@@ -49,6 +50,7 @@ ROOMS = \
 	model \
 	score \
 	metric \
+	rule \
 	registry \
 	deploy \
 	train \

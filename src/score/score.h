@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "frame/isotime.h"
 #include "model/model.h"
 #include "registry/registry.h"
 #include "utils/array.h"
@@ -176,33 +177,7 @@ extern void ml_score_refuse_type(const MlScorer *scorer, const MlFeature *featur
 								 const char *found);
 extern const char *ml_score_kind_name(MlKind kind);
 
-/* which calendar quantity a TIME feature holds: they are not interchangeable */
-typedef enum MlTimeGroup
-{
-	ML_TIME_ANY,				/* a domain, whose name does not tell */
-	ML_TIME_CALENDAR,			/* date, timestamp, timestamptz */
-	ML_TIME_OF_DAY,				/* time */
-	ML_TIME_LENGTH				/* interval */
-} MlTimeGroup;
-
+/* which calendar quantity a TIME feature holds */
 extern MlTimeGroup ml_time_group(const MlFeature *feature);
-
-/* a time as ISO 8601 writes it, whatever DateStyle says */
-typedef struct MlIsoTime
-{
-	MlTimeGroup group;
-	int64		usec;			/* as ml_value_usec, in local time */
-	bool		has_offset;
-	int			offset;			/* seconds east of UTC */
-	int			year;
-	int			month;
-	int			day;
-	int			hour;
-	int			minute;
-	int			second;
-} MlIsoTime;
-
-/* isotime.c: false if the text is not one */
-extern bool ml_iso_parse(const char *text, int length, MlIsoTime *time);
 
 #endif							/* ML_SCORE_H */
