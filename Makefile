@@ -117,6 +117,8 @@ REGRESS = \
 	search \
 	group_by \
 	train_author \
+	rule_language \
+	rule_errors \
 	promote \
 	rollback \
 	rollback_walk \

@@ -168,10 +168,14 @@ text_to_bool(MlRuleView *view, MlRuleValue *value)
 {
 	const char *bytes = value->bytes;
 	int			length = value->length;
+	char		word[8];
 	bool		result;
 
+	/* the server's function looks at the terminator too */
 	strip(&bytes, &length);
-	if (parse_bool_with_len(bytes, length, &result))
+	memcpy(word, bytes, Min(length, (int) sizeof(word) - 1));
+	word[Min(length, (int) sizeof(word) - 1)] = '\0';
+	if (length > 0 && length < (int) sizeof(word) && parse_bool(word, &result))
 		value->boolean = result;
 	else
 		ml_rule_no_value(view, value);

@@ -222,14 +222,14 @@ ml_rule_is_interval(MlRuleMaker *maker, Node *node, int64 *usec)
 		return false;
 	expr = ml_rule_expr(maker, cast->arg);
 	if (expr->type != ML_RULE_UNKNOWN || expr->isnull)
-		ml_rule_refuse(maker, cast->location, ERRCODE_FEATURE_NOT_SUPPORTED, "intervals in rules are written out", NULL,
+		ml_rule_refuse(maker, expr->location, ERRCODE_FEATURE_NOT_SUPPORTED, "intervals in rules are written out", NULL,
 					   "As in interval '30 days'.");
 	interval = parse_interval(expr->text);
 	if (interval->month != 0)
-		ml_rule_refuse(maker, cast->location, ERRCODE_FEATURE_NOT_SUPPORTED, "intervals in rules have no months and years",
+		ml_rule_refuse(maker, expr->location, ERRCODE_FEATURE_NOT_SUPPORTED, "intervals in rules have no months and years",
 					   "Their length depends on the date.", "Write days: interval '30 days'.");
 	if (pg_mul_s64_overflow(interval->day, USECS_PER_DAY, usec) || pg_add_s64_overflow(*usec, interval->time, usec))
-		ml_rule_refuse(maker, cast->location, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "an interval is too long", NULL,
+		ml_rule_refuse(maker, expr->location, ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "an interval is too long", NULL,
 					   "Write a shorter one.");
 	return true;
 }
