@@ -164,6 +164,7 @@ CREATE TABLE mlops_catalog.serving (
     deployment      integer NOT NULL DEFAULT 0,
     stack           integer[] NOT NULL DEFAULT '{}',
     changed_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    rules_sha256    bytea,
     FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
 );
 COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model; stack: deployments that a rollback goes back to';
@@ -238,6 +239,20 @@ CREATE TABLE mlops_catalog.approval (
 );
 COMMENT ON TABLE mlops_catalog.approval IS 'who has looked at a version and found that it may be promoted';
 
+CREATE TABLE mlops_catalog.rule_set (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL CHECK (number > 0),
+    sha256          bytea NOT NULL CHECK (pg_catalog.length(sha256) OPERATOR(pg_catalog.=) 32),
+    program         bytea NOT NULL,
+    rules           jsonb NOT NULL,
+    uses            integer[] NOT NULL DEFAULT '{}',
+    note            text,
+    created_by      text NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, number)
+);
+COMMENT ON TABLE mlops_catalog.rule_set IS 'rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -251,3 +266,4 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alias', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.gate', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.approval', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');

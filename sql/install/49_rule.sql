@@ -5,3 +5,22 @@ RETURNS record
 AS 'MODULE_PATHNAME', 'mlops_rule_value' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION mlops.rule_value(text, jsonb, jsonb) IS
 'what an expression in the language of rules gives of one row; columns: the types of its keys; error: something in it had no value';
+
+CREATE FUNCTION mlops_create_rules(model text, rules jsonb, note text DEFAULT NULL) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_create_rules(text, jsonb, text) IS
+'compiles and keeps rules: a list of {name, when, then, stop}; the number to promote them by';
+
+CREATE FUNCTION mlops_drop_rules(model text, rules integer) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_drop_rules(text, integer) IS
+'drops a rule set that neither serves nor is in the rollback stack';
+
+CREATE VIEW mlops.rule_set WITH (security_barrier) AS
+SELECT r.model, r.number, r.rules, r.uses, r.note,
+       EXISTS (SELECT 1 FROM mlops_catalog.serving AS s
+                WHERE s.model OPERATOR(pg_catalog.=) r.model AND s.rules OPERATOR(pg_catalog.=) r.number) AS serves,
+       r.created_by, r.created_at, r.sha256
+  FROM mlops_catalog.rule_set AS r
+ WHERE mlops.may(r.model, 'read');
+COMMENT ON VIEW mlops.rule_set IS 'rules on top of predictions, as they were written; serves: with the active version now';

@@ -8,7 +8,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA mlops_catalog FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA mlops TO PUBLIC;
 GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_version, mlops.run,
-      mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment, mlops.gate, mlops.approval TO PUBLIC;
+      mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment, mlops.gate, mlops.approval, mlops.rule_set TO PUBLIC;
 GRANT USAGE ON TYPE mlops.deployed, mlops.bundle, mlops.state TO PUBLIC;
 
 DO $$

@@ -359,7 +359,7 @@ begin(MlRuleMaker *maker, const MlRuleNames *names, int nrules)
 }
 
 static MlRuleProgram *
-finish(MlRuleMaker *maker)
+finish(MlRuleMaker *maker, bytea **result)
 {
 	bytea	   *bytes = ml_rules_write(maker->program);
 
@@ -369,11 +369,12 @@ finish(MlRuleMaker *maker)
 				 errmsg("the rule set is too large"),
 				 errdetail("Its program has %zu bytes; at most %d are kept.", (Size) VARSIZE_ANY_EXHDR(bytes), ML_RULE_MAX_BYTES),
 				 errhint("Use fewer rules, or shorter lists.")));
+	*result = bytes;
 	return ml_rules_load(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 }
 
 MlRuleProgram *
-ml_rules_read(Jsonb *rules, const MlRuleNames *features)
+ml_rules_read(Jsonb *rules, const MlRuleNames *features, bytea **bytes)
 {
 	MlRuleNames names;
 	MlRuleMaker maker;
@@ -401,7 +402,7 @@ ml_rules_read(Jsonb *rules, const MlRuleNames *features)
 		maker.program->nrules = i + 1;
 		read_rule(&maker, &maker.program->rule[i], i + 1, getIthJsonbValueFromContainer(list, i));
 	}
-	return finish(&maker);
+	return finish(&maker, bytes);
 }
 
 MlRuleProgram *
@@ -411,6 +412,7 @@ ml_rule_expression(const char *text, Jsonb *columns, MlRuleType *type)
 	MlRuleNames names;
 	MlRuleMaker maker;
 	MlRuleExpr *expr;
+	bytea	   *bytes;
 
 	copy_names(&none, &names);
 	ml_json_each(columns, take_column, &names);
@@ -424,5 +426,5 @@ ml_rule_expression(const char *text, Jsonb *columns, MlRuleType *type)
 		expr = ml_expr_coerce(&maker, expr, ML_RULE_TEXT);
 	*type = expr->type;
 	ml_rule_emit(&maker, expr);
-	return finish(&maker);
+	return finish(&maker, &bytes);
 }

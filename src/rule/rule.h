@@ -22,7 +22,7 @@
 #include "postgres.h"
 
 #include "frame/value.h"
-#include "recipe/recipe.h"
+#include "model/model.h"
 #include "utils/jsonb.h"
 
 #define ML_MAX_RULES		64	/* of a set: a bit each */
@@ -143,12 +143,18 @@ typedef struct MlRuleNames
 } MlRuleNames;
 
 /*
- * read_rules.c: the program of a rule set. rules: a list of rules, or an object
+ * read_rules.c: the program of a rule set, and its bytes. rules: a list of rules, or an object
  * {"rules": list, "columns": {name: type}, "time_zone": name}. Errors have the
  * position in the condition: 42601 syntax, 0A000 what is not admitted, 42703,
  * 42883, 42804...; 22023 for what is no rule.
  */
-extern MlRuleProgram *ml_rules_read(Jsonb *rules, const MlRuleNames *features);
+extern MlRuleProgram *ml_rules_read(Jsonb *rules, const MlRuleNames *features, bytea **bytes);
+
+/* features.c: the columns that a model reads, in the current context; the model must outlive them */
+extern void ml_rule_features(const MlModel *model, MlRuleNames *names);
+
+/* 22023, 42703, 42804 unless the rules can serve with a version of the model; number: of the rule set */
+extern void ml_rule_check_model(const MlRuleProgram *program, int number, const MlModel *model, const char *name, int version);
 
 /* a program of one expression of any type, the condition of its only rule */
 extern MlRuleProgram *ml_rule_expression(const char *text, Jsonb *columns, MlRuleType *type);

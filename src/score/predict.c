@@ -23,6 +23,8 @@
 /* arguments of the public functions, and of the internal ones */
 #define ARG_MODEL			0
 #define ARG_INPUT			1
+#define ARG_KEY				2
+#define ARG_KEY_OF_COLUMNS	1
 #define ARG_FIRST_COLUMN	3	/* model, key, names, columns... */
 
 /* The model that a call names. */
@@ -103,6 +105,12 @@ finish(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, Ml
 }
 
 Datum
+ml_score_proba(const MlScorer *scorer, const double *output)
+{
+	return proba_datum(scorer, output);
+}
+
+Datum
 ml_score_result(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, MlResult result)
 {
 	return finish(fcinfo, scorer, output, result);
@@ -134,10 +142,27 @@ static Datum
 score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
+	const double *output;
 
 	if (!ml_score_input(fcinfo, scorer, input))
 		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
+	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	if (unlikely(scorer->rules != NULL))
+	{
+		MlScoreInput how = {.fcinfo = fcinfo, .input = input, .key_argument = ARG_KEY};
+
+		return ml_score_ruled(scorer, &how, output, result);
+	}
+	return finish(fcinfo, scorer, output, result);
+}
+
+static Datum
+ruled_columns(FunctionCallInfo fcinfo, MlScorer *scorer, const double *output, MlResult result)
+{
+	MlScoreInput how = {.fcinfo = fcinfo, .first_column = ARG_FIRST_COLUMN, .key_argument = ARG_KEY_OF_COLUMNS};
+
+	scorer->rules->view.column = &fcinfo->args[ARG_FIRST_COLUMN];
+	return ml_score_ruled(scorer, &how, output, result);
 }
 
 /* Columns that are what the model reads need not be encoded, but for NULL and the like. */
@@ -145,6 +170,7 @@ static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
+	const double *output;
 
 	if (likely(scorer->is_bound && scorer->direct))
 	{
@@ -154,11 +180,18 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 									 scorer->direct_position);
 
 		if (likely(!isnan(prediction)))
+		{
+			if (unlikely(scorer->rules != NULL))
+				return ruled_columns(fcinfo, scorer, &prediction, result);
 			return finish(fcinfo, scorer, &prediction, result);
+		}
 	}
 	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
 		PG_RETURN_NULL();
-	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
+	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	if (unlikely(scorer->rules != NULL))
+		return ruled_columns(fcinfo, scorer, output, result);
+	return finish(fcinfo, scorer, output, result);
 }
 
 #define SCORE_INPUT(name, result, input) \

@@ -83,6 +83,8 @@ ml_score_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
 		return false;
 	if (unlikely(!scorer->is_bound))
 		bind_columns(scorer, fcinfo, first);
+	if (unlikely(scorer->rules != NULL))
+		scorer->rules->view.column = &fcinfo->args[first];
 	ml_score_encode(scorer, &fcinfo->args[first]);
 	return true;
 }
@@ -160,6 +162,8 @@ ml_score_record(MlScorer *scorer, Datum record)
 		return false;
 	if (!scorer->is_bound)
 		bind_record(scorer);
+	if (scorer->rules)
+		scorer->rules->view.column = scorer->column;
 	ml_score_encode(scorer, scorer->column);
 	return true;
 }

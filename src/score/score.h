@@ -23,6 +23,7 @@
 #include "frame/isotime.h"
 #include "model/model.h"
 #include "registry/registry.h"
+#include "rule/rule.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
@@ -65,8 +66,25 @@ typedef struct MlBoundFloat
 	int			number;			/* index into the encoded row's doubles */
 } MlBoundFloat;
 
+typedef struct MlScorer MlScorer;
+
+/* the rules of the bundle that a scorer scores with */
+typedef struct MlScorerRules
+{
+	MemoryContext cxt;			/* child of the scorer's: all of this */
+	uint8		sha256[ML_SHA256_LENGTH];
+	MlRuleProgram *program;
+	MlRuleView	view;			/* bound is in bind_cxt */
+	MlRuleValue *value;			/* of each column, for input that is not columns */
+	int		   *number;			/* of each column: its place in the numbers of an encoded row, or -1 */
+	MlScorer  **used;			/* of each rule: the version that it uses; NULL: not met yet, or there is none */
+	bool		carried;		/* used versions came with a bundle: there are no others */
+	Oid			key_type;		/* of the call's key; InvalidOid: not known yet */
+	MlFired		fired;			/* on the latest row */
+} MlScorerRules;
+
 /* a model reference at a call site */
-typedef struct MlScorer
+struct MlScorer
 {
 	char	   *text;			/* the reference as written; NULL: the place is free */
 	int			text_length;
@@ -97,7 +115,29 @@ typedef struct MlScorer
 	Datum	   *value;
 	bool	   *isnull;
 	NullableDatum *column;
-} MlScorer;
+
+	MlScorerRules *rules;		/* NULL: none */
+};
+
+/* how a row came, so that another version can score it too */
+typedef struct MlScoreInput
+{
+	FunctionCallInfo fcinfo;	/* NULL: record */
+	MlInput		input;
+	int			first_column;	/* columns are arguments from here on; 0: argument 1 is the input */
+	int			key_argument;	/* 0: there is no key */
+	Datum		record;
+} MlScoreInput;
+
+/* what became of a row's outputs under the rules */
+typedef struct MlDecided
+{
+	const MlScorer *scorer;		/* whose outputs they are: a rule may use another version */
+	const double *output;		/* NULL: nothing is predicted */
+	const char *label;			/* that a rule gave; NULL: the outputs' */
+	int			label_length;
+	double		own;			/* output of a rule that changed it */
+} MlDecided;
 
 #define ML_SCORERS_PER_SITE 8
 
@@ -143,12 +183,29 @@ extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput in
 extern Datum ml_score_result(FunctionCallInfo fcinfo, const MlScorer *scorer,
 							 const double *output, MlResult result);
 extern Datum ml_score_label(const MlScorer *scorer, const double *output);
+extern Datum ml_score_proba(const MlScorer *scorer, const double *output);
 
 /* site.c */
 extern MlScorer *ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference);
 extern void ml_score_unbind(MlScorer *scorer);
 extern void ml_score_unload(MlScorer *scorer);
 extern void ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult result);
+
+extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result);
+
+/* ruled.c: output may be NULL, as ml_model_outputs has it */
+extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,
+							MlResult result, MlDecided *decided);
+extern Datum ml_score_decided(FunctionCallInfo fcinfo, const MlDecided *decided, MlResult result);
+extern Datum ml_score_ruled(MlScorer *scorer, const MlScoreInput *input, const double *output, MlResult result);
+
+/* rule_input.c: the rules of the resolved bundle, as they are for this statement */
+extern void ml_score_take_rules(MlScorer *scorer);
+extern void ml_score_set_rules(MlScorer *scorer, MlRuleProgram *program, const uint8 *sha256, MemoryContext cxt);
+extern void ml_score_drop_rules(MlScorer *scorer);
+extern void ml_score_bind_rules(MlScorer *scorer, const MlShape *shape);
+extern void ml_score_rules_document(MlScorer *scorer, const JsonbContainer *object);
+extern void ml_score_rules_flat(MlScorer *scorer, const double *value);
 
 /* kept.c */
 extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);
@@ -176,8 +233,5 @@ extern void ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
 extern void ml_score_refuse_type(const MlScorer *scorer, const MlFeature *feature,
 								 const char *found);
 extern const char *ml_score_kind_name(MlKind kind);
-
-/* which calendar quantity a TIME feature holds */
-extern MlTimeGroup ml_time_group(const MlFeature *feature);
 
 #endif							/* ML_SCORE_H */

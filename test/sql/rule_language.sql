@@ -151,7 +151,7 @@ SELECT gives('t::timestamp', '{"t": "2024-02-30"}') AS no_day, gives('t::timesta
        gives('t::timestamptz', '{"t": "2024-01-01T12:00:00+02:00"}') AS shifted, gives('t::timestamp', '{"t": "2024-01-01T12:00:00+02:00"}') AS offset_without_zone,
        gives('extract(year FROM t::timestamp)', '{"t": "infinity"}') AS year_of_infinity, gives('extract(hour FROM t::timestamp)', '{"t": "infinity"}') AS hour_of_infinity;
 -- a date is midnight; adding what leads out of the calendar has no value
-SELECT gives($$d::date + interval '12 hours'$$, '{"d": "2024-03-01T18:30:00"}') AS noon, gives($$d + interval '200000000 days'$$, '{"d": "2024-03-01"}') AS too_far;
+SELECT gives($$d::date + interval '12 hours'$$, '{"d": "2024-03-01T18:30:00"}') AS noon, gives($$d + interval '90000000 days' + interval '90000000 days'$$, '{"d": "2024-03-01"}') AS too_far;
 -- an expression that SQL would not calculate is not calculated: no error is counted
 SELECT gives('a <> 0 AND 1 / a > 2', '{"a": 0}') AS guarded, gives('CASE WHEN a = 0 THEN 0 ELSE 1 / a END', '{"a": 0}') AS chosen,
        gives('coalesce(a, 1 / a)', '{"a": 0}') AS first, gives('1 / a > 2 OR true', '{"a": 0}') AS reached;
