@@ -24,3 +24,27 @@ SELECT r.model, r.number, r.rules, r.uses, r.note,
   FROM mlops_catalog.rule_set AS r
  WHERE mlops.may(r.model, 'read');
 COMMENT ON VIEW mlops.rule_set IS 'rules on top of predictions, as they were written; serves: with the active version now';
+
+CREATE FUNCTION mlops_check_rules(model text, rules jsonb, source text,
+       OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,
+       OUT suppressed bigint, OUT labels_changed bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_check_rules' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_check_rules(text, jsonb, text) IS
+'what rules would change on the rows of a query, without keeping or serving them: a line a rule, over the rows that it fires on, and one for all';
+
+CREATE FUNCTION mlops_check_rules(model text, rules integer, source text,
+       OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,
+       OUT suppressed bigint, OUT labels_changed bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_check_rules_number' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_check_rules(text, integer, text) IS
+'the same of a rule set that was made';
+
+CREATE FUNCTION mlops_check_rules(model text, rules text, source text,
+       OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,
+       OUT suppressed bigint, OUT labels_changed bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_check_rules_text' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_check_rules(text, text, text) IS
+'the same of rules as text';

@@ -60,6 +60,49 @@ ml_rules_model(const char *model, int *version)
 	return ml_registry_model(&reference, ML_PRIVILEGE_PREDICT, CurrentMemoryContext, &resolved);
 }
 
+double
+ml_rules_threshold(const char *model, int version)
+{
+	MlReference reference = {{0}};
+	MlResolved	resolved;
+	MlOutlook	outlook;
+
+	ml_promotion_look(model, &outlook);
+	strlcpy(reference.model, model, NAMEDATALEN);
+	reference.version = outlook.version == version ? 0 : version;
+	ml_registry_resolve(&reference, ML_PRIVILEGE_PREDICT, &resolved);
+	return resolved.threshold;
+}
+
+char *
+ml_rules_numbers(const char *model)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MlRegistryScope scope;
+	char	   *numbers;
+
+	ml_registry_enter(&scope);
+	numbers = ml_rule_set_numbers(model);
+	if (numbers)
+		numbers = MemoryContextStrdup(caller, numbers);
+	ml_registry_leave(&scope);
+	return numbers;
+}
+
+char *
+ml_rules_check_arguments(FunctionCallInfo fcinfo, char **source)
+{
+	char	   *model;
+
+	ml_require_argument(fcinfo, 0, "model");
+	ml_require_argument(fcinfo, 1, "rules");
+	ml_require_argument(fcinfo, 2, "source");
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ml_privilege_require(model, ML_PRIVILEGE_READ);
+	*source = ml_source_query(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	return model;
+}
+
 /* ---- creating ---- */
 
 /* every version that a rule names is there; it cannot be dropped from now on */

@@ -27,7 +27,7 @@ put(MlRuleMaker *maker, MlRuleCode code, int a, int b)
 			palloc(sizeof(MlRuleStep) * maker->step_size);
 	}
 	if (info->gives != '-')
-		maker->stack += 1 - (int) strlen(info->takes);
+		maker->stack += 1 - info->ntakes;
 	if (rule->nsteps == ML_RULE_MAX_STEPS || maker->stack > ML_RULE_STACK)
 		ml_rule_refuse(maker, -1, ERRCODE_STATEMENT_TOO_COMPLEX, "a condition is too complex",
 					   psprintf("It needs more than %d steps, or %d values at a time.", ML_RULE_MAX_STEPS, ML_RULE_STACK),

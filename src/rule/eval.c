@@ -67,9 +67,9 @@ read_number(const MlRuleView *view, int column)
 {
 	MlRuleValue value;
 
-	if (likely(view->column != NULL && view->bound[column].plain))
+	if (likely(view->column != NULL && view->plain[column] >= 0))
 	{
-		const NullableDatum *input = &view->column[view->bound[column].position];
+		const NullableDatum *input = &view->column[view->plain[column]];
 
 		return input->isnull ? get_float8_nan() : DatumGetFloat8(input->value);
 	}
@@ -79,30 +79,17 @@ read_number(const MlRuleView *view, int column)
 
 /* ---- comparing ---- */
 
+/* without a branch: which rules fail where is not to be foretold */
 static pg_attribute_always_inline bool
-holds(int comparison, double a, double b)
+holds(int outcomes, double a, double b)
 {
-	switch (comparison)
-	{
-		case ML_CMP_EQ:
-			return a == b;
-		case ML_CMP_NE:
-			return a < b || a > b;
-		case ML_CMP_LT:
-			return a < b;
-		case ML_CMP_LE:
-			return a <= b;
-		case ML_CMP_GT:
-			return a > b;
-		default:
-			return a >= b;
-	}
+	return (outcomes & ((a < b) | (a == b) << 1 | (a > b) << 2)) != 0;
 }
 
 static bool
 holds_order(int comparison, int order)
 {
-	return holds(comparison, order, 0);
+	return holds(ml_rule_outcomes(comparison), order, 0);
 }
 
 /* text by its bytes, false before true */
@@ -356,6 +343,45 @@ fails(const MlRuleView *view, const MlRuleStep *step)
 		memcmp(value.bytes, step->text->bytes, value.length) != 0;
 }
 
+/*
+ * The instructions of numbers and of logic that most conditions consist of,
+ * done in place; false: it is none of them, or its result needs a closer look.
+ */
+static pg_attribute_always_inline bool
+quick(MlRuleView *view, const MlRuleStep *step, MlRuleValue *top)
+{
+	double		number;
+
+	switch (step->code)
+	{
+		case ML_OP_COMPARE_N:
+			top[-1].boolean = holds(ml_rule_outcomes(step->a), top[-1].number, top->number);
+			top[-1].isnull = top[-1].isnull || top->isnull;
+			return true;
+		case ML_OP_AND:
+			logic_and(top - 1, top);
+			return true;
+		case ML_OP_OR:
+			logic_or(top - 1, top);
+			return true;
+		case ML_OP_ADD:
+			number = top[-1].number + top->number;
+			break;
+		case ML_OP_SUBTRACT:
+			number = top[-1].number - top->number;
+			break;
+		case ML_OP_MULTIPLY:
+			number = top[-1].number * top->number;
+			break;
+		default:
+			return false;
+	}
+	if (top[-1].isnull || top->isnull || !isfinite(number) || number == 0)
+		return false;
+	top[-1].number = number;
+	return true;
+}
+
 /* Runs a condition from one of its steps on, with nothing on the stack; result is what it leaves. */
 static void
 run(MlRuleView *view, const MlRule *rule, int at, MlRuleValue *result)
@@ -369,28 +395,48 @@ run(MlRuleView *view, const MlRule *rule, int at, MlRuleValue *result)
 
 		if (step->code >= ML_NOPS)
 			at = fails(view, step) ? step->target : at + ML_RULE_TEST_STEPS - 1;
+		else if (step->code == ML_OP_COLUMN && view->column != NULL && view->plain[step->b] >= 0)
+		{
+			(++top)->number = read_number(view, step->b);
+			top->isnull = isnan(top->number);
+		}
 		else if (step->code < ML_OP_JUMP)
 			push(view, step, ++top);
-		else if (step->code > ML_OP_IF_VALUE)
+		else if (step->code <= ML_OP_IF_VALUE)
+		{
+			if (jumps(step, &top))
+				at = step->target;
+		}
+		else if (quick(view, step, top))
+			top--;
+		else
 			top = work(view, step, top);
-		else if (jumps(step, &top))
-			at = step->target;
 	}
 	*result = *top;
 }
 
 /* Most conditions are tests one after the other, and most rows fail the first. */
-bool
-ml_rule_holds(MlRuleView *view, const MlRule *rule)
+int
+ml_rule_next(MlRuleView *view, int rule)
 {
-	const MlRuleStep *step = rule->step;
-	MlRuleValue result;
+	int			nrules = view->program->nrules;
 
-	for (; step->code >= ML_NOPS && step->target == rule->nsteps - 1; step += ML_RULE_TEST_STEPS)
-		if (fails(view, step))
-			return false;
-	run(view, rule, step - rule->step, &result);
-	return is_true(&result);
+	for (; rule < nrules; rule++)
+	{
+		const MlRule *next = &view->program->rule[rule];
+		const MlRuleStep *step = next->step;
+		const MlRuleStep *end = step + next->nsteps - 1;	/* the step that leaves false */
+		MlRuleValue result;
+
+		while (step->code >= ML_NOPS && next->step + step->target == end && !fails(view, step))
+			step += ML_RULE_TEST_STEPS;
+		if (step->code >= ML_NOPS && next->step + step->target == end)
+			continue;
+		run(view, next, step - next->step, &result);
+		if (is_true(&result))
+			break;
+	}
+	return rule;
 }
 
 void

@@ -339,7 +339,7 @@ check_step(const Check *check, int i, Stack *stack)
 	}
 	gives = check_operands(check, step);
 	takes = ml_rule_code[step->code].takes;
-	for (int t = strlen(takes) - 1; t >= 0; t--)
+	for (int t = ml_rule_code[step->code].ntakes - 1; t >= 0; t--)
 		pop(check, stack, takes[t]);
 	push(check, stack, gives);
 }
@@ -370,7 +370,7 @@ join_steps(const MlRuleProgram *program, MlRule *rule)
 		}
 		else
 			continue;
-		first->a = test->a;
+		first->a = ml_rule_outcomes(test->a);
 		first->target = first[3].target;
 	}
 }

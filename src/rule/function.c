@@ -151,7 +151,7 @@ call(MlRuleView *view, const MlRuleStep *step, MlRuleValue *first)
 MlRuleValue *
 ml_rule_function(MlRuleView *view, const MlRuleStep *step, MlRuleValue *top)
 {
-	int			n = strlen(ml_rule_code[step->code].takes);
+	int			n = ml_rule_code[step->code].ntakes;
 	MlRuleValue *first = top - n + 1;
 	bool		any_null = false;
 

@@ -113,15 +113,32 @@ typedef enum MlRuleCode
 	ML_NOPS,
 
 	/* what the reader makes of frequent sequences; not in bytes */
-	ML_OP_TEST_COLUMN = ML_NOPS,	/* COLUMN b, NUMBER, COMPARE_N a, UNLESS_TRUE */
+	ML_OP_TEST_COLUMN = ML_NOPS,	/* COLUMN b, NUMBER, COMPARE_N, UNLESS_TRUE; a: outcomes that pass */
 	ML_OP_TEST_PREDICTION,
-	ML_OP_TEST_TEXT			/* COLUMN b, TEXT, COMPARE_T a (=), UNLESS_TRUE */
+	ML_OP_TEST_TEXT			/* COLUMN b, TEXT, COMPARE_T (=), UNLESS_TRUE */
 } MlRuleCode;
 
 typedef enum MlRuleComparison
 {
 	ML_CMP_EQ, ML_CMP_NE, ML_CMP_LT, ML_CMP_LE, ML_CMP_GT, ML_CMP_GE
 } MlRuleComparison;
+
+/* outcomes of comparing two numbers, a bit each: less, equal, greater; with NaN there is none */
+#define ML_RULE_LESS	1
+#define ML_RULE_EQUAL	2
+#define ML_RULE_GREATER	4
+
+/* those in which a comparison holds */
+static inline int
+ml_rule_outcomes(MlRuleComparison comparison)
+{
+	static const uint8 outcomes[] = {
+		ML_RULE_EQUAL, ML_RULE_LESS | ML_RULE_GREATER, ML_RULE_LESS, ML_RULE_LESS | ML_RULE_EQUAL,
+		ML_RULE_GREATER, ML_RULE_GREATER | ML_RULE_EQUAL
+	};
+
+	return outcomes[comparison];
+}
 
 /* the first ones of an infinite time are infinite, the others NULL */
 typedef enum MlRuleField
@@ -145,6 +162,7 @@ typedef enum MlRuleField
 typedef struct MlRuleCodeInfo
 {
 	const char *takes;
+	uint8		ntakes;
 	char		gives;
 } MlRuleCodeInfo;
 

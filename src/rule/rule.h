@@ -176,7 +176,6 @@ extern MlRuleProgram *ml_rules_load(const char *bytes, Size length);
 typedef struct MlRuleBound
 {
 	int			position;
-	bool		plain;			/* a float8, passed by value */
 	MlValueType type;
 } MlRuleBound;
 
@@ -186,6 +185,7 @@ typedef struct MlRuleView
 	const MlRuleProgram *program;
 	const NullableDatum *column;	/* an input of columns, and how it is bound; else value */
 	MlRuleBound *bound;
+	int		   *plain;			/* position of each that is plain; -1: it is not */
 	MlRuleValue *value;			/* of each column of the program */
 	MlRuleValue prediction;
 	MlRuleValue label;
@@ -194,8 +194,11 @@ typedef struct MlRuleView
 	bool		error;			/* raised, never lowered */
 } MlRuleView;
 
-/* does the condition of a rule hold (and is not NULL)? text goes to the current context */
-extern bool ml_rule_holds(MlRuleView *view, const MlRule *rule);
+/*
+ * The first rule from that one on whose condition holds (and is not NULL); the
+ * number of rules if there is none. Text goes to the current context.
+ */
+extern int	ml_rule_next(MlRuleView *view, int rule);
 
 /* what a program of ml_rule_expression gives */
 extern void ml_rule_evaluate(MlRuleView *view, const MlRule *rule, MlRuleValue *result);

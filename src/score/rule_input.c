@@ -167,7 +167,6 @@ bind_column(MlScorer *scorer, const MlShape *shape, const MlRuleColumn *column, 
 	int			i = find_column(scorer, shape, column);
 
 	bound->position = i;
-	bound->plain = FLOAT8PASSBYVAL && shape->type[i] == FLOAT8OID && column->type == ML_RULE_NUMBER;
 	ml_value_type(shape->type[i], shape->typmod[i], scorer->bind_cxt, &bound->type);
 	if (!suits(column->type, &bound->type))
 		ereport(ERROR,
@@ -185,8 +184,15 @@ ml_score_bind_rules(MlScorer *scorer, const MlShape *shape)
 	const MlRuleProgram *program = rules->program;
 
 	rules->view.bound = MemoryContextAllocZero(scorer->bind_cxt, sizeof(MlRuleBound) * Max(program->ncolumns, 1));
+	rules->view.plain = MemoryContextAlloc(scorer->bind_cxt, sizeof(int) * Max(program->ncolumns, 1));
 	for (int i = 0; i < program->ncolumns; i++)
-		bind_column(scorer, shape, &program->column[i], &rules->view.bound[i]);
+	{
+		MlRuleBound *bound = &rules->view.bound[i];
+
+		bind_column(scorer, shape, &program->column[i], bound);
+		rules->view.plain[i] = FLOAT8PASSBYVAL && bound->type.type == FLOAT8OID &&
+			program->column[i].type == ML_RULE_NUMBER ? bound->position : -1;
+	}
 }
 
 /* ---- other input ---- */

@@ -190,10 +190,8 @@ ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *outpu
 		see_label(rules, decided);
 	if (program->reads_key)
 		see_key(rules, input);
-	for (int i = 0; i < program->nrules; i++)
+	for (int i = ml_rule_next(&rules->view, 0); i < program->nrules; i = ml_rule_next(&rules->view, i + 1))
 	{
-		if (likely(!ml_rule_holds(&rules->view, &program->rule[i])))
-			continue;
 		fired |= UINT64CONST(1) << i;
 		act(scorer, i, input, result, decided);
 		see_prediction(rules, decided);
