@@ -117,11 +117,14 @@ REGRESS = \
 	search \
 	group_by \
 	train_author \
-	rule_language \
-	rule_errors \
 	promote \
 	rollback \
 	rollback_walk \
+	rule_language \
+	rule_errors \
+	rule_sets \
+	rules \
+	check_rules \
 	alias \
 	gate_query \
 	gate_exempt \
@@ -140,6 +143,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=mlops
 ISOLATION = \
 	promote_race \
 	promote_scan \
+	rules_scan \
 	train_and_rollback \
 	train_unlocked \
 	notice \

@@ -6,6 +6,12 @@ AS 'MODULE_PATHNAME', 'mlops_rule_value' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION mlops.rule_value(text, jsonb, jsonb) IS
 'what an expression in the language of rules gives of one row; columns: the types of its keys; error: something in it had no value';
 
+CREATE FUNCTION mlops.rules_check(program bytea) RETURNS integer
+AS 'MODULE_PATHNAME', 'mlops_rules_check' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops.rules_check(bytea) IS
+'reads any bytes as a program of rules and runs it on made-up rows; how often its rules fired; for tests of the reader';
+REVOKE ALL ON FUNCTION mlops.rules_check(bytea) FROM PUBLIC;
+
 CREATE FUNCTION mlops_create_rules(model text, rules jsonb, note text DEFAULT NULL) RETURNS integer
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_create_rules(text, jsonb, text) IS

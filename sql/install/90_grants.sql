@@ -24,6 +24,7 @@ BEGIN
            AND d.deptype OPERATOR(pg_catalog.=) 'e'
            AND e.extname OPERATOR(pg_catalog.=) 'mlops'
            AND p.proname OPERATOR(pg_catalog.<>) 'artifact_check'
+           AND p.proname OPERATOR(pg_catalog.<>) 'rules_check'
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', routine);
     END LOOP;

@@ -21,6 +21,7 @@
 #include "score/score.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(mlops_check_rules);
@@ -178,9 +179,12 @@ static void
 try_rows(Trial *trial, const char *source)
 {
 	ErrorContextCallback callback;
+	int			level = NewGUCNestLevel();
 	Portal		portal;
 	uint64		n;
 
+	/* a function in it that writes fails; the level is rolled back, as in frame.c */
+	(void) set_config_option("transaction_read_only", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 	callback.callback = ml_source_error_callback;
 	callback.arg = (void *) source;
 	callback.previous = error_context_stack;
@@ -204,6 +208,7 @@ try_rows(Trial *trial, const char *source)
 		SPI_freetuptable(SPI_tuptable);
 	} while (n == FETCH);
 	SPI_cursor_close(portal);
+	AtEOXact_GUC(false, level);
 }
 
 /* ---- the result ---- */

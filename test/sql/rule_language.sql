@@ -133,6 +133,22 @@ SELECT text, id, server, server_error, mlops, mlops_error FROM result
  WHERE (NOT server_error AND (mlops_error OR server IS DISTINCT FROM mlops)) OR (server_error AND NOT mlops_error)
  ORDER BY length(text), id LIMIT 3;
 
+-- ---- conditions of rules, over the columns of a query: they hold where SQL says true ----
+SET client_min_messages = warning;
+SELECT mlops_train_now('rule_language', 'SELECT i AS x, 2 * i AS y FROM generate_series(1, 50) AS i', 'y', 'linear_regression') AS version;
+CREATE TABLE condition AS
+    SELECT row_number() OVER (ORDER BY t.n) - 1 AS i, t.text, count(*) FILTER (WHERE r.server = 'true') AS holds
+      FROM tried AS t JOIN result AS r USING (n) WHERE t.type = 'b' GROUP BY t.n, t.text HAVING bool_and(NOT r.server_error);
+CREATE TABLE fired AS
+    SELECT c.* FROM (SELECT i / 64 AS set, jsonb_build_object('columns', types(), 'rules',
+                                jsonb_agg(jsonb_build_object('name', i::text, 'when', text, 'then', '{"set": 1}'::jsonb) ORDER BY i)) AS rules
+                       FROM condition GROUP BY i / 64) AS s,
+                    mlops_check_rules('rule_language', s.rules, 'SELECT 1 AS x, e.* FROM rule_language.edge AS e') AS c;
+SELECT count(*) > 300 AS many, count(*) FILTER (WHERE holds > 0) > 100 AS often_true, count(*) FILTER (WHERE f.fired <> holds) AS differ,
+       count(*) FILTER (WHERE f.errors > 0) AS with_error, bool_and(f.rows = 10) AS of_all_rows
+  FROM condition AS c JOIN fired AS f ON f.rule = c.i::text;
+SELECT mlops_drop_model('rule_language');
+
 -- ---- where it is not the server's float8 ----
 CREATE FUNCTION gives(expression text, input jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
     SELECT coalesce(value, 'NULL') || CASE WHEN error THEN ', error' ELSE '' END FROM mlops.rule_value(expression, types(), input) $$;
