@@ -63,7 +63,7 @@ BEGIN
 EXCEPTION WHEN SQLSTATE 'ML004' THEN
     RETURN 'refused';
 END $$;
-SELECT count(*) FILTER (WHERE damaged = 'refused') > 1000 AS refused, bool_and(at < 192) FILTER (WHERE damaged = 'read') AS read_header
+SELECT count(*) FILTER (WHERE damaged = 'refused') * 10 > count(*) * 9 AS refused, bool_and(at < 192) FILTER (WHERE damaged = 'read') AS read_header
   FROM (SELECT at, damaged(b, at) AS damaged FROM (SELECT mlops_bundle('churn')::text::bytea AS b OFFSET 0) AS b, generate_series(64, length(b) - 1, 3) AS at) AS d;
 
 -- an alias and a number are what was trained, without rules
