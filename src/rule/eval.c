@@ -57,8 +57,21 @@ read_column(const MlRuleView *view, int column, MlRuleValue *value)
 	bound = &view->bound[column];
 	input = &view->column[bound->position];
 	value->isnull = true;
-	if (!input->isnull)
+	if (input->isnull)
+		return;
+	if (view->program->column[column].type != ML_RULE_TEXT)
+	{
 		ml_rule_take(view->program->column[column].type, &bound->type, input->value, value);
+		return;
+	}
+
+	/* a text may have to be decompressed: once a row */
+	if (view->taken[column] != view->row)
+	{
+		ml_rule_take(ML_RULE_TEXT, &bound->type, input->value, &view->value[column]);
+		view->taken[column] = view->row;
+	}
+	*value = view->value[column];
 }
 
 /* NaN stands for NULL, as in every column of numbers */

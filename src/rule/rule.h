@@ -186,7 +186,10 @@ typedef struct MlRuleView
 	const NullableDatum *column;	/* an input of columns, and how it is bound; else value */
 	MlRuleBound *bound;
 	int		   *plain;			/* position of each that is plain; -1: it is not */
-	MlRuleValue *value;			/* of each column of the program */
+	MlRuleValue *value;			/* of each column of the program; of texts of columns, those that were read */
+	uint64	   *taken;			/* the row in which a text was read into value */
+	uint64		row;			/* counts them */
+	Size		made;			/* bytes of text that this row has made */
 	MlRuleValue prediction;
 	MlRuleValue label;
 	MlRuleValue key;

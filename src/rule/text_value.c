@@ -70,14 +70,29 @@ ascii_upper(char c)
 	return c >= 'a' && c <= 'z' ? c - ('a' - 'A') : c;
 }
 
+/* memory of the row; NULL: it has made too much */
+static char *
+make_text(MlRuleView *view, Size length)
+{
+	if (view->made + length > ML_RULE_MAX_TEXT)
+		return NULL;
+	view->made += length;
+	return palloc(length + 1);
+}
+
 /* In some encodings a later byte of a character is one of ASCII: whole characters are looked at. */
 static void
-change_case(MlRuleValue *text, bool upper)
+change_case(MlRuleView *view, MlRuleValue *text, bool upper)
 {
-	char	   *bytes = palloc(text->length + 1);
+	char	   *bytes = make_text(view, text->length);
 	const char *end = text->bytes + text->length;
 	int			at = 0;
 
+	if (bytes == NULL)
+	{
+		ml_rule_no_value(view, text);
+		return;
+	}
 	for (const char *p = text->bytes; p < end;)
 	{
 		int			n = character(p, end);
@@ -268,14 +283,13 @@ trim(MlRuleValue *text, int sides)
 static void
 concatenate(MlRuleView *view, MlRuleValue *left, const MlRuleValue *right)
 {
-	char	   *bytes;
+	char	   *bytes = make_text(view, (Size) left->length + right->length);
 
-	if ((int64) left->length + right->length > ML_RULE_MAX_TEXT)
+	if (bytes == NULL)
 	{
 		ml_rule_no_value(view, left);
 		return;
 	}
-	bytes = palloc(left->length + right->length + 1);
 	memcpy(bytes, left->bytes, left->length);
 	memcpy(bytes + left->length, right->bytes, right->length);
 	left->bytes = bytes;
@@ -320,7 +334,7 @@ ml_rule_text_function(MlRuleView *view, const MlRuleStep *step, MlRuleValue *arg
 			break;
 		case ML_OP_LOWER:
 		case ML_OP_UPPER:
-			change_case(argument, step->code == ML_OP_UPPER);
+			change_case(view, argument, step->code == ML_OP_UPPER);
 			break;
 		case ML_OP_LENGTH:
 			argument->number = count_characters(argument);

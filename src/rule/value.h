@@ -13,7 +13,7 @@
 #include "rule/opcode.h"
 #include "rule/rule.h"
 
-/* a text that would be longer has no value */
+/* bytes of text that the rules may make of one row; what is beyond has no value */
 #define ML_RULE_MAX_TEXT	(16 * 1024 * 1024)
 
 /* function.c */

@@ -59,6 +59,7 @@ ml_score_set_rules(MlScorer *scorer, MlRuleProgram *program, const uint8 *sha256
 	memcpy(rules->sha256, sha256, ML_SHA256_LENGTH);
 	rules->program = program;
 	rules->value = MemoryContextAllocZero(cxt, sizeof(MlRuleValue) * n);
+	rules->view.taken = MemoryContextAllocZero(cxt, sizeof(uint64) * n);
 	rules->number = MemoryContextAlloc(cxt, sizeof(int) * n);
 	rules->used = MemoryContextAllocZero(cxt, sizeof(MlScorer *) * Max(program->nrules, 1));
 	for (int i = 0; i < program->ncolumns; i++)

@@ -185,6 +185,8 @@ ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *outpu
 	decided->output = output;
 	decided->label = NULL;
 	rules->view.error = false;
+	rules->view.row++;
+	rules->view.made = 0;
 	see_prediction(rules, decided);
 	if (program->reads_label)
 		see_label(rules, decided);

@@ -177,6 +177,15 @@ typedef struct MlCallSite
 	MlScorer	scorer[ML_SCORERS_PER_SITE];
 } MlCallSite;
 
+/* which rules fired on the latest row that was not NULL; for who logs it */
+static inline MlFired
+ml_score_fired(const MlScorer *scorer)
+{
+	MlFired		none = {0};
+
+	return scorer->rules != NULL ? scorer->rules->fired : none;
+}
+
 /* predict.c */
 extern text *ml_score_reference(FunctionCallInfo fcinfo);
 extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input);
