@@ -2,9 +2,9 @@
  * emit.c
  *		Typed expressions to steps.
  *
- * A condition becomes its parts between ANDs, each followed by a jump to the
- * end: for a rule, NULL is as good as false, and what comes after need not be
- * calculated. Deeper down both are kept apart, and a jump is taken only where
+ * A condition becomes its parts between ANDs and ORs, each followed by a jump
+ * to where it leads if it is not true: for a rule, NULL is as good as false, and
+ * what comes after need not be calculated. Deeper down both are kept apart, and a jump is taken only where
  * SQL's answer is certain.
  */
 #include "postgres.h"
@@ -251,6 +251,28 @@ ml_rule_emit(MlRuleMaker *maker, const MlRuleExpr *expr)
 
 /* ---- conditions ---- */
 
+static List *emit_parts(MlRuleMaker *maker, const MlRuleExpr *condition, List *jumps);
+
+/* one that is true is enough: what fails goes on to the next, the last one's jumps are those of all */
+static List *
+emit_choices(MlRuleMaker *maker, const MlRuleExpr *condition)
+{
+	List	   *ends = NIL;
+	List	   *jumps = NIL;
+	ListCell   *cell;
+
+	foreach(cell, condition->args)
+	{
+		jumps = emit_parts(maker, lfirst(cell), NIL);
+		if (lnext(condition->args, cell) == NULL)
+			break;
+		ends = lappend_int(ends, put_jump(maker, ML_OP_JUMP));
+		land_all(maker, jumps);
+	}
+	land_all(maker, ends);
+	return jumps;
+}
+
 static List *
 emit_parts(MlRuleMaker *maker, const MlRuleExpr *condition, List *jumps)
 {
@@ -262,6 +284,8 @@ emit_parts(MlRuleMaker *maker, const MlRuleExpr *condition, List *jumps)
 			jumps = emit_parts(maker, lfirst(cell), jumps);
 		return jumps;
 	}
+	if (condition->kind == ML_EXPR_OR)
+		return list_concat(jumps, emit_choices(maker, condition));
 	ml_rule_emit(maker, condition);
 	return lappend_int(jumps, put_jump(maker, ML_OP_UNLESS_TRUE));
 }

@@ -230,7 +230,7 @@ is_false(const MlRuleValue *value)
 
 /* ---- the machine ---- */
 
-/* instructions that put a value on the stack */
+/* instructions that put a value on the stack, but columns and numbers */
 static void
 push(const MlRuleView *view, const MlRuleStep *step, MlRuleValue *value)
 {
@@ -239,12 +239,6 @@ push(const MlRuleView *view, const MlRuleStep *step, MlRuleValue *value)
 	value->isnull = false;
 	switch (step->code)
 	{
-		case ML_OP_COLUMN:
-			read_column(view, step->b, value);
-			break;
-		case ML_OP_NUMBER:
-			value->number = program->number[step->b];
-			break;
 		case ML_OP_TEXT:
 			value->bytes = program->text[step->b].bytes;
 			value->length = program->text[step->b].length;
@@ -274,179 +268,234 @@ push(const MlRuleView *view, const MlRuleStep *step, MlRuleValue *value)
 	}
 }
 
-/*
- * Jumps: true if the instruction goes on at its target. They take or leave the
- * topmost value as opcode.h says.
- */
-static bool
-jumps(const MlRuleStep *step, MlRuleValue **top)
-{
-	bool		result;
-
-	switch (step->code)
-	{
-		case ML_OP_UNLESS_TRUE:
-			return !is_true((*top)--);
-		case ML_OP_IF_FALSE:
-			return is_false(*top);
-		case ML_OP_IF_TRUE:
-			return is_true(*top);
-		case ML_OP_IF_VALUE:
-			result = !(*top)->isnull;
-			if (!result)
-				(*top)--;
-			return result;
-		default:
-			return true;
-	}
-}
-
-/* instructions that make one value of the topmost ones */
+/* instructions that make one value of the topmost ones; also those of numbers that run() passes on */
 static MlRuleValue *
 work(MlRuleView *view, const MlRuleStep *step, MlRuleValue *top)
 {
-	switch (step->code)
-	{
-		case ML_OP_AND:
-			logic_and(top - 1, top);
-			return top - 1;
-		case ML_OP_OR:
-			logic_or(top - 1, top);
-			return top - 1;
-		case ML_OP_NOT:
-			top->boolean = !top->boolean;
-			return top;
-		case ML_OP_IS_NULL:
-			set_bool(top, top->isnull);
-			return top;
-		case ML_OP_IS_TRUE:
-			set_bool(top, is_true(top));
-			return top;
-		case ML_OP_IS_FALSE:
-			set_bool(top, is_false(top));
-			return top;
-		case ML_OP_IN_N:
-			is_in_numbers(view->program, step, top);
-			return top;
-		case ML_OP_IN_T:
-			is_in_texts(view->program, step, top);
-			return top;
-		default:
-			if (step->code >= ML_OP_COMPARE_N && step->code <= ML_OP_GREATER_S)
-			{
-				compare(step->code, step->a, top - 1, top);
-				return top - 1;
-			}
-			return ml_rule_function(view, step, top);
+	if (step->code == ML_OP_IS_TRUE)
+		set_bool(top, is_true(top));
+	else if (step->code == ML_OP_IS_FALSE)
+		set_bool(top, is_false(top));
+	else if (step->code == ML_OP_IN_T)
+		is_in_texts(view->program, step, top);
+	else if (step->code >= ML_OP_COMPARE_N && step->code <= ML_OP_GREATER_S)
+		{
+		compare(step->code, step->a, top - 1, top);
+		top--;
 	}
+	else
+		return ml_rule_function(view, step, top);
+	return top;
 }
 
-/* The frequent tests: true if the condition fails. Neither NULL nor NaN passes one. */
+static pg_attribute_always_inline void
+load(const MlRuleView *view, int column, MlRuleValue *value)
+{
+	if (likely(view->column != NULL && view->plain[column] >= 0))
+	{
+		value->number = read_number(view, column);
+		value->isnull = isnan(value->number);
+	}
+	else
+		read_column(view, column, value);
+}
+
+/* The tests of columns: does one hold? Neither NULL nor NaN passes, where it is not asked for. */
 static pg_attribute_always_inline bool
-fails(const MlRuleView *view, const MlRuleStep *step)
+passes(const MlRuleView *view, const MlRuleStep *step)
 {
 	MlRuleValue value;
-
-	if (likely(step->code == ML_OP_TEST_COLUMN))
-		return !holds(step->a, read_number(view, step->b), step->number);
-	if (step->code == ML_OP_TEST_PREDICTION)
-		return view->prediction.isnull || !holds(step->a, view->prediction.number, step->number);
-	read_column(view, step->b, &value);
-	return value.isnull || value.length != step->text->length ||
-		memcmp(value.bytes, step->text->bytes, value.length) != 0;
-}
-
-/*
- * The instructions of numbers and of logic that most conditions consist of,
- * done in place; false: it is none of them, or its result needs a closer look.
- */
-static pg_attribute_always_inline bool
-quick(MlRuleView *view, const MlRuleStep *step, MlRuleValue *top)
-{
 	double		number;
 
 	switch (step->code)
 	{
-		case ML_OP_COMPARE_N:
-			top[-1].boolean = holds(ml_rule_outcomes(step->a), top[-1].number, top->number);
-			top[-1].isnull = top[-1].isnull || top->isnull;
-			return true;
-		case ML_OP_AND:
-			logic_and(top - 1, top);
-			return true;
-		case ML_OP_OR:
-			logic_or(top - 1, top);
-			return true;
-		case ML_OP_ADD:
-			number = top[-1].number + top->number;
-			break;
-		case ML_OP_SUBTRACT:
-			number = top[-1].number - top->number;
-			break;
-		case ML_OP_MULTIPLY:
-			number = top[-1].number * top->number;
-			break;
-		default:
+		case ML_OP_TEST_COLUMN:
+			return holds(step->a, read_number(view, step->b), step->number);
+		case ML_OP_TEST_PREDICTION:
+			return !view->prediction.isnull && holds(step->a, view->prediction.number, step->number);
+		case ML_OP_TEST_IN:
+			number = read_number(view, step->b);
+			for (int i = 0; i < step->a; i++)
+				if (step->numbers[i] == number)
+					return true;
 			return false;
+		case ML_OP_TEST_TEXT:
+			read_column(view, step->b, &value);
+			return !value.isnull && value.length == step->text->length &&
+				memcmp(value.bytes, step->text->bytes, value.length) == 0;
+		default:
+			load(view, step->b, &value);
+			return value.isnull == (step->code == ML_OP_TEST_NULL);
 	}
-	if (top[-1].isnull || top->isnull || !isfinite(number) || number == 0)
+}
+
+/* Sums and products, where the result needs no closer look: finite, and not 0. */
+static pg_attribute_always_inline bool
+quick(int code, MlRuleValue *left, const MlRuleValue *right)
+{
+	double		number;
+
+	if (left->isnull || right->isnull)
 		return false;
-	top[-1].number = number;
+	if (code == ML_OP_ADD)
+		number = left->number + right->number;
+	else if (code == ML_OP_SUBTRACT)
+		number = left->number - right->number;
+	else
+		number = left->number * right->number;
+	if (!isfinite(number) || number == 0)
+		return false;
+	left->number = number;
 	return true;
 }
 
-/* Runs a condition from one of its steps on, with nothing on the stack; result is what it leaves. */
-static void
-run(MlRuleView *view, const MlRule *rule, int at, MlRuleValue *result)
+/*
+ * Runs a condition; what it leaves is NULL where a test in it failed.
+ * What conditions mostly consist of is done here, the rest by functions.
+ */
+static MlRuleValue *
+run(MlRuleView *view, const MlRule *rule, MlRuleValue *stack)
 {
-	MlRuleValue stack[ML_RULE_STACK + 1];
 	MlRuleValue *top = stack;
+	int			at = 0;
 
+	stack[0].isnull = true;
 	while (at < rule->nsteps)
 	{
 		const MlRuleStep *step = &rule->step[at++];
 
-		if (step->code >= ML_NOPS)
-			at = fails(view, step) ? step->target : at + ML_RULE_TEST_STEPS - 1;
-		else if (step->code == ML_OP_COLUMN && view->column != NULL && view->plain[step->b] >= 0)
+		switch (step->code)
 		{
-			(++top)->number = read_number(view, step->b);
-			top->isnull = isnan(top->number);
-		}
-		else if (step->code < ML_OP_JUMP)
-			push(view, step, ++top);
-		else if (step->code <= ML_OP_IF_VALUE)
-		{
-			if (jumps(step, &top))
+			case ML_OP_TEST_COLUMN:
+			case ML_OP_TEST_PREDICTION:
+			case ML_OP_TEST_TEXT:
+			case ML_OP_TEST_VALUE:
+				at = passes(view, step) ? at + 3 : step->target;
+				break;
+			case ML_OP_TEST_IN:
+			case ML_OP_TEST_NULL:
+				at = passes(view, step) ? at + 2 : step->target;
+				break;
+			case ML_OP_TEST_TOP:
+				if (top->isnull || !holds(step->a, top->number, step->number))
+					at = step->target;
+				else
+					at += 2;
+				top--;
+				break;
+			case ML_OP_COLUMN:
+				load(view, step->b, ++top);
+				break;
+			case ML_OP_NUMBER:
+				(++top)->number = step->number;
+				top->isnull = false;
+				break;
+			case ML_OP_JUMP:
 				at = step->target;
+				break;
+			case ML_OP_UNLESS_TRUE:
+				if (!is_true(top--))
+					at = step->target;
+				break;
+			case ML_OP_IF_FALSE:
+				if (is_false(top))
+					at = step->target;
+				break;
+			case ML_OP_IF_TRUE:
+				if (is_true(top))
+					at = step->target;
+				break;
+			case ML_OP_IF_VALUE:
+				if (!top->isnull)
+					at = step->target;
+				else
+					top--;
+				break;
+			case ML_OP_AND:
+				top--;
+				logic_and(top, top + 1);
+				break;
+			case ML_OP_OR:
+				top--;
+				logic_or(top, top + 1);
+				break;
+			case ML_OP_NOT:
+				top->boolean = !top->boolean;
+				break;
+			case ML_OP_IS_NULL:
+				set_bool(top, top->isnull);
+				break;
+			case ML_OP_COMPARE_N:
+				top--;
+				top->boolean = holds(ml_rule_outcomes(step->a), top[0].number, top[1].number);
+				top->isnull = top[0].isnull || top[1].isnull;
+				break;
+			case ML_OP_IN_N:
+				is_in_numbers(view->program, step, top);
+				break;
+			case ML_OP_ADD:
+			case ML_OP_SUBTRACT:
+			case ML_OP_MULTIPLY:
+				if (quick(step->code, top - 1, top))
+				{
+					top--;
+					break;
+				}
+				/* FALLTHROUGH */
+			default:
+				if (step->code < ML_OP_JUMP)
+					push(view, step, ++top);
+				else
+					top = work(view, step, top);
+				break;
 		}
-		else if (quick(view, step, top))
-			top--;
-		else
-			top = work(view, step, top);
 	}
-	*result = *top;
+	return top;
 }
 
-/* Most conditions are tests one after the other, and most rows fail the first. */
+void
+ml_rule_find_first(MlRuleView *view)
+{
+	const MlRuleProgram *program = view->program;
+
+	for (int i = 0; i < program->nrules; i++)
+	{
+		const MlRule *rule = &program->rule[i];
+		MlRuleFirst *first = &view->first[i];
+
+		first->position = -1;
+		if (rule->step[0].code != ML_OP_TEST_COLUMN || rule->step[0].target != rule->nsteps)
+			continue;
+		first->position = view->plain[rule->step[0].b];
+		first->outcomes = rule->step[0].a;
+		first->number = rule->step[0].number;
+	}
+}
+
+/* Does the first test already tell that the condition fails? */
+static pg_attribute_always_inline bool
+fails_first(const MlRuleView *view, int rule)
+{
+	const MlRuleFirst *first = &view->first[rule];
+	const NullableDatum *input;
+
+	if (view->column == NULL || first->position < 0)
+		return false;
+	input = &view->column[first->position];
+	return input->isnull || !holds(first->outcomes, DatumGetFloat8(input->value), first->number);
+}
+
 int
 ml_rule_next(MlRuleView *view, int rule)
 {
 	int			nrules = view->program->nrules;
+	MlRuleValue stack[ML_RULE_STACK + 1];
 
 	for (; rule < nrules; rule++)
 	{
-		const MlRule *next = &view->program->rule[rule];
-		const MlRuleStep *step = next->step;
-		const MlRuleStep *end = step + next->nsteps - 1;	/* the step that leaves false */
-		MlRuleValue result;
-
-		while (step->code >= ML_NOPS && next->step + step->target == end && !fails(view, step))
-			step += ML_RULE_TEST_STEPS;
-		if (step->code >= ML_NOPS && next->step + step->target == end)
+		if (fails_first(view, rule))
 			continue;
-		run(view, next, step - next->step, &result);
-		if (is_true(&result))
+		if (is_true(run(view, &view->program->rule[rule], stack)))
 			break;
 	}
 	return rule;
@@ -455,5 +504,7 @@ ml_rule_next(MlRuleView *view, int rule)
 void
 ml_rule_evaluate(MlRuleView *view, const MlRule *rule, MlRuleValue *result)
 {
-	run(view, rule, 0, result);
+	MlRuleValue stack[ML_RULE_STACK + 1];
+
+	*result = *run(view, rule, stack);
 }

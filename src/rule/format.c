@@ -243,6 +243,13 @@ arrive(const Check *check, int target, const Stack *stack)
 		refuse_step(check, "the same values on the stack on every way");
 }
 
+/* where a condition is only false: NULL, which running off its end gives, is as good */
+static bool
+leads_to_false(const MlRule *rule, int target)
+{
+	return rule->name[0] != '\0' && target == rule->nsteps - 1 && rule->step[target].code == ML_OP_FALSE;
+}
+
 static void
 jump(const Check *check, int i, Stack *stack)
 {
@@ -259,6 +266,8 @@ jump(const Check *check, int i, Stack *stack)
 			 stack->type[stack->depth - 1] != 'b')
 		refuse_step(check, "a boolean on the stack");
 	arrive(check, step->target, stack);
+	if (step->code == ML_OP_UNLESS_TRUE && stack->depth == 0 && leads_to_false(check->rule, step->target))
+		step->target = check->rule->nsteps;
 	if (step->code == ML_OP_IF_VALUE)
 		pop(check, stack, '?');
 	else if (step->code == ML_OP_JUMP)
@@ -344,35 +353,74 @@ check_step(const Check *check, int i, Stack *stack)
 	push(check, stack, gives);
 }
 
+/* do steps have the codes of a sequence? */
+static bool
+has_codes(const MlRule *rule, int at, const MlRuleCode *code, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (at + i >= rule->nsteps || rule->step[at + i].code != code[i])
+			return false;
+	return true;
+}
+
+/* of what the sequence says of its constant */
+static void
+join(const MlRuleProgram *program, MlRuleStep *first, MlRuleCode test)
+{
+	first->code = test;
+	switch (test)
+	{
+		case ML_OP_TEST_TEXT:
+			first->text = &program->text[first[1].b];
+			break;
+		case ML_OP_TEST_IN:
+			first->a = first[1].a;
+			first->numbers = program->number + first[1].b;
+			break;
+		case ML_OP_TEST_TOP:
+			first->a = ml_rule_outcomes(first[1].a);
+			break;
+		case ML_OP_TEST_COLUMN:
+		case ML_OP_TEST_PREDICTION:
+			first->a = ml_rule_outcomes(first[2].a);
+			first->number = program->number[first[1].b];
+			break;
+		default:
+			break;
+	}
+}
+
 /* the frequent sequences become one step; what they are made of stays, for jumps into the middle */
 static void
 join_steps(const MlRuleProgram *program, MlRule *rule)
 {
-	for (int i = 0; i + ML_RULE_TEST_STEPS <= rule->nsteps; i++)
+	static const struct
 	{
-		MlRuleStep *first = &rule->step[i];
-		const MlRuleStep *constant = first + 1;
-		const MlRuleStep *test = first + 2;
+		MlRuleCode	test;
+		int			n;
+		MlRuleCode	code[4];
+	}			sequences[] = {
+		{ML_OP_TEST_COLUMN, 4, {ML_OP_COLUMN, ML_OP_NUMBER, ML_OP_COMPARE_N, ML_OP_UNLESS_TRUE}},
+		{ML_OP_TEST_PREDICTION, 4, {ML_OP_PREDICTION, ML_OP_NUMBER, ML_OP_COMPARE_N, ML_OP_UNLESS_TRUE}},
+		{ML_OP_TEST_TEXT, 4, {ML_OP_COLUMN, ML_OP_TEXT, ML_OP_COMPARE_T, ML_OP_UNLESS_TRUE}},
+		{ML_OP_TEST_TOP, 3, {ML_OP_NUMBER, ML_OP_COMPARE_N, ML_OP_UNLESS_TRUE}},
+		{ML_OP_TEST_IN, 3, {ML_OP_COLUMN, ML_OP_IN_N, ML_OP_UNLESS_TRUE}},
+		{ML_OP_TEST_NULL, 3, {ML_OP_COLUMN, ML_OP_IS_NULL, ML_OP_UNLESS_TRUE}},
+		{ML_OP_TEST_VALUE, 4, {ML_OP_COLUMN, ML_OP_IS_NULL, ML_OP_NOT, ML_OP_UNLESS_TRUE}}
+	};
 
-		if (first[3].code != ML_OP_UNLESS_TRUE)
-			continue;
-		if (constant->code == ML_OP_NUMBER && test->code == ML_OP_COMPARE_N &&
-			(first->code == ML_OP_COLUMN || first->code == ML_OP_PREDICTION))
+	for (int at = 0; at < rule->nsteps; at++)
+		for (int s = 0; s < lengthof(sequences); s++)
 		{
-			first->code = first->code == ML_OP_COLUMN ? ML_OP_TEST_COLUMN : ML_OP_TEST_PREDICTION;
-			first->number = program->number[constant->b];
+			MlRuleStep *first = &rule->step[at];
+
+			if (!has_codes(rule, at, sequences[s].code, sequences[s].n) ||
+				(sequences[s].test == ML_OP_TEST_TEXT && first[2].a != ML_CMP_EQ))
+				continue;
+			join(program, first, sequences[s].test);
+			first->target = first[sequences[s].n - 1].target;
+			break;
 		}
-		else if (constant->code == ML_OP_TEXT && first->code == ML_OP_COLUMN &&
-				 test->code == ML_OP_COMPARE_T && test->a == ML_CMP_EQ)
-		{
-			first->code = ML_OP_TEST_TEXT;
-			first->text = &program->text[constant->b];
-		}
-		else
-			continue;
-		first->a = ml_rule_outcomes(test->a);
-		first->target = first[3].target;
-	}
 }
 
 /*
@@ -411,6 +459,9 @@ get_steps(MlCursor *c, MlRuleProgram *program, MlRule *rule)
 	if (stack.depth != 1 || (stack.type[0] != 'b' && rule->name[0] != '\0'))
 		refuse_step(&check, "one boolean at the end");
 	rule->type = stack.type[0];
+	for (int i = 0; i < rule->nsteps; i++)
+		if (rule->step[i].code == ML_OP_NUMBER)
+			rule->step[i].number = program->number[rule->step[i].b];
 	join_steps(program, rule);
 }
 

@@ -115,7 +115,11 @@ typedef enum MlRuleCode
 	/* what the reader makes of frequent sequences; not in bytes */
 	ML_OP_TEST_COLUMN = ML_NOPS,	/* COLUMN b, NUMBER, COMPARE_N, UNLESS_TRUE; a: outcomes that pass */
 	ML_OP_TEST_PREDICTION,
-	ML_OP_TEST_TEXT			/* COLUMN b, TEXT, COMPARE_T (=), UNLESS_TRUE */
+	ML_OP_TEST_TEXT,			/* COLUMN b, TEXT, COMPARE_T (=), UNLESS_TRUE */
+	ML_OP_TEST_TOP,				/* NUMBER, COMPARE_N, UNLESS_TRUE, of what is on the stack */
+	ML_OP_TEST_IN,				/* COLUMN b, IN_N, UNLESS_TRUE; a: how many numbers */
+	ML_OP_TEST_NULL,			/* COLUMN b, IS_NULL, UNLESS_TRUE */
+	ML_OP_TEST_VALUE			/* COLUMN b, IS_NULL, NOT, UNLESS_TRUE */
 } MlRuleCode;
 
 typedef enum MlRuleComparison
@@ -156,8 +160,6 @@ typedef enum MlRuleField
 #define ML_RULE_MAX_CONSTANTS 16384	/* of a kind */
 #define ML_RULE_MAX_COLUMNS	1600
 #define ML_RULE_MAX_BYTES	(1024 * 1024)
-
-#define ML_RULE_TEST_STEPS	4		/* instructions that a test stands for */
 
 typedef struct MlRuleCodeInfo
 {

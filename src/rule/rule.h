@@ -86,6 +86,7 @@ typedef struct MlRuleStep
 		double		number;
 		int64		usec;
 		const struct MlRuleText *text;
+		const double *numbers;
 	};
 } MlRuleStep;
 
@@ -179,6 +180,14 @@ typedef struct MlRuleBound
 	MlValueType type;
 } MlRuleBound;
 
+/* the first test of a condition, where it is of a column that is plain: most rows fail it */
+typedef struct MlRuleFirst
+{
+	int			position;		/* -1: there is none */
+	int			outcomes;		/* that pass */
+	double		number;
+} MlRuleFirst;
+
 /* what a condition sees */
 typedef struct MlRuleView
 {
@@ -186,6 +195,7 @@ typedef struct MlRuleView
 	const NullableDatum *column;	/* an input of columns, and how it is bound; else value */
 	MlRuleBound *bound;
 	int		   *plain;			/* position of each that is plain; -1: it is not */
+	MlRuleFirst *first;			/* of each rule */
 	MlRuleValue *value;			/* of each column of the program; of texts of columns, those that were read */
 	uint64	   *taken;			/* the row in which a text was read into value */
 	uint64		row;			/* counts them */
@@ -196,6 +206,9 @@ typedef struct MlRuleView
 	int64		now;
 	bool		error;			/* raised, never lowered */
 } MlRuleView;
+
+/* fills in view->first, once plain is known */
+extern void ml_rule_find_first(MlRuleView *view);
 
 /*
  * The first rule from that one on whose condition holds (and is not NULL); the

@@ -194,6 +194,8 @@ ml_score_bind_rules(MlScorer *scorer, const MlShape *shape)
 		rules->view.plain[i] = FLOAT8PASSBYVAL && bound->type.type == FLOAT8OID &&
 			program->column[i].type == ML_RULE_NUMBER ? bound->position : -1;
 	}
+	rules->view.first = MemoryContextAlloc(scorer->bind_cxt, sizeof(MlRuleFirst) * program->nrules);
+	ml_rule_find_first(&rules->view);
 }
 
 /* ---- other input ---- */
