@@ -245,15 +245,35 @@ model_of(const char *model, int version, const MlCandidate *candidate)
 	return result;
 }
 
+/* the fallback may become another version at any time, and is not looked at */
+static void
+check_used(const MlRuleProgram *program, int number, const MlModel *version_model, const char *model)
+{
+	for (int i = 0; i < program->nrules; i++)
+	{
+		int			version = program->rule[i].version;
+		MlCandidate candidate;
+
+		if (program->rule[i].action != ML_RULE_USE || version == ML_RULE_FALLBACK)
+			continue;
+		ml_promotion_candidate(model, version, &candidate);
+		ml_promotion_require_candidate(model, version, &candidate);
+		ml_rule_check_used(program, number, version_model, model_of(model, version, &candidate), model, version);
+	}
+}
+
 void
 ml_promotion_require_rules(const char *model, int version, const MlCandidate *candidate, int rules, uint8 *sha256)
 {
 	MlStoredRules stored;
 	MlRuleProgram *program;
+	const MlModel *version_model;
 
 	if (!ml_registry_find_rules(model, rules, &stored))
 		ml_error_no_rules(model, rules, ml_rule_set_numbers(model));
 	program = ml_rules_load(VARDATA_ANY(stored.program), VARSIZE_ANY_EXHDR(stored.program));
-	ml_rule_check_model(program, rules, model_of(model, version, candidate), model, version);
+	version_model = model_of(model, version, candidate);
+	ml_rule_check_model(program, rules, version_model, model, version);
+	check_used(program, rules, version_model, model);
 	memcpy(sha256, stored.sha256, ML_SHA256_LENGTH);
 }

@@ -81,6 +81,7 @@ extern bool ml_expr_common(MlRuleMaker *maker, List *exprs, MlRuleType *type);
 extern MlRuleExpr *ml_expr_compare(MlRuleMaker *maker, MlRuleExpr *left, MlRuleExpr *right, int comparison,
 								   int location);
 extern int	ml_expr_variant(MlRuleType type);
+extern int	ml_rule_use_column(MlRuleMaker *maker, int name);
 
 /* operator.c */
 extern MlRuleExpr *ml_rule_operator(MlRuleMaker *maker, A_Expr *node);

@@ -236,8 +236,8 @@ refuse_name(MlRuleMaker *maker, const char *name, int location)
 }
 
 /* the place of a name in the program's columns */
-static int
-use_column(MlRuleMaker *maker, int name)
+int
+ml_rule_use_column(MlRuleMaker *maker, int name)
 {
 	MlRuleProgram *program = maker->program;
 
@@ -265,7 +265,7 @@ column(MlRuleMaker *maker, const char *name, int location)
 					   psprintf("column \"%s\" cannot be used in a rule", name), names->refused[i],
 					   "Values of rules are numbers, booleans, text and timestamps.");
 	expr = ml_expr_operation(ML_OP_COLUMN, 0, names->column[i].type, location, NIL);
-	expr->b = use_column(maker, i);
+	expr->b = ml_rule_use_column(maker, i);
 	return expr;
 }
 

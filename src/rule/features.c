@@ -90,3 +90,32 @@ ml_rule_check_model(const MlRuleProgram *program, int number, const MlModel *mod
 					 errdetail("Rule \"%s\" of rule set %d uses version %d.", program->rule[i].name, number, version),
 					 errhint("Let the rule use another version, or \"fallback\".")));
 }
+
+static bool
+reads(const MlRuleProgram *program, const char *column)
+{
+	for (int i = 0; i < program->ncolumns; i++)
+		if (strcmp(program->column[i].name, column) == 0)
+			return true;
+	return false;
+}
+
+/* version: the one that is used */
+void
+ml_rule_check_used(const MlRuleProgram *program, int number, const MlModel *model, const MlModel *used,
+				   const char *name, int version)
+{
+	const MlRecipe *recipe = ml_model_input_recipe(used);
+
+	for (int f = 0; f < recipe->nfeatures; f++)
+	{
+		const char *column = recipe->features[f].name;
+
+		if (ml_recipe_find(ml_model_input_recipe(model), column) < 0 && !reads(program, column))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("rule set %d of model \"%s\" uses version %d, which needs more columns", number, name, version),
+					 errdetail("Column \"%s\" is neither read by the version that serves nor declared.", column),
+					 errhint("Create the rules again and declare it in \"columns\".")));
+	}
+}

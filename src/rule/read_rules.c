@@ -356,6 +356,11 @@ begin(MlRuleMaker *maker, const MlRuleNames *names, int nrules)
 	maker->column_of = palloc(sizeof(int) * Max(names->ncolumns, 1));
 	for (int i = 0; i < names->ncolumns; i++)
 		maker->column_of[i] = -1;
+
+	/* what is declared is in every row that is scored: versions that rules use may need it */
+	for (int i = 0; i < names->ncolumns; i++)
+		if (names->column[i].declared)
+			(void) ml_rule_use_column(maker, i);
 }
 
 static MlRuleProgram *

@@ -164,6 +164,10 @@ extern MlRuleProgram *ml_rule_expression(const char *text, Jsonb *columns, MlRul
 extern MlRuleType ml_rule_type_find(const char *name);
 extern const char *ml_rule_type_name(MlRuleType type);
 
+/* 42703 unless a row that suits the rules and the version suits one that rules use, too */
+extern void ml_rule_check_used(const MlRuleProgram *program, int number, const MlModel *model, const MlModel *used,
+							   const char *name, int version);
+
 /* ---- bytes ---- */
 
 extern bytea *ml_rules_write(const MlRuleProgram *program);

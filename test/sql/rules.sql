@@ -91,6 +91,15 @@ SELECT mlops_predict('churn', '{"tenure": 1, "plan": "pro", "signup": "2024-01-0
 SELECT version, rules FROM mlops_promote('churn', 2);
 SELECT mlops_create_rules('churn', '[{"name": "never", "when": "plan = ''free''", "then": {"set": 0}}]') AS number;
 SELECT version, rules FROM mlops_promote('churn', 2, rules => 2);
+-- rules that use a version need its columns too: declared, if what serves does not read them
+SELECT mlops_create_rules('churn', '[{"name": "old", "when": "plan = ''pro''", "then": {"use": 1}}]') AS number;
+SELECT version, rules FROM mlops_promote('churn', 2, rules => 3);
+SELECT mlops_create_rules('churn', '{"columns": {"signup": "timestamp"}, "rules": [{"name": "old", "when": "plan = ''pro''", "then": {"use": 1}}]}') AS number;
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SELECT version, rules FROM mlops_promote('churn', 2, rules => 4);
+SELECT bool_and(mlops_predict('churn', c) = mlops_predict(CASE WHEN plan = 'pro' THEN 'churn/1' ELSE 'churn/2' END, c)) AS as_said FROM customer AS c;
+ROLLBACK;
 -- one that served before, those it served with
 SELECT version, rules FROM mlops_promote('churn', 1);
 -- 0 removes them
@@ -121,7 +130,7 @@ RESET plan_cache_mode;
 -- the fallback is what the alias says when the statement runs; without it nothing is predicted, and the error counted
 SET client_min_messages = warning;
 SELECT mlops_create_rules('churn', '[{"name": "old", "when": "signup < ''2024-01-10''", "then": {"use": "fallback"}}]') AS number;
-SELECT version, rules FROM mlops_promote('churn', 1, rules => 3);
+SELECT version, rules FROM mlops_promote('churn', 1, rules => 5);
 SELECT bool_and(mlops_predict('churn', c) IS NULL) AS no_fallback, bool_and(mlops_predict(mlops_bundle('churn'), c) IS NULL) AS in_bundle FROM customer AS c WHERE id < 30;
 SELECT mlops_set_alias('churn', 'fallback', 2);
 SELECT bool_and(mlops_predict('churn', c) = mlops_predict('churn/2', c)) AS fallback,
@@ -133,7 +142,7 @@ SELECT bool_and(mlops_predict('churn', c) = mlops_predict('churn/1', c)) AS itse
 -- the key, in each of its types; a call without key has none
 SELECT mlops_create_rules('churn', '[{"name": "known", "when": "key IN (''7'', ''00000000-0000-0000-0000-000000000007'')", "then": {"set": 0.125}},
                                      {"name": "unknown", "when": "key IS NULL", "then": {"set": 0.25}}]') AS number;
-SELECT version, rules FROM mlops_promote('churn', 1, rules => 4);
+SELECT version, rules FROM mlops_promote('churn', 1, rules => 6);
 SELECT mlops_predict('churn', c, 7) AS bigint, mlops_predict('churn', c, '7') AS text,
        mlops_predict('churn', c, '00000000-0000-0000-0000-000000000007'::uuid) AS uuid, mlops_predict('churn', to_jsonb(c), '7') AS jsonb,
        mlops_predict('churn', c, 8) NOT IN (0.125, 0.25) AS other, mlops_predict('churn', c) AS none, mlops_predict(mlops_bundle('churn'), c) AS bundle
