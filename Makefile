@@ -36,6 +36,7 @@ SQL_PIECES = \
 	sql/install/44_validate.sql \
 	sql/install/46_judge.sql \
 	sql/install/48_gate.sql \
+	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
 	sql/install/60_look.sql \
@@ -50,6 +51,7 @@ ROOMS = \
 	model \
 	score \
 	metric \
+	rule \
 	registry \
 	deploy \
 	train \
@@ -137,6 +139,11 @@ REGRESS = \
 	promote \
 	rollback \
 	rollback_walk \
+	rule_language \
+	rule_errors \
+	rule_sets \
+	rules \
+	check_rules \
 	alias \
 	interval \
 	evaluate \
@@ -166,6 +173,7 @@ REGRESS_OPTS = --inputdir=test --load-extension=mlops
 ISOLATION = \
 	promote_race \
 	promote_scan \
+	rules_scan \
 	train_and_rollback \
 	train_unlocked \
 	notice \

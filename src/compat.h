@@ -203,4 +203,24 @@ typedef void (*MlShmemRequestHook) (void);
 #define ml_request_shmem(request, previous) ((previous) = NULL, (request) ())
 #endif
 
+/* 14 has modes of the raw parser; 15 took the constants of raw trees out of values */
+#if PG_VERSION_NUM >= 140000
+#define ml_raw_parser(text) raw_parser(text, RAW_PARSE_DEFAULT)
+#else
+#define ml_raw_parser(text) raw_parser(text)
+#endif
+
+#if PG_VERSION_NUM >= 150000
+#define ml_const_tag(node) ((node)->isnull ? T_Null : nodeTag(&(node)->val))
+#define ml_const_int(node) ((node)->val.ival.ival)
+#define ml_const_float(node) ((node)->val.fval.fval)
+#define ml_const_string(node) ((node)->val.sval.sval)
+#define T_Null T_Invalid
+#else
+#define ml_const_tag(node) nodeTag(&(node)->val)
+#define ml_const_int(node) intVal(&(node)->val)
+#define ml_const_float(node) strVal(&(node)->val)
+#define ml_const_string(node) strVal(&(node)->val)
+#endif
+
 #endif							/* ML_COMPAT_H */

@@ -177,6 +177,7 @@ CREATE TABLE mlops_catalog.serving (
     deployment      integer NOT NULL DEFAULT 0,
     stack           integer[] NOT NULL DEFAULT '{}',
     changed_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    rules_sha256    bytea,
     FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
 );
 COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model; stack: deployments that a rollback goes back to';
@@ -477,6 +478,20 @@ CREATE TABLE mlops_catalog.outcome_source (
 );
 COMMENT ON TABLE mlops_catalog.outcome_source IS 'the query that outcomes of a model are pulled from, as its author';
 
+CREATE TABLE mlops_catalog.rule_set (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL CHECK (number > 0),
+    sha256          bytea NOT NULL CHECK (pg_catalog.length(sha256) OPERATOR(pg_catalog.=) 32),
+    program         bytea NOT NULL,
+    rules           jsonb NOT NULL,
+    uses            integer[] NOT NULL DEFAULT '{}',
+    note            text,
+    created_by      text NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, number)
+);
+COMMENT ON TABLE mlops_catalog.rule_set IS 'rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -505,3 +520,4 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.prediction_default', '
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.log_gap', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');

@@ -14,6 +14,7 @@ GRANT SELECT ON mlops.evaluation TO PUBLIC;
 GRANT SELECT ON mlops.metric TO PUBLIC;
 GRANT SELECT ON mlops.validation_set, mlops.edition, mlops.slice, mlops.pin, mlops.failure, mlops.label TO PUBLIC;
 GRANT SELECT ON mlops.prediction, mlops.log_gap, mlops.outcome, mlops.outcome_source TO PUBLIC;
+      mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment, mlops.gate, mlops.approval, mlops.rule_set TO PUBLIC;
 GRANT USAGE ON TYPE mlops.deployed, mlops.bundle, mlops.state TO PUBLIC;
 GRANT USAGE ON TYPE mlops.refreshed TO PUBLIC;
 GRANT USAGE ON TYPE mlops.metric_state TO PUBLIC;
@@ -31,6 +32,7 @@ BEGIN
            AND d.deptype OPERATOR(pg_catalog.=) 'e'
            AND e.extname OPERATOR(pg_catalog.=) 'mlops'
            AND p.proname OPERATOR(pg_catalog.<>) 'artifact_check'
+           AND p.proname OPERATOR(pg_catalog.<>) 'rules_check'
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO PUBLIC', routine);
     END LOOP;

@@ -43,7 +43,7 @@ void
 ml_deploy_read(const char *model, MlServing *serving)
 {
 	static MlStatement select = {
-		"SELECT version, threshold, deployment, stack, changed_at FROM mlops_catalog.serving "
+		"SELECT version, threshold, deployment, stack, changed_at, rules FROM mlops_catalog.serving "
 		"WHERE model OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE"
 	};
 	MlArguments args = {0};
@@ -57,6 +57,7 @@ ml_deploy_read(const char *model, MlServing *serving)
 	serving->deployment = ml_result_int(0, 3, 0);
 	read_stack(serving, DatumGetArrayTypeP(ml_result_datum(0, 4, &isnull)));
 	serving->changed_at = DatumGetTimestampTz(ml_result_datum(0, 5, &isnull));
+	serving->rules = ml_result_int(0, 6, 0);
 }
 
 static void
@@ -64,7 +65,7 @@ write_serving(const MlDecision *decision, int deployment, TimestampTz at)
 {
 	static MlStatement update = {
 		"UPDATE mlops_catalog.serving SET version = $2, sha256 = $3, threshold = $4, "
-		"deployment = $5, stack = $6, changed_at = $7 WHERE model OPERATOR(pg_catalog.=) $1"
+		"deployment = $5, stack = $6, changed_at = $7, rules = $8, rules_sha256 = $9 WHERE model OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
 	Datum	   *stack = palloc(sizeof(Datum) * Max(decision->nstack, 1));
@@ -80,6 +81,8 @@ write_serving(const MlDecision *decision, int deployment, TimestampTz at)
 				  PointerGetDatum(construct_array(stack, decision->nstack, INT4OID,
 												  sizeof(int32), true, TYPALIGN_INT)), false);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_int_or_null(&args, decision->rules, decision->rules == 0);
+	ml_bind_bytes(&args, decision->rules != 0 ? decision->rules_sha256 : NULL, ML_SHA256_LENGTH);
 	ml_statement_run(&update, &args);
 }
 
@@ -88,8 +91,8 @@ write_history(const MlDecision *decision, const MlServing *before, int deploymen
 {
 	static MlStatement insert = {
 		"INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, "
-		"from_version, from_deployment, restored_deployment, forced, evidence, reason, deployed_by, deployed_at) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+		"from_version, from_deployment, restored_deployment, forced, evidence, reason, deployed_by, deployed_at, rules) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 	};
 	MlArguments args = {0};
 
@@ -107,6 +110,7 @@ write_history(const MlDecision *decision, const MlServing *before, int deploymen
 	ml_bind_text(&args, decision->reason);
 	ml_bind_text(&args, decision->deployed_by);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_int_or_null(&args, decision->rules, decision->rules == 0);
 	ml_statement_run(&insert, &args);
 }
 
@@ -154,8 +158,8 @@ ml_deploy_result(FunctionCallInfo fcinfo, const MlDecision *decision,
 	values[1] = Int32GetDatum(decision->version);
 	values[2] = Float8GetDatum(decision->threshold);
 	nulls[2] = isnan(decision->threshold);
-	values[3] = (Datum) 0;		/* rules */
-	nulls[3] = true;
+	values[3] = Int32GetDatum(decision->rules);
+	nulls[3] = decision->rules == 0;
 	values[4] = Float8GetDatum(1.0);	/* share */
 	values[5] = Int32GetDatum(deployment);
 	values[6] = Int32GetDatum(previous_version);

@@ -17,6 +17,7 @@ typedef struct MlServing
 {
 	int			version;		/* 0: nothing serves */
 	double		threshold;		/* NaN: none */
+	int			rules;			/* 0: none */
 	int			deployment;		/* number of the newest, 0 if there was none */
 	int			nstack;
 	int		   *stack;			/* deployments to go back to, newest last */
@@ -31,6 +32,8 @@ typedef struct MlDecision
 	int			version;
 	uint8		sha256[ML_SHA256_LENGTH];
 	double		threshold;		/* NaN: none */
+	int			rules;			/* 0: none */
+	uint8		rules_sha256[ML_SHA256_LENGTH];
 	int			restored;		/* deployment that a rollback goes back to, or 0 */
 	bool		forced;
 	const char *reason;			/* or NULL */

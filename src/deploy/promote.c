@@ -28,6 +28,7 @@ typedef struct Request
 	char	   *model;
 	int			version;
 	double		threshold;		/* NaN: not given */
+	int			rules;			/* -1: not given */
 	int			expect;
 	bool		has_expect;
 	bool		force;
@@ -56,12 +57,12 @@ check_share(double share)
 static void
 check_rules(int rules)
 {
-	if (rules != 0)
+	if (rules < 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("rule sets are not available in this version of mlops"),
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("rules must be the number of a rule set, or 0"),
 				 errdetail("rules is %d.", rules),
-				 errhint("Leave it out.")));
+				 errhint("0 serves without rules; leave it out to keep those that there are.")));
 }
 
 static void
@@ -71,8 +72,12 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	ml_require_argument(fcinfo, 1, "version");
 	ml_require_argument(fcinfo, 2, "share");
 	check_share(PG_GETARG_FLOAT8(2));
+	request->rules = -1;
 	if (!PG_ARGISNULL(3))
-		check_rules(PG_GETARG_INT32(3));
+	{
+		request->rules = PG_GETARG_INT32(3);
+		check_rules(request->rules);
+	}
 	request->model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	request->version = PG_GETARG_INT32(1);
 	request->threshold = NAN;
@@ -158,6 +163,7 @@ needs_no_examination(const Request *request, const MlOutlook *outlook, MlGateHea
 	MlCandidate candidate;
 	MlRegistryScope scope;
 	const char *why;
+	int			rules;
 	bool		result;
 
 	ml_registry_enter(&scope);
@@ -165,8 +171,10 @@ needs_no_examination(const Request *request, const MlOutlook *outlook, MlGateHea
 	ml_promotion_require_candidate(request->model, request->version, &candidate);
 	hearing->threshold = ml_promotion_threshold(request->model, request->version, &candidate,
 												request->threshold, &why);
-	result = (outlook->version == request->version && same_threshold(outlook->threshold, hearing->threshold)) ||
-		ml_promotion_has_served(request->model, request->version, hearing->threshold);
+	rules = ml_promotion_rules(&candidate, request->rules, outlook->rules, &why);
+	result = (outlook->version == request->version && same_threshold(outlook->threshold, hearing->threshold) &&
+			  outlook->rules == rules) ||
+		ml_promotion_has_served(request->model, request->version, hearing->threshold, rules);
 	ml_registry_leave(&scope);
 	return result;
 }
@@ -231,7 +239,7 @@ tell_gates(const Request *request, const Examination *examination)
 	else if (examination->exempt)
 		ereport(NOTICE,
 				(errmsg("gates of model \"%s\" were not heard", request->model),
-				 errdetail("Version %d has served with this threshold, and was not taken down since.",
+				 errdetail("Version %d has served with this threshold and these rules, and was not taken down since.",
 						   request->version)));
 	else if (request->force)
 		ereport(WARNING,
@@ -242,6 +250,20 @@ tell_gates(const Request *request, const Examination *examination)
 		ereport(NOTICE,
 				(errmsg("version %d of model \"%s\" passes %d of %d gates", request->version, request->model,
 						examination->npassed, examination->ngates)));
+}
+
+/* nothing is said where there are no rules and were none */
+static void
+tell_rules(const Request *request, int rules, int before, const char *why)
+{
+	if (rules != 0)
+		ereport(NOTICE,
+				(errmsg("version %d of model \"%s\" serves with rule set %d", request->version, request->model, rules),
+				 errdetail_internal("%s", why)));
+	else if (before != 0)
+		ereport(NOTICE,
+				(errmsg("version %d of model \"%s\" serves without rules", request->version, request->model),
+				 errdetail_internal("%s", why)));
 }
 
 /* mlops_promote(model, version, share, rules, threshold, expect, force, reason) */
@@ -255,6 +277,7 @@ mlops_promote(PG_FUNCTION_ARGS)
 	MlDecision	decision = {0};
 	MlRegistryScope scope;
 	const char *why;
+	const char *why_rules;
 	bool		same;
 	TimestampTz at;
 
@@ -279,7 +302,11 @@ mlops_promote(PG_FUNCTION_ARGS)
 	memcpy(decision.sha256, candidate.sha256, ML_SHA256_LENGTH);
 	decision.threshold = ml_promotion_threshold(request.model, request.version, &candidate,
 												request.threshold, &why);
-	same = serving.version == request.version && same_threshold(serving.threshold, decision.threshold);
+	decision.rules = ml_promotion_rules(&candidate, request.rules, serving.rules, &why_rules);
+	if (decision.rules != 0)
+		ml_promotion_require_rules(request.model, request.version, &candidate, decision.rules, decision.rules_sha256);
+	same = serving.version == request.version && same_threshold(serving.threshold, decision.threshold) &&
+		serving.rules == decision.rules;
 	at = serving.changed_at;
 	if (!same)
 	{
@@ -293,6 +320,8 @@ mlops_promote(PG_FUNCTION_ARGS)
 				(errmsg("threshold of version %d of model \"%s\" is %g",
 						request.version, request.model, decision.threshold),
 				 errdetail_internal("%s", why)));
+	if (why_rules != NULL && !same)
+		tell_rules(&request, decision.rules, serving.rules, why_rules);
 	if (same)
 		ereport(NOTICE,
 				(errmsg("version %d of model \"%s\" is already active",

@@ -17,7 +17,7 @@ ml_promotion_look(const char *model, MlOutlook *outlook)
 {
 	static MlStatement select = {
 		"SELECT s.version, s.threshold, s.deployment, EXISTS (SELECT 1 FROM mlops_catalog.gate g "
-		"WHERE g.model OPERATOR(pg_catalog.=) $1), (m.settings OPERATOR(pg_catalog.->>) 'approvals')::pg_catalog.int4, m.metric "
+		"WHERE g.model OPERATOR(pg_catalog.=) $1), (m.settings OPERATOR(pg_catalog.->>) 'approvals')::pg_catalog.int4, m.metric, s.rules "
 		"FROM mlops_catalog.serving s JOIN mlops_catalog.model m ON m.name OPERATOR(pg_catalog.=) s.model "
 		"WHERE s.model OPERATOR(pg_catalog.=) $1"
 	};
@@ -37,6 +37,7 @@ ml_promotion_look(const char *model, MlOutlook *outlook)
 	outlook->gated = DatumGetBool(ml_result_datum(0, 4, &isnull));
 	outlook->approvals = ml_result_int(0, 5, 0);
 	metric = ml_result_text(0, 6);
+	outlook->rules = ml_result_int(0, 7, 0);
 	outlook->metric = metric ? MemoryContextStrdup(caller, metric) : NULL;
 	ml_registry_leave(&scope);
 }
@@ -45,9 +46,10 @@ void
 ml_promotion_candidate(const char *model, int version, MlCandidate *candidate)
 {
 	static MlStatement select = {
-		"SELECT v.sha256, v.task, v.threshold, (SELECT d.threshold FROM mlops_catalog.deployment d "
-		"WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.version OPERATOR(pg_catalog.=) $2 "
-		"ORDER BY d.number DESC LIMIT 1) FROM mlops_catalog.version v "
+		"SELECT v.sha256, v.task, v.threshold, d.threshold, d.number, d.rules FROM mlops_catalog.version v "
+		"LEFT JOIN LATERAL (SELECT l.threshold, l.number, l.rules FROM mlops_catalog.deployment l "
+		"WHERE l.model OPERATOR(pg_catalog.=) $1 AND l.version OPERATOR(pg_catalog.=) $2 "
+		"ORDER BY l.number DESC LIMIT 1) d ON true "
 		"WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.version OPERATOR(pg_catalog.=) $2"
 	};
 	MlArguments args = {0};
@@ -64,6 +66,8 @@ ml_promotion_candidate(const char *model, int version, MlCandidate *candidate)
 	candidate->binary = strcmp(candidate->task, "binary") == 0;
 	candidate->proposed = ml_result_float(0, 3);
 	candidate->last_served = ml_result_float(0, 4);
+	candidate->has_served = ml_result_int(0, 5, 0) != 0;
+	candidate->last_rules = ml_result_int(0, 6, 0);
 }
 
 /* inside the scope, which the error ends */
@@ -108,11 +112,11 @@ ml_promotion_require_candidate(const char *model, int version, const MlCandidate
 }
 
 bool
-ml_promotion_has_served(const char *model, int version, double threshold)
+ml_promotion_has_served(const char *model, int version, double threshold, int rules)
 {
 	static MlStatement select = {
 		"SELECT 1 FROM (SELECT pg_catalog.max(d.number) AS number, "
-		"pg_catalog.bool_or(NOT d.threshold IS DISTINCT FROM $3) AS likewise FROM mlops_catalog.deployment d "
+		"pg_catalog.bool_or(NOT d.threshold IS DISTINCT FROM $3 AND NOT d.rules IS DISTINCT FROM $4) AS likewise FROM mlops_catalog.deployment d "
 		"WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.version OPERATOR(pg_catalog.=) $2 "
 		"AND d.share OPERATOR(pg_catalog.=) 1) AS l "
 		"WHERE l.likewise AND NOT EXISTS (SELECT 1 FROM mlops_catalog.deployment r "
@@ -124,7 +128,18 @@ ml_promotion_has_served(const char *model, int version, double threshold)
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
 	ml_bind_float(&args, threshold);
+	ml_bind_int_or_null(&args, rules, rules == 0);
 	return ml_statement_run(&select, &args) > 0;
+}
+
+int
+ml_promotion_rules(const MlCandidate *candidate, int asked, int serving, const char **why)
+{
+	*why = NULL;
+	if (asked >= 0)
+		return asked;
+	*why = candidate->has_served ? "As when the version last served." : "As with what served until now.";
+	return candidate->has_served ? candidate->last_rules : serving;
 }
 
 double

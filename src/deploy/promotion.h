@@ -20,6 +20,8 @@ typedef struct MlCandidate
 	char	   *task;
 	double		proposed;		/* threshold, or NaN */
 	double		last_served;	/* likewise, when it served last */
+	bool		has_served;
+	int			last_rules;		/* when it served last; 0: none */
 } MlCandidate;
 
 /* what serves and what is asked, before the lock is taken */
@@ -27,6 +29,7 @@ typedef struct MlOutlook
 {
 	int			version;		/* active, or 0 */
 	double		threshold;		/* of it, or NaN */
+	int			rules;			/* 0: none */
 	int			deployment;		/* number of the newest */
 	bool		gated;			/* the model has gates */
 	int			approvals;		/* of other roles that it asks for */
@@ -44,7 +47,7 @@ extern void ml_promotion_require_candidate(const char *model, int version, const
  * Inside a scope: may the bundle go without gates? It has served all rows, and
  * no rollback has taken it down or gone past it since.
  */
-extern bool ml_promotion_has_served(const char *model, int version, double threshold);
+extern bool ml_promotion_has_served(const char *model, int version, double threshold, int rules);
 
 /*
  * The threshold that the version is to serve with; NaN for models without one.
@@ -52,6 +55,19 @@ extern bool ml_promotion_has_served(const char *model, int version, double thres
  */
 extern double ml_promotion_threshold(const char *model, int version, const MlCandidate *candidate,
 									 double asked, const char **why);
+
+/*
+ * The rule set that the version is to serve with, likewise; 0: none. asked: -1
+ * for none; serving: what serves now.
+ */
+extern int	ml_promotion_rules(const MlCandidate *candidate, int asked, int serving, const char **why);
+
+/*
+ * rule_set.c, inside a scope: the checksum of a rule set that is to serve with
+ * the candidate. 42704; 42703, 42804, 22023 if it does not suit the version.
+ */
+extern void ml_promotion_require_rules(const char *model, int version, const MlCandidate *candidate, int rules,
+									   uint8 *sha256);
 
 /* for a dry run: who is judged and against whom, now; 42704 */
 extern void ml_promotion_prepare(MlGateHearing *hearing, double threshold);

@@ -44,10 +44,12 @@ static void
 read_deployment(MlDecision *decision)
 {
 	static MlStatement select = {
-		"SELECT version, sha256, threshold FROM mlops_catalog.deployment "
-		"WHERE model OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
+		"SELECT d.version, d.sha256, d.threshold, d.rules, r.sha256 FROM mlops_catalog.deployment d "
+		"LEFT JOIN mlops_catalog.rule_set r ON r.model OPERATOR(pg_catalog.=) d.model AND r.number OPERATOR(pg_catalog.=) d.rules "
+		"WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.number OPERATOR(pg_catalog.=) $2"
 	};
 	MlArguments args = {0};
+	Datum		digest;
 	bool		isnull;
 
 	ml_bind_text(&args, decision->model);
@@ -59,6 +61,15 @@ read_deployment(MlDecision *decision)
 	memcpy(decision->sha256, VARDATA_ANY(DatumGetByteaPP(ml_result_datum(0, 2, &isnull))),
 		   ML_SHA256_LENGTH);
 	decision->threshold = ml_result_float(0, 3);
+	decision->rules = ml_result_int(0, 4, 0);
+	if (decision->rules == 0)
+		return;
+
+	/* rule sets in the stack cannot be dropped */
+	digest = ml_result_datum(0, 5, &isnull);
+	if (isnull)
+		elog(ERROR, "rule set %d of model \"%s\" is not there", decision->rules, decision->model);
+	memcpy(decision->rules_sha256, VARDATA_ANY(DatumGetByteaPP(digest)), ML_SHA256_LENGTH);
 }
 
 /* mlops_rollback(model text, steps int, reason text) */

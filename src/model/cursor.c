@@ -26,9 +26,10 @@ ml_cursor_refuse(const MlCursor *c, Size at, const char *found, const char *expe
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_BAD_ARTIFACT),
-			 errmsg("artifact of the model is corrupt"),
+			 errmsg("%s of the model is corrupt", c->what ? c->what : "artifact"),
 			 errdetail("At byte %zu, %s of section \"%s\": found %s, expected %s.",
 					   at, c->field, c->section, found, expected),
+			 c->what ? errhint("Restore the stored bytes from a backup, or make it again.") :
 			 errhint("Restore the stored bytes from a backup or train the version again; mlops_verify() checks every stored artifact.")));
 }
 

@@ -20,6 +20,7 @@ typedef struct MlCursor
 	Size		length;			/* of the whole artifact */
 	Size		end;			/* of what may be read now: the section, or the artifact */
 	Size		at;
+	const char *what;			/* whose bytes, for messages; NULL: an artifact's */
 	const char *section;		/* its tag, for messages */
 	const char *field;			/* what is being read, for messages */
 	int			encoding;		/* of the text */

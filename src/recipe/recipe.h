@@ -21,6 +21,7 @@
 #include <math.h>
 
 #include "frame/frame.h"
+#include "frame/isotime.h"
 #include "learn/param.h"
 
 /* ---- what a feature is ---- */
@@ -242,6 +243,9 @@ ml_recipe_put_number(const MlFeature *feature, double value, MlRow *row)
 
 /* code of a value of a category; the bytes need no terminator */
 extern int32 ml_recipe_code(const MlFeature *feature, const char *bytes, int length);
+/* which calendar quantity a TIME feature holds */
+extern MlTimeGroup ml_time_group(const MlFeature *feature);
+
 extern void ml_recipe_put_time(const MlRecipe *recipe, const MlFeature *feature, int64 usec, MlRow *row);
 
 /* length must equal feature->nnumbers; the caller has checked */

@@ -259,3 +259,27 @@ ml_time_learn(const MlRecipe *recipe, const MlColumn *column, int64 n, MlFeature
 		add_part(feature, ML_PART_YEAR_COS);
 	}
 }
+
+/* ---- which sort of time ---- */
+
+static bool
+is_type(const char *name, const char *type)
+{
+	size_t		length = strlen(type);
+
+	return strncmp(name, type, length) == 0 &&
+		(name[length] == '\0' || name[length] == ' ' || name[length] == '(');
+}
+
+MlTimeGroup
+ml_time_group(const MlFeature *feature)
+{
+	if (feature->zoned || is_type(feature->type_name, "date") ||
+		is_type(feature->type_name, "timestamp"))
+		return ML_TIME_CALENDAR;
+	if (is_type(feature->type_name, "time"))
+		return ML_TIME_OF_DAY;
+	if (is_type(feature->type_name, "interval"))
+		return ML_TIME_LENGTH;
+	return ML_TIME_ANY;
+}

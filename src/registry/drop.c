@@ -41,7 +41,10 @@
 	"FROM mlops_catalog.version e JOIN mlops_catalog.version h " \
 	"ON (h.params OPERATOR(pg_catalog.->>) 'encoder') OPERATOR(pg_catalog.=) " \
 	"pg_catalog.format('%s/%s', e.model, e.version) " \
-	"WHERE e.model OPERATOR(pg_catalog.=) $1 "
+	"WHERE e.model OPERATOR(pg_catalog.=) $1 " \
+	"UNION ALL SELECT u.version, 5, pg_catalog.format('rule set %s', r.number) " \
+	"FROM mlops_catalog.rule_set r, LATERAL pg_catalog.unnest(r.uses) AS u (version) " \
+	"WHERE r.model OPERATOR(pg_catalog.=) $1 "
 
 /* one row each of version, alias... inside the scope; kept plans */
 static void
@@ -261,6 +264,7 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.deployment WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.gate WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.approval WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.rule_set WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.privilege WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.kept_row WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.training_row WHERE model OPERATOR(pg_catalog.=) $1"},

@@ -76,6 +76,8 @@ typedef struct MlResolved
 	double		threshold;		/* of the bundle; of the version for alias and number; else 0.5 */
 	int			deployment;		/* that made it serve; 0 for alias and number */
 	ItemPointerData place;		/* where the serving row was; invalid for alias and number */
+	int			rules;			/* number of the rule set of the bundle; 0: none, and for alias and number */
+	uint8		rules_sha256[ML_SHA256_LENGTH];
 } MlResolved;
 
 /*
@@ -98,6 +100,9 @@ extern bool ml_registry_has_alias(const char *model, const char *alias);
 
 /* bytes of the artifact of a resolved version, under the active snapshot; ML004 if parts are missing */
 extern bytea *ml_registry_artifact(const MlResolved *resolved);
+
+/* the program of the rules of a resolved bundle, its checksum verified: ML004 */
+extern bytea *ml_registry_rules(const MlResolved *resolved);
 
 /* resolve + acquire: owner as in ml_model_acquire */
 extern const MlModel *ml_registry_model(const MlReference *reference, MlPrivilege privilege,

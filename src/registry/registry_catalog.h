@@ -50,7 +50,14 @@
 #define Anum_ml_serving_version		2
 #define Anum_ml_serving_sha256		3
 #define Anum_ml_serving_threshold	4
+#define Anum_ml_serving_rules		5
 #define Anum_ml_serving_deployment	9
+#define Anum_ml_serving_rules_sha256	12
+
+#define Anum_ml_rule_set_model		1
+#define Anum_ml_rule_set_number		2
+#define Anum_ml_rule_set_sha256		3
+#define Anum_ml_rule_set_program	4
 
 #define Anum_ml_alias_model			1
 #define Anum_ml_alias_alias			2

@@ -59,6 +59,9 @@ take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
 	resolved->threshold = ml_column_float(scan, tuple, Anum_ml_serving_threshold,
 										  DEFAULT_THRESHOLD);
 	resolved->deployment = ml_column_int(scan, tuple, Anum_ml_serving_deployment, 0);
+	resolved->rules = ml_column_int(scan, tuple, Anum_ml_serving_rules, 0);
+	if (resolved->rules != 0)
+		ml_column_sha256(scan, tuple, Anum_ml_serving_rules_sha256, resolved->rules_sha256);
 }
 
 static bool
@@ -218,6 +221,7 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 	model = cstring_to_text(reference->model);
 	ItemPointerSetInvalid(&resolved->place);
 	resolved->deployment = 0;
+	resolved->rules = 0;
 	strlcpy(resolved->model, reference->model, NAMEDATALEN);
 	if (reference->version == 0 && reference->alias[0] == '\0')
 	{
@@ -306,6 +310,41 @@ ml_registry_artifact(const MlResolved *resolved)
 		error_artifact(resolved, "None of its parts is stored.");
 	SET_VARSIZE(bytes.data, bytes.len);
 	return (bytea *) bytes.data;
+}
+
+bytea *
+ml_registry_rules(const MlResolved *resolved)
+{
+	text	   *model = cstring_to_text(resolved->model);
+	uint8		digest[ML_SHA256_LENGTH] = {0};
+	ScanKeyData key[2];
+	MlScan		scan;
+	HeapTuple	tuple;
+	bytea	   *program = NULL;
+
+	ml_key_text(key, 0, Anum_ml_rule_set_model, model);
+	ml_key_int(key, 1, Anum_ml_rule_set_number, resolved->rules);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "rule_set", "rule_set_pkey", key, 2);
+	tuple = ml_scan_next(&scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bytea	   *stored = ml_column_bytes(&scan, tuple, Anum_ml_rule_set_program);
+
+		program = palloc(VARHDRSZ + VARSIZE_ANY_EXHDR(stored));
+		SET_VARSIZE(program, VARHDRSZ + VARSIZE_ANY_EXHDR(stored));
+		memcpy(VARDATA(program), VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
+		ml_sha256(VARDATA(program), VARSIZE_ANY_EXHDR(program), digest);
+	}
+	ml_scan_end(&scan);
+	if (program == NULL || memcmp(digest, resolved->rules_sha256, ML_SHA256_LENGTH) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ML_BAD_ARTIFACT),
+				 errmsg("rule set %d of model \"%s\" is corrupt", resolved->rules, resolved->model),
+				 program == NULL ? errdetail("It is not stored.") :
+				 errdetail("Its bytes do not have the checksum of the rules that serve."),
+				 errhint("Serve without it: mlops_promote(%s, %d, rules => 0); or restore it from a backup.",
+						 quote_literal_cstr(resolved->model), resolved->version)));
+	return program;
 }
 
 static bytea *

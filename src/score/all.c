@@ -19,11 +19,20 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 	MlTask		task = scorer->model->recipe->target.task;
 	Datum		value[ALL_COLUMNS];
 	bool		isnull[ALL_COLUMNS] = {false, false, false, true};
-	const double *output = NULL;
+	MlScoreInput how = {.fcinfo = fcinfo, .input = input};
+	MlDecided	decided = {.scorer = scorer};
+	const double *output;
 	bool		known;
 
 	if (ml_score_input(fcinfo, scorer, input))
+	{
 		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+		if (scorer->rules)
+			ml_score_decide(scorer, &how, output, ML_RESULT_ANY, &decided);
+		else
+			decided.output = output;
+	}
+	output = decided.output;
 	known = output != NULL && !isnan(output[0]);
 	ml_rows_text(value, isnull, 0, role);
 	value[1] = Int32GetDatum(scorer->resolved.version);
@@ -31,9 +40,11 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 				   known && task != ML_TASK_MULTICLASS ? output[0] : get_float8_nan());
 	if (known && task != ML_TASK_REGRESSION && task != ML_TASK_ANOMALY)
 	{
-		value[3] = ml_score_label(scorer, output);
+		value[3] = ml_score_label(decided.scorer, output);
 		isnull[3] = false;
 	}
+	if (decided.label != NULL)
+		ml_rows_text(value, isnull, 3, decided.label);
 	ml_rows_add(rows, value, isnull);
 }
 

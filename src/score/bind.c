@@ -31,28 +31,6 @@ reading_group(MlReading reading)
 	}
 }
 
-static bool
-is_type(const char *name, const char *type)
-{
-	size_t		length = strlen(type);
-
-	return strncmp(name, type, length) == 0 &&
-		(name[length] == '\0' || name[length] == ' ' || name[length] == '(');
-}
-
-MlTimeGroup
-ml_time_group(const MlFeature *feature)
-{
-	if (feature->zoned || is_type(feature->type_name, "date") ||
-		is_type(feature->type_name, "timestamp"))
-		return ML_TIME_CALENDAR;
-	if (is_type(feature->type_name, "time"))
-		return ML_TIME_OF_DAY;
-	if (is_type(feature->type_name, "interval"))
-		return ML_TIME_LENGTH;
-	return ML_TIME_ANY;
-}
-
 /* Which column fills which feature: position[f], or -1. */
 static void
 match_names(MlScorer *scorer, const MlShape *shape, int *position)
@@ -189,6 +167,8 @@ ml_score_bind(MlScorer *scorer, const MlShape *shape)
 	}
 	pfree(position);
 	bind_directly(scorer);
+	if (scorer->rules)
+		ml_score_bind_rules(scorer, shape);
 	scorer->is_bound = true;
 }
 

@@ -23,6 +23,7 @@
 #define MAGIC			"\x89MLB\r\n\x1a\n"
 #define MAGIC_LENGTH	8
 #define FORMAT			1
+#define FORMAT_RULED	2
 
 /* where the fields are */
 #define AT_FORMAT		8
@@ -43,8 +44,8 @@ StaticAssertDecl(AT_MODEL + NAMEDATALEN == ML_BUNDLE_HEADER, "the header of a bu
 
 /* ---- reading ---- */
 
-static void
-refuse(const char *detail)
+void
+ml_bundle_refuse(const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_ML_BAD_ARTIFACT),
@@ -62,17 +63,39 @@ read_name(const char *bytes, MlBundle *bundle)
 	char	   *name;
 
 	if (length == 0 || length == NAMEDATALEN)
-		refuse("The name of the model is empty or has no end.");
+		ml_bundle_refuse("The name of the model is empty or has no end.");
 	for (Size i = length; i < NAMEDATALEN; i++)
 		if (bytes[AT_MODEL + i] != '\0')
-			refuse("Something follows the name of the model.");
+			ml_bundle_refuse("Something follows the name of the model.");
 	if (encoding > INT_MAX || !PG_VALID_BE_ENCODING((int) encoding) ||
 		!pg_verify_mbstr((int) encoding, bytes + AT_MODEL, length, true))
-		refuse("The name of the model is not text of the encoding that the header names.");
+		ml_bundle_refuse("The name of the model is not text of the encoding that the header names.");
 	name = pnstrdup(bytes + AT_MODEL, length);
 	name = pg_any_to_server(name, length, (int) encoding);
 	strlcpy(bundle->resolved.model, name, NAMEDATALEN);
 	bundle->resolved.model[pg_mbcliplen(name, strlen(name), NAMEDATALEN - 1)] = '\0';
+}
+
+static void
+read_ruled(const char *bytes, Size length, MlBundle *bundle)
+{
+	uint64		rules;
+	uint64		used;
+
+	if (length < ML_BUNDLE_RULED_HEADER)
+		ml_bundle_refuse(psprintf("There are %zu of them; the header has %d.", length, ML_BUNDLE_RULED_HEADER));
+	rules = ml_image_get(bytes + ML_BUNDLE_AT_NUMBER, 4);
+	used = ml_image_get(bytes + ML_BUNDLE_AT_USED, 4);
+	if (rules < 1 || rules > INT_MAX)
+		ml_bundle_refuse(psprintf("The number of the rule set is " UINT64_FORMAT ".", rules));
+	if (used > ML_MAX_RULES)
+		ml_bundle_refuse(psprintf("Rules use " UINT64_FORMAT " versions.", used));
+	bundle->resolved.rules = (int) rules;
+	memcpy(bundle->resolved.rules_sha256, bytes + ML_BUNDLE_AT_RULES_SHA256, ML_SHA256_LENGTH);
+	bundle->now = (int64) ml_image_get(bytes + ML_BUNDLE_AT_NOW, 8);
+	bundle->artifact_length = ml_image_get(bytes + ML_BUNDLE_AT_ARTIFACT, 8);
+	bundle->program_length = ml_image_get(bytes + ML_BUNDLE_AT_PROGRAM, 8);
+	bundle->nused = (int) used;
 }
 
 void
@@ -83,27 +106,30 @@ ml_bundle_header(const char *bytes, Size length, MlBundle *bundle)
 	uint64		task;
 
 	if (length < ML_BUNDLE_HEADER)
-		refuse(psprintf("There are %zu of them; the header has %d.", length, ML_BUNDLE_HEADER));
+		ml_bundle_refuse(psprintf("There are %zu of them; the header has %d.", length, ML_BUNDLE_HEADER));
 	if (memcmp(bytes, MAGIC, MAGIC_LENGTH) != 0)
-		refuse("They do not begin as a bundle does.");
+		ml_bundle_refuse("They do not begin as a bundle does.");
 	format = ml_image_get(bytes + AT_FORMAT, 4);
 	version = ml_image_get(bytes + AT_VERSION, 4);
 	task = ml_image_get(bytes + AT_TASK, 4);
-	if (format != FORMAT)
-		refuse(psprintf("They are of format " UINT64_FORMAT "; this server reads format %d.", format, FORMAT));
+	if (format != FORMAT && format != FORMAT_RULED)
+		ml_bundle_refuse(psprintf("They are of format " UINT64_FORMAT "; this server reads formats %d and %d.", format, FORMAT, FORMAT_RULED));
 	if (version < 1 || version > INT_MAX)
-		refuse(psprintf("The number of the version is " UINT64_FORMAT ".", version));
+		ml_bundle_refuse(psprintf("The number of the version is " UINT64_FORMAT ".", version));
 	if (task == 0 || task > ML_LAST_TASK || (task & (task - 1)) != 0)
-		refuse(psprintf("There is no task " UINT64_FORMAT ".", task));
+		ml_bundle_refuse(psprintf("There is no task " UINT64_FORMAT ".", task));
 	memset(bundle, 0, sizeof(MlBundle));
 	bundle->task = (MlTask) task;
 	bundle->resolved.version = (int) version;
 	bundle->resolved.threshold = ml_image_get_double(bytes + AT_THRESHOLD);
 	if (!(bundle->resolved.threshold >= 0 && bundle->resolved.threshold <= 1))
-		refuse("The threshold is not between 0 and 1.");
+		ml_bundle_refuse("The threshold is not between 0 and 1.");
 	memcpy(bundle->resolved.sha256, bytes + AT_SHA256, ML_SHA256_LENGTH);
 	ItemPointerSetInvalid(&bundle->resolved.place);
+	bundle->header_length = format == FORMAT_RULED ? ML_BUNDLE_RULED_HEADER : ML_BUNDLE_HEADER;
 	read_name(bytes, bundle);
+	if (format == FORMAT_RULED)
+		read_ruled(bytes, length, bundle);
 }
 
 bytea *
@@ -111,17 +137,36 @@ ml_bundle_artifact(struct varlena *value)
 {
 	struct varlena *whole = pg_detoast_datum_packed(value);
 	Size		length = VARSIZE_ANY_EXHDR(whole);
+	MlBundle	bundle;
 	bytea	   *artifact;
 
-	if (length < ML_BUNDLE_HEADER)
-		refuse("The header is not complete.");
-	length -= ML_BUNDLE_HEADER;
+	ml_bundle_header(VARDATA_ANY(whole), length, &bundle);
+	length -= bundle.header_length;
+	if (bundle.resolved.rules != 0 && bundle.artifact_length > length)
+		ml_bundle_refuse("The artifact is not complete.");
+	if (bundle.resolved.rules != 0)
+		length = bundle.artifact_length;
 	artifact = palloc(VARHDRSZ + length);
 	SET_VARSIZE(artifact, VARHDRSZ + length);
-	memcpy(VARDATA(artifact), VARDATA_ANY(whole) + ML_BUNDLE_HEADER, length);
+	memcpy(VARDATA(artifact), VARDATA_ANY(whole) + bundle.header_length, length);
 	if (whole != value)
 		pfree(whole);
 	return artifact;
+}
+
+static void
+check_rules(struct varlena *value, const MlBundle *bundle, MemoryContext cxt)
+{
+	MlBundleRules rules;
+
+	ml_bundle_rules(value, bundle, &rules);
+	for (int i = 0; i < rules.nused; i++)
+	{
+		MlModel    *model = ml_model_load(rules.used[i].resolved.sha256, rules.used[i].artifact, cxt);
+
+		if (model->recipe->target.task != bundle->task)
+			ml_bundle_refuse("The task of a version that rules use is not the model's.");
+	}
 }
 
 /* ML004 unless the whole value is sound */
@@ -137,7 +182,9 @@ check(struct varlena *value)
 	ml_bundle_header(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &bundle);
 	model = ml_model_load(bundle.resolved.sha256, ml_bundle_artifact(value), cxt);
 	if (model->recipe->target.task != bundle.task)
-		refuse("The task in the header is not the model's.");
+		ml_bundle_refuse("The task in the header is not the model's.");
+	if (bundle.resolved.rules != 0)
+		check_rules(value, &bundle, cxt);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 }
@@ -183,34 +230,66 @@ mlops_bundle_send(PG_FUNCTION_ARGS)
 
 /* ---- making one ---- */
 
-struct varlena *
-ml_bundle_make(const MlResolved *resolved, MlTask task, const bytea *artifact)
+void
+ml_bundle_too_large(const MlResolved *resolved, Size length)
 {
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("version %d of model \"%s\" is too large to be a value",
+					resolved->version, resolved->model),
+			 errdetail("Its artifact has %zu bytes.", length),
+			 errhint("Score with mlops_predict('%s', ...) on the server that has the model.",
+					 resolved->model)));
+	pg_unreachable();
+}
+
+/* rules: what comes after the artifact, or NULL */
+static struct varlena *
+make(const MlResolved *resolved, MlTask task, const bytea *artifact, const char *header, const bytea *rules)
+{
+	Size		header_length = rules ? ML_BUNDLE_RULED_HEADER : ML_BUNDLE_HEADER;
 	Size		length = VARSIZE_ANY_EXHDR(artifact);
+	Size		rules_length = rules ? VARSIZE_ANY_EXHDR(rules) : 0;
 	struct varlena *value;
 	char	   *bytes;
 
-	if (length > MaxAllocSize - VARHDRSZ - ML_BUNDLE_HEADER)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("version %d of model \"%s\" is too large to be a value",
-						resolved->version, resolved->model),
-				 errdetail("Its artifact has %zu bytes.", length),
-				 errhint("Score with mlops_predict('%s', ...) on the server that has the model.",
-						 resolved->model)));
-	value = palloc0(VARHDRSZ + ML_BUNDLE_HEADER + length);
-	SET_VARSIZE(value, VARHDRSZ + ML_BUNDLE_HEADER + length);
+	if (length + rules_length > MaxAllocSize - VARHDRSZ - header_length)
+		ml_bundle_too_large(resolved, length + rules_length);
+	value = palloc0(VARHDRSZ + header_length + length + rules_length);
+	SET_VARSIZE(value, VARHDRSZ + header_length + length + rules_length);
 	bytes = VARDATA(value);
+	if (rules)
+		memcpy(bytes, header, header_length);
 	memcpy(bytes, MAGIC, MAGIC_LENGTH);
-	ml_image_put(bytes + AT_FORMAT, FORMAT, 4);
+	ml_image_put(bytes + AT_FORMAT, rules ? FORMAT_RULED : FORMAT, 4);
 	ml_image_put(bytes + AT_VERSION, resolved->version, 4);
 	memcpy(bytes + AT_SHA256, resolved->sha256, ML_SHA256_LENGTH);
 	ml_image_put_double(bytes + AT_THRESHOLD, resolved->threshold);
 	ml_image_put(bytes + AT_TASK, task, 4);
 	ml_image_put(bytes + AT_ENCODING, GetDatabaseEncoding(), 4);
 	strlcpy(bytes + AT_MODEL, resolved->model, NAMEDATALEN);
-	memcpy(bytes + ML_BUNDLE_HEADER, VARDATA_ANY(artifact), length);
+	memcpy(bytes + header_length, VARDATA_ANY(artifact), length);
+	if (rules)
+	{
+		ml_image_put(bytes + ML_BUNDLE_AT_ARTIFACT, length, 8);
+		memcpy(bytes + header_length + length, VARDATA_ANY(rules), rules_length);
+	}
 	return value;
+}
+
+struct varlena *
+ml_bundle_make(const MlResolved *resolved, MlTask task, const bytea *artifact)
+{
+	return make(resolved, task, artifact, NULL, NULL);
+}
+
+struct varlena *
+ml_bundle_make_ruled(const MlResolved *resolved, MlTask task, const bytea *artifact)
+{
+	char		header[ML_BUNDLE_RULED_HEADER] = {0};
+	bytea	   *rules = ml_bundle_rules_bytes(resolved, header);
+
+	return make(resolved, task, artifact, header, rules);
 }
 
 Datum
@@ -237,7 +316,8 @@ mlops_bundle(PG_FUNCTION_ARGS)
 	model = ml_registry_model(&reference, ML_PRIVILEGE_PREDICT, cxt, &resolved);
 	artifact = ml_registry_artifact(&resolved);
 	MemoryContextSwitchTo(old);
-	value = ml_bundle_make(&resolved, model->recipe->target.task, artifact);
+	value = resolved.rules != 0 ? ml_bundle_make_ruled(&resolved, model->recipe->target.task, artifact) :
+		ml_bundle_make(&resolved, model->recipe->target.task, artifact);
 	MemoryContextDelete(cxt);
 	PG_RETURN_POINTER(value);
 }

@@ -23,7 +23,8 @@ typedef struct CarriedSite
 {
 	MemoryContext cxt;
 	bool		loaded;
-	char		header[ML_BUNDLE_HEADER];
+	Size		header_length;
+	char		header[ML_BUNDLE_RULED_HEADER];
 	MlScorer	scorer;
 
 	/* rows of a training in SQL */
@@ -51,6 +52,49 @@ load_artifact(void *arg)
 	return ml_bundle_artifact((struct varlena *) arg);
 }
 
+static bytea *
+load_used(void *arg)
+{
+	return ((MlBundleUsed *) arg)->artifact;
+}
+
+/* in cxt, which holds the pin on the model too */
+static MlScorer *
+make_used(MlBundleUsed *found, MlResult result, MemoryContext cxt)
+{
+	MlScorer   *used = MemoryContextAllocZero(cxt, sizeof(MlScorer));
+	const MlModel *model;
+
+	used->cxt = AllocSetContextCreate(cxt, "mlops predict model", ALLOCSET_SMALL_SIZES);
+	model = ml_model_acquire(found->resolved.sha256, load_used, found, used->cxt);
+	used->resolved = found->resolved;
+	ml_score_prepare(used, model, result);
+	used->current = true;
+	return used;
+}
+
+static void
+load_rules(MlScorer *scorer, struct varlena *value, const MlBundle *bundle, MlResult result)
+{
+	MemoryContext cxt = AllocSetContextCreate(scorer->cxt, "mlops predict rules", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MlBundleRules rules;
+	MlRuleProgram *program;
+
+	ml_bundle_rules(value, bundle, &rules);
+	program = rules.program;
+	ml_score_set_rules(scorer, program, bundle->resolved.rules_sha256, cxt);
+	scorer->rules->carried = true;
+	scorer->rules->view.now = bundle->now;
+	for (int i = 0; i < program->nrules; i++)
+		for (int u = 0; program->rule[i].action == ML_RULE_USE && u < rules.nused; u++)
+			if (rules.used[u].wanted == program->rule[i].version)
+				scorer->rules->used[i] = make_used(&rules.used[u], result, cxt);
+	for (int u = 0; u < rules.nused; u++)
+		pfree(rules.used[u].artifact);
+	MemoryContextSwitchTo(old);
+}
+
 static void
 load(CarriedSite *site, struct varlena *value, const char *header, Size length, MlResult result)
 {
@@ -70,10 +114,13 @@ load(CarriedSite *site, struct varlena *value, const char *header, Size length, 
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 	model = ml_model_acquire(bundle.resolved.sha256, load_artifact, value, scorer->cxt);
-	error_context_stack = context.previous;
 	scorer->resolved = bundle.resolved;
 	ml_score_prepare(scorer, model, result);
-	memcpy(site->header, header, ML_BUNDLE_HEADER);
+	if (bundle.resolved.rules != 0 && result != ML_RESULT_ANY)
+		load_rules(scorer, value, &bundle, result);
+	error_context_stack = context.previous;
+	site->header_length = bundle.header_length;
+	memcpy(site->header, header, bundle.header_length);
 	site->loaded = true;
 }
 
@@ -106,9 +153,9 @@ carried_scorer(FunctionCallInfo fcinfo, MlResult result)
 	value = (struct varlena *) PG_GETARG_POINTER(ARG_BUNDLE);
 	first = value;
 	if (VARATT_IS_EXTERNAL(value) || VARATT_IS_COMPRESSED(value))
-		first = pg_detoast_datum_slice(value, 0, ML_BUNDLE_HEADER);
-	if (!site->loaded || VARSIZE_ANY_EXHDR(first) < ML_BUNDLE_HEADER ||
-		memcmp(VARDATA_ANY(first), site->header, ML_BUNDLE_HEADER) != 0)
+		first = pg_detoast_datum_slice(value, 0, ML_BUNDLE_RULED_HEADER);
+	if (!site->loaded || VARSIZE_ANY_EXHDR(first) < site->header_length ||
+		memcmp(VARDATA_ANY(first), site->header, site->header_length) != 0)
 		load(site, value, VARDATA_ANY(first), VARSIZE_ANY_EXHDR(first), result);
 	if (first != value)
 		pfree(first);
@@ -119,11 +166,29 @@ static Datum
 score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 {
 	MlScorer   *scorer = carried_scorer(fcinfo, result);
+	const double *output;
 
 	if (!ml_score_input(fcinfo, scorer, input))
 		PG_RETURN_NULL();
-	return ml_score_result(fcinfo, scorer,
-						   ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
+	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	if (scorer->rules)
+	{
+		MlScoreInput how = {.fcinfo = fcinfo, .input = input};
+
+		return ml_score_ruled(scorer, &how, output, result);
+	}
+	return ml_score_result(fcinfo, scorer, output, result);
+}
+
+static Datum
+finish_columns(FunctionCallInfo fcinfo, MlScorer *scorer, const double *output, MlResult result)
+{
+	MlScoreInput how = {.fcinfo = fcinfo, .first_column = ARG_FIRST_COLUMN};
+
+	if (likely(scorer->rules == NULL))
+		return ml_score_result(fcinfo, scorer, output, result);
+	scorer->rules->view.column = &fcinfo->args[ARG_FIRST_COLUMN];
+	return ml_score_ruled(scorer, &how, output, result);
 }
 
 static Datum
@@ -139,12 +204,11 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 									 scorer->direct_position);
 
 		if (likely(!isnan(prediction)))
-			return ml_score_result(fcinfo, scorer, &prediction, result);
+			return finish_columns(fcinfo, scorer, &prediction, result);
 	}
 	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
 		PG_RETURN_NULL();
-	return ml_score_result(fcinfo, scorer,
-						   ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
+	return finish_columns(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
 #define CARRIED(name, call) \

@@ -289,6 +289,8 @@ encode_object(MlScorer *scorer, JsonbContainer *object)
 			refuse_missing_keys(scorer, object);
 		put_value(scorer, feature, &value);
 	}
+	if (scorer->rules)
+		ml_score_rules_document(scorer, object);
 	return true;
 }
 

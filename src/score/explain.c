@@ -4,7 +4,7 @@
  *
  * Contributions are to the linear predictor of an output: to the value itself
  * for regression, to log-odds for a logit link, to a class's score for several
- * classes. They and the base add up to it, before link and calibration. How
+ * classes. A rule that fired has a row of its own, without contribution. They and the base add up to it, before link and calibration. How
  * they come about is the predictor's matter: coefficients times values, or
  * Shapley values of trees.
  */
@@ -20,6 +20,7 @@
 #include "score/score.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/float.h"
 
 #define ARG_CLASS		2
 #define EXPLAIN_COLUMNS 3		/* feature, value, contribution */
@@ -227,7 +228,44 @@ explain_row(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *outpu
 		add_row(rows, recipe->features[f].name, value_text(&recipe->features[f], row), contribution[f]);
 }
 
-/* No rows for a row that scores NULL. */
+/* what a rule does, in the words of its "then" */
+static char *
+action_text(const MlRule *rule)
+{
+	switch (rule->action)
+	{
+		case ML_RULE_SET:
+			return psprintf("set %s", number_text(rule->low));
+		case ML_RULE_CLIP:
+			return psprintf("clip %s to %s", number_text(rule->low), number_text(rule->high));
+		case ML_RULE_LABEL:
+			return psprintf("label %s", rule->label.bytes);
+		case ML_RULE_SUPPRESS:
+			return pstrdup("suppress");
+		case ML_RULE_USE:
+			break;
+	}
+	return rule->version == ML_RULE_FALLBACK ? pstrdup("use fallback") : psprintf("use version %d", rule->version);
+}
+
+/* A row for each rule that fired, without contribution: the others still add up to the model's own score. */
+static void
+explain_rules(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input, const double *output, MlRows *rows)
+{
+	MlScoreInput how = {.fcinfo = fcinfo, .input = input};
+	const MlRuleProgram *program;
+	MlDecided	decided;
+
+	if (scorer->rules == NULL)
+		return;
+	program = scorer->rules->program;
+	ml_score_decide(scorer, &how, output, ML_RESULT_ANY, &decided);
+	for (int i = 0; i < program->nrules; i++)
+		if (scorer->rules->fired.rules & (UINT64CONST(1) << i))
+			add_row(rows, psprintf("(rule %s)", program->rule[i].name), action_text(&program->rule[i]), get_float8_nan());
+}
+
+/* No rows for a row that scores NULL, but for the rules that fired. */
 static Datum
 explain(FunctionCallInfo fcinfo, MlInput input)
 {
@@ -248,6 +286,7 @@ explain(FunctionCallInfo fcinfo, MlInput input)
 	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
 	if (output != NULL && !isnan(output[0]))
 		explain_row(fcinfo, scorer, output, &rows);
+	explain_rules(fcinfo, scorer, input, output, &rows);
 	return (Datum) 0;
 }
 

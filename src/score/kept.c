@@ -136,12 +136,28 @@ describe_call(MemoryContext cxt, const FmgrInfo *flinfo)
 	return known;
 }
 
+static bool
+has_cast(const MlScorer *scorer)
+{
+	return scorer->is_bound && scorer->has_cast;
+}
+
+/* by a version that rules use */
+static bool
+uses_cast(const MlScorerRules *rules)
+{
+	for (int i = 0; rules != NULL && i < rules->program->nrules; i++)
+		if (rules->used[i] != NULL && has_cast(rules->used[i]))
+			return true;
+	return false;
+}
+
 /* A cast was looked up with the rights of who called it, and may be dropped. */
 static bool
 can_wait(const MlCallSite *site)
 {
 	for (int i = 0; i < ML_SCORERS_PER_SITE; i++)
-		if (site->scorer[i].model && site->scorer[i].is_bound && site->scorer[i].has_cast)
+		if (site->scorer[i].model && (has_cast(&site->scorer[i]) || uses_cast(site->scorer[i].rules)))
 			return false;
 	return !ml_model_cache_is_full() &&
 		MemoryContextMemAllocated(site->cxt, true) <= KEPT_SIZE;

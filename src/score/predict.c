@@ -104,6 +104,12 @@ finish(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, Ml
 }
 
 Datum
+ml_score_proba(const MlScorer *scorer, const double *output)
+{
+	return proba_datum(scorer, output);
+}
+
+Datum
 ml_score_result(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, MlResult result)
 {
 	return finish(fcinfo, scorer, output, result);
@@ -131,29 +137,54 @@ ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input)
 	elog(ERROR, "unknown sort of input: %d", (int) input);
 }
 
+/* rules and the log come after the outputs; a row that is NULL, or all of which is, meets no rule */
+static pg_noinline Datum
+finish_with(FunctionCallInfo fcinfo, MlScorer *scorer, bool is_row, const double *output, MlScored *scored,
+			MlResult result)
+{
+	MlDecided	decided;
+
+	if (is_row && scorer->rules != NULL)
+	{
+		ml_score_decide(scorer, &scored->how, output, result, &decided);
+		scored->decided = &decided;
+	}
+	if (scorer->logging.on)
+		ml_score_watch->record(fcinfo, scorer, output, scored);
+	if (scored->decided != NULL)
+		return ml_score_decided(fcinfo, &decided, result);
+	return finish(fcinfo, scorer, output, result);
+}
+
 static Datum
 score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
-	MlScored	scored = {.key_argument = ARG_KEY, .input = input};
+	MlScored	scored = {.how = {.fcinfo = fcinfo, .input = input, .key_argument = ARG_KEY}};
 	const double *output = NULL;
+	bool		is_row;
 
 	if (unlikely(scorer->logging.on))
 		INSTR_TIME_SET_CURRENT(scored.start);
-	if (ml_score_input(fcinfo, scorer, input))
+	is_row = ml_score_input(fcinfo, scorer, input);
+	if (is_row)
 		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	if (unlikely(scorer->logging.on))
-		ml_score_watch->record(fcinfo, scorer, output, &scored);
+	if (unlikely(scorer->logging.on || scorer->rules != NULL))
+		return finish_with(fcinfo, scorer, is_row, output, &scored, result);
 	return finish(fcinfo, scorer, output, result);
 }
 
 static void
-begin_columns(MlScored *scored)
+begin_columns(FunctionCallInfo fcinfo, MlScorer *scorer, MlScored *scored)
 {
 	memset(scored, 0, sizeof(MlScored));
-	scored->key_argument = ARG_KEY_OF_COLUMNS;
-	scored->first_column = ARG_FIRST_COLUMN;
-	INSTR_TIME_SET_CURRENT(scored->start);
+	scored->how.fcinfo = fcinfo;
+	scored->how.key_argument = ARG_KEY_OF_COLUMNS;
+	scored->how.first_column = ARG_FIRST_COLUMN;
+	if (scorer->rules != NULL)
+		scorer->rules->view.column = &fcinfo->args[ARG_FIRST_COLUMN];
+	if (scorer->logging.on)
+		INSTR_TIME_SET_CURRENT(scored->start);
 }
 
 /* Columns that are what the model reads need not be encoded, but for NULL and the like. */
@@ -161,11 +192,13 @@ static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
+	bool		more = scorer->logging.on || scorer->rules != NULL;
 	MlScored	scored;
 	const double *output = NULL;
+	bool		is_row;
 
-	if (unlikely(scorer->logging.on))
-		begin_columns(&scored);
+	if (unlikely(more))
+		begin_columns(fcinfo, scorer, &scored);
 	if (likely(scorer->is_bound && scorer->direct))
 	{
 		double		prediction =
@@ -175,15 +208,16 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 
 		if (likely(!isnan(prediction)))
 		{
-			if (unlikely(scorer->logging.on))
-				ml_score_watch->record(fcinfo, scorer, &prediction, &scored);
+			if (unlikely(more))
+				return finish_with(fcinfo, scorer, true, &prediction, &scored, result);
 			return finish(fcinfo, scorer, &prediction, result);
 		}
 	}
-	if (ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
+	is_row = ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN);
+	if (is_row)
 		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	if (unlikely(scorer->logging.on))
-		ml_score_watch->record(fcinfo, scorer, output, &scored);
+	if (unlikely(more))
+		return finish_with(fcinfo, scorer, is_row, output, &scored, result);
 	return finish(fcinfo, scorer, output, result);
 }
 

@@ -128,6 +128,8 @@ score_packed(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
 		bind_columns(scorer, fcinfo, first, scorer->desc);
 		scorer->direct = false; /* there are no arguments to take directly */
 	}
+	if (scorer->rules)
+		scorer->rules->view.column = scorer->column;
 	ml_score_encode(scorer, scorer->column);
 	return true;
 }
@@ -150,6 +152,8 @@ ml_score_columns(MlScorer *scorer, FunctionCallInfo fcinfo, int first)
 		return false;
 	if (unlikely(!scorer->is_bound))
 		bind_columns(scorer, fcinfo, first, NULL);
+	if (unlikely(scorer->rules != NULL))
+		scorer->rules->view.column = &fcinfo->args[first];
 	ml_score_encode(scorer, &fcinfo->args[first]);
 	return true;
 }
@@ -186,6 +190,8 @@ ml_score_record(MlScorer *scorer, Datum record)
 		return false;
 	if (!scorer->is_bound)
 		bind_record(scorer);
+	if (scorer->rules)
+		scorer->rules->view.column = scorer->column;
 	ml_score_encode(scorer, scorer->column);
 	return true;
 }

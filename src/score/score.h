@@ -20,9 +20,11 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "frame/isotime.h"
 #include "model/model.h"
 #include "portability/instr_time.h"
 #include "registry/registry.h"
+#include "rule/rule.h"
 #include "utils/array.h"
 #include "utils/jsonb.h"
 
@@ -75,8 +77,25 @@ typedef struct MlLogging
 	uint64		limit;			/* hashes of keys up to here */
 } MlLogging;
 
+typedef struct MlScorer MlScorer;
+
+/* the rules of the bundle that a scorer scores with */
+typedef struct MlScorerRules
+{
+	MemoryContext cxt;			/* child of the scorer's: all of this */
+	uint8		sha256[ML_SHA256_LENGTH];
+	MlRuleProgram *program;
+	MlRuleView	view;			/* bound is in bind_cxt */
+	MlRuleValue *value;			/* of each column, for input that is not columns */
+	int		   *number;			/* of each column: its place in the numbers of an encoded row, or -1 */
+	MlScorer  **used;			/* of each rule: the version that it uses; NULL: not met yet, or there is none */
+	bool		carried;		/* used versions came with a bundle: there are no others */
+	Oid			key_type;		/* of the call's key; InvalidOid: not known yet */
+	MlFired		fired;			/* on the latest row */
+} MlScorerRules;
+
 /* a model reference at a call site */
-typedef struct MlScorer
+struct MlScorer
 {
 	char	   *text;			/* the reference as written; NULL: the place is free */
 	int			text_length;
@@ -108,7 +127,31 @@ typedef struct MlScorer
 	Datum	   *value;
 	bool	   *isnull;
 	NullableDatum *column;
-} MlScorer;
+
+	MlScorerRules *rules;		/* NULL: none */
+};
+
+/* how a row came, so that another version can score it too */
+typedef struct MlScoreInput
+{
+	FunctionCallInfo fcinfo;	/* NULL: record */
+	MlInput		input;
+	int			first_column;	/* columns are arguments from here on; 0: argument 1 is the input */
+	int			key_argument;	/* 0: there is no key */
+	Datum		record;
+	const char *key;			/* of a record; NULL: none */
+	int			nkey;
+} MlScoreInput;
+
+/* what became of a row's outputs under the rules */
+typedef struct MlDecided
+{
+	const MlScorer *scorer;		/* whose outputs they are: a rule may use another version */
+	const double *output;		/* NULL: nothing is predicted */
+	const char *label;			/* that a rule gave; NULL: the outputs' */
+	int			label_length;
+	double		own;			/* output of a rule that changed it */
+} MlDecided;
 
 #define ML_SCORERS_PER_SITE 8
 
@@ -151,15 +194,9 @@ typedef struct MlCallSite
 /* a call that was made, for the log */
 typedef struct MlScored
 {
-	int			key_argument;
-	MlInput		input;
-	int			first_column;	/* columns are arguments from here on; 0: argument 1 is the input */
+	MlScoreInput how;
 	instr_time	start;
-	uint64		rules;			/* bit i: rule i fired */
-	bool		has_rules;		/* there are any */
-	bool		ruled;			/* they decided: the answer is the following */
-	double		prediction;		/* NaN: NULL */
-	const char *label;			/* NULL: none */
+	const MlDecided *decided;	/* what rules made of the outputs; NULL: there are none */
 } MlScored;
 
 /*
@@ -175,18 +212,44 @@ typedef struct MlScoreWatch
 
 extern const MlScoreWatch *ml_score_watch;	/* NULL: nobody */
 
+/* which rules fired on the latest row that was not NULL; for who logs it */
+static inline MlFired
+ml_score_fired(const MlScorer *scorer)
+{
+	MlFired		none = {0};
+
+	return scorer->rules != NULL ? scorer->rules->fired : none;
+}
+
 /* predict.c */
 extern text *ml_score_reference(FunctionCallInfo fcinfo);
 extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input);
 extern Datum ml_score_result(FunctionCallInfo fcinfo, const MlScorer *scorer,
 							 const double *output, MlResult result);
 extern Datum ml_score_label(const MlScorer *scorer, const double *output);
+extern Datum ml_score_proba(const MlScorer *scorer, const double *output);
 
 /* site.c */
 extern MlScorer *ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference);
 extern void ml_score_unbind(MlScorer *scorer);
 extern void ml_score_unload(MlScorer *scorer);
 extern void ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult result);
+
+extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result);
+
+/* ruled.c: output may be NULL, as ml_model_outputs has it */
+extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,
+							MlResult result, MlDecided *decided);
+extern Datum ml_score_decided(FunctionCallInfo fcinfo, const MlDecided *decided, MlResult result);
+extern Datum ml_score_ruled(MlScorer *scorer, const MlScoreInput *input, const double *output, MlResult result);
+
+/* rule_input.c: the rules of the resolved bundle, as they are for this statement */
+extern void ml_score_take_rules(MlScorer *scorer);
+extern void ml_score_set_rules(MlScorer *scorer, MlRuleProgram *program, const uint8 *sha256, MemoryContext cxt);
+extern void ml_score_drop_rules(MlScorer *scorer);
+extern void ml_score_bind_rules(MlScorer *scorer, const MlShape *shape);
+extern void ml_score_rules_document(MlScorer *scorer, const JsonbContainer *object);
+extern void ml_score_rules_flat(MlScorer *scorer, const double *value);
 
 /* kept.c */
 extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);
@@ -214,34 +277,5 @@ extern void ml_score_refuse_missing(const MlScorer *scorer, const bool *missing,
 extern void ml_score_refuse_type(const MlScorer *scorer, const MlFeature *feature,
 								 const char *found);
 extern const char *ml_score_kind_name(MlKind kind);
-
-/* which calendar quantity a TIME feature holds: they are not interchangeable */
-typedef enum MlTimeGroup
-{
-	ML_TIME_ANY,				/* a domain, whose name does not tell */
-	ML_TIME_CALENDAR,			/* date, timestamp, timestamptz */
-	ML_TIME_OF_DAY,				/* time */
-	ML_TIME_LENGTH				/* interval */
-} MlTimeGroup;
-
-extern MlTimeGroup ml_time_group(const MlFeature *feature);
-
-/* a time as ISO 8601 writes it, whatever DateStyle says */
-typedef struct MlIsoTime
-{
-	MlTimeGroup group;
-	int64		usec;			/* as ml_value_usec, in local time */
-	bool		has_offset;
-	int			offset;			/* seconds east of UTC */
-	int			year;
-	int			month;
-	int			day;
-	int			hour;
-	int			minute;
-	int			second;
-} MlIsoTime;
-
-/* isotime.c: false if the text is not one */
-extern bool ml_iso_parse(const char *text, int length, MlIsoTime *time);
 
 #endif							/* ML_SCORE_H */

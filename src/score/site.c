@@ -98,6 +98,7 @@ ml_score_unload(MlScorer *scorer)
 	scorer->model = NULL;
 	scorer->bind_cxt = NULL;
 	scorer->is_bound = false;
+	scorer->rules = NULL;
 	if (scorer->cxt)
 		MemoryContextReset(scorer->cxt);
 }
@@ -181,21 +182,22 @@ ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult result)
 }
 
 static void
-load(MlCallSite *site, MlScorer *scorer)
+load(MlScorer *scorer, MemoryContext parent, MlResult result)
 {
 	const MlModel *model;
 
 	ml_score_unload(scorer);
 	if (scorer->cxt == NULL)
-		scorer->cxt = AllocSetContextCreate(site->cxt, "mlops predict model",
+		scorer->cxt = AllocSetContextCreate(parent, "mlops predict model",
 											ALLOCSET_SMALL_SIZES);
 	model = ml_registry_model(&scorer->reference, ML_PRIVILEGE_PREDICT,
 							  scorer->cxt, &scorer->resolved);
-	ml_score_prepare(scorer, model, site->result);
+	ml_score_prepare(scorer, model, result);
 }
 
-static void
-resolve(MlCallSite *site, MlScorer *scorer)
+/* Resolves a scorer's reference under the active snapshot, and loads what is not loaded yet. */
+void
+ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 {
 	MlResolved	resolved;
 
@@ -208,9 +210,11 @@ resolve(MlCallSite *site, MlScorer *scorer)
 		memcmp(resolved.sha256, scorer->resolved.sha256, ML_SHA256_LENGTH) == 0)
 		scorer->resolved = resolved;
 	else
-		load(site, scorer);
+		load(scorer, parent, result);
 	if (ml_score_watch)
 		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
+	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
+		ml_score_take_rules(scorer);
 	scorer->current = true;
 }
 
@@ -264,6 +268,6 @@ ml_score_resolve(FunctionCallInfo fcinfo, MlResult result, text *reference)
 	if (site->last == NULL || !same_text(site->last, bytes, length))
 		site->last = find_place(site, bytes, length);
 	if (!site->last->current)
-		resolve(site, site->last);
+		ml_score_refresh(site->last, site->cxt, site->result);
 	return site->last;
 }

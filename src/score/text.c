@@ -85,6 +85,8 @@ ml_score_flat(MlScorer *scorer, const double *value)
 		else
 			ml_recipe_put_array(feature, value + feature->first_number, &scorer->row);
 	}
+	if (scorer->rules)
+		ml_score_rules_flat(scorer, value);
 }
 
 static bool
@@ -128,7 +130,9 @@ ml_score_json(MlScorer *scorer, text *document)
 	Datum		jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(string));
 	bool		scored = ml_score_jsonb(scorer, DatumGetJsonbP(jsonb));
 
-	pfree(DatumGetPointer(jsonb));
+	/* rules look at its text later */
+	if (scorer->rules == NULL)
+		pfree(DatumGetPointer(jsonb));
 	pfree(string);
 	return scored;
 }

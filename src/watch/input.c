@@ -64,13 +64,13 @@ ml_watch_input(FunctionCallInfo fcinfo, const MlScored *scored, MlLogCall *call)
 {
 	text	   *json;
 
-	if (scored->first_column > 0)
-		json = DatumGetTextPP(text_of_record(row_of_columns(fcinfo, scored->first_column)));
+	if (scored->how.first_column > 0)
+		json = DatumGetTextPP(text_of_record(row_of_columns(fcinfo, scored->how.first_column)));
 	else if (PG_ARGISNULL(ARG_INPUT))
 		return;
 	else
 	{
-		switch (scored->input)
+		switch (scored->how.input)
 		{
 			case ML_INPUT_RECORD:
 				json = DatumGetTextPP(text_of_record(PG_GETARG_DATUM(ARG_INPUT)));

@@ -122,17 +122,29 @@ score_row(ScoredQuery *query, HeapTuple tuple, TupleDesc desc)
 	const double *output = NULL;
 	Datum		record = heap_copy_tuple_as_datum(tuple, desc);
 	bool		has_key = take_key(query, tuple, desc, key, &call);
+	bool		is_row;
+	MlDecided	decided;
 	instr_time	start;
 	instr_time	end;
 
 	INSTR_TIME_SET_CURRENT(start);
-	if (ml_score_record(scorer, record))
+	is_row = ml_score_record(scorer, record);
+	if (is_row)
 		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+	if (is_row && scorer->rules != NULL)
+	{
+		MlScoreInput how = {.record = record, .key = call.key, .nkey = call.nkey};
+
+		ml_score_decide(scorer, &how, output, ML_RESULT_ANY, &decided);
+	}
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
 	call.at = GetCurrentTimestamp();
-	ml_watch_describe(scorer, output, label, &call);
+	if (is_row && scorer->rules != NULL)
+		ml_watch_describe_decided(scorer, &decided, label, &call);
+	else
+		ml_watch_describe(scorer, output, label, &call);
 	add_result(query, &call);
 	if (!query->logs || (!has_key && !query->settings.without_key) ||
 		!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, query->limit))

@@ -92,16 +92,6 @@ put_label(const char *text, char *label, MlLogCall *call)
 	call->nlabel = strlen(label);
 }
 
-/* what rules made of the outputs */
-static void
-take_ruled(const MlScored *scored, char *label, MlLogCall *call)
-{
-	call->prediction = scored->prediction;
-	call->label = NULL;
-	if (scored->label)
-		put_label(scored->label, label, call);
-}
-
 void
 ml_watch_describe(const MlScorer *scorer, const double *output, char *label, MlLogCall *call)
 {
@@ -132,6 +122,19 @@ ml_watch_describe(const MlScorer *scorer, const double *output, char *label, MlL
 	}
 }
 
+/* what rules made of the outputs; a version that they use is still asked in this one's role */
+void
+ml_watch_describe_decided(const MlScorer *scorer, const MlDecided *decided, char *label, MlLogCall *call)
+{
+	ml_watch_describe(decided->scorer, decided->output, label, call);
+	call->deployment = scorer->resolved.deployment;
+	describe_role(scorer, call);
+	if (decided->label != NULL)
+		put_label(pnstrdup(decided->label, decided->label_length), label, call);
+	call->rules = ml_score_fired(scorer).rules;
+	call->has_rules = true;
+}
+
 static void
 record(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, const MlScored *scored)
 {
@@ -142,7 +145,7 @@ record(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, co
 
 	if (planning > 0)
 		return;
-	call.nkey = ml_watch_key_argument(fcinfo, scored->key_argument, key);
+	call.nkey = ml_watch_key_argument(fcinfo, scored->how.key_argument, key);
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;
@@ -152,11 +155,10 @@ record(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, co
 	INSTR_TIME_SUBTRACT(end, scored->start);
 	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
 	call.at = GetCurrentTimestamp();
-	call.rules = scored->rules;
-	call.has_rules = scored->has_rules;
-	ml_watch_describe(scorer, output, label, &call);
-	if (scored->ruled)
-		take_ruled(scored, label, &call);
+	if (scored->decided != NULL)
+		ml_watch_describe_decided(scorer, scored->decided, label, &call);
+	else
+		ml_watch_describe(scorer, output, label, &call);
 	if (scorer->logging.input)
 		ml_watch_input(fcinfo, scored, &call);
 	ml_ring_put(&call);

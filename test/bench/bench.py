@@ -5,6 +5,7 @@ Two ways of doing the same thing are always run alternately in one session (A B
 A B ...), and medians are compared, so that a busy machine disturbs both alike.
 ONLY names the parts to run (all of them else), ROWS and RUNS their size.
 """
+import json
 import os
 import statistics
 import subprocess
@@ -125,6 +126,29 @@ def bench_scoring(connection):
     add_ratio("`sum(mlops_predict('m', t))` against the formula in SQL, JIT off", off, hand_off, 0.55)
     add_ratio("the same, JIT on and warm", on, hand_on, 0.85)
     add_ratio("`sum(mlops_predict('m', t))` against `sum(f1), sum(f28)`", off, floor, 1.3)
+
+
+RULES = [("f1 > 1e6", {"set": 0.5}), ("prediction > 1.5", {"set": 0.9}), ("f2 < -1e6 AND f3 > 0.5", {"clip": [0, 0.5]}),
+         ("f4 BETWEEN 1e6 AND 2e6 AND f5 > 0.9", {"clip": [0.1, 1]}), ("f6 IN (1000001, 1000002, 1000003)", {"suppress": True}),
+         ("f7 IS NULL OR f8 > 1e6", {"set": 0}), ("f9 * f10 > 1e9", {"set": 0.1}), ("prediction < -1 AND f11 > 1e6", {"set": 0.01}),
+         ("f12 >= 1e6", {"set": 0.01}), ("f13 > 1e6 AND f14 > 1 AND f15 < 0", {"set": 0.01})]
+
+
+def bench_rules(connection):
+    """Ten rules of all sorts that fire on no row: what looking costs."""
+    note("scoring with rules")
+    version = run(connection, "SELECT version FROM mlops.serving WHERE model = 'logistic'")[0][0]
+    rules = json.dumps([{"name": when, "when": when, "then": then} for when, then in RULES])
+    number = run(connection, "SELECT mlops_create_rules('logistic', '%s')" % rules)[0][0]
+
+    def scan(number):
+        def action():
+            run(connection, "SELECT mlops_promote('logistic', %d, rules => %d)" % (version, number))
+            run(connection, "SELECT sum(mlops_predict('logistic', t)) FROM t")
+        return action
+
+    ruled, plain = interleaved([scan(number), scan(0)])
+    add_ratio("`sum(mlops_predict('m', t))` with ten rules against without", ruled, plain, 1.3)
 
 
 def pgbench(script, clients, duration, background=False):
@@ -320,6 +344,7 @@ def bench_core():
     with tempfile.TemporaryDirectory() as folder:
         bench_training(connection)
         bench_scoring(connection)
+        bench_rules(connection)
         scored = bench_points(connection, folder)
         bench_memory(connection)
         bench_promotion(connection, scored)

@@ -109,6 +109,8 @@ SELECT t.relation, t.number, a.attname
                ('version', 1, 'model'), ('version', 2, 'version'), ('version', 3, 'sha256'), ('version', 4, 'threshold'),
                ('artifact', 1, 'model'), ('artifact', 2, 'version'), ('artifact', 3, 'part'), ('artifact', 4, 'data'),
                ('serving', 1, 'model'), ('serving', 2, 'version'), ('serving', 3, 'sha256'), ('serving', 4, 'threshold'),
+               ('serving', 5, 'rules'), ('serving', 12, 'rules_sha256'),
+               ('rule_set', 1, 'model'), ('rule_set', 2, 'number'), ('rule_set', 3, 'sha256'), ('rule_set', 4, 'program'),
                ('serving', 9, 'deployment'),
                ('alias', 1, 'model'), ('alias', 2, 'alias'), ('alias', 3, 'version'), ('alias', 4, 'sha256')
        ) AS t(relation, number, name)

@@ -152,7 +152,7 @@ CREATE EXTENSION mlops;
 SELECT p.oid::regprocedure AS not_for_everybody FROM pg_proc AS p
   JOIN pg_depend AS d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
   JOIN pg_extension AS e ON e.oid = d.refobjid AND e.extname = 'mlops'
- WHERE NOT has_function_privilege('regress_ml_stranger', p.oid, 'EXECUTE');
+ WHERE NOT has_function_privilege('regress_ml_stranger', p.oid, 'EXECUTE') ORDER BY p.proname;
 ROLLBACK;
 
 SELECT mlops_drop_model('priv', force => true);

@@ -28,7 +28,8 @@ $node->safe_psql('origin', q{
 	CALL mlops_train('price', 'house', algorithm => 'linear_regression', key => 'id', note => 'the real one',
 	                 options => '{"keep_rows": true}');
 	SELECT mlops_promote('price', 1, reason => 'something to begin with');
-	SELECT mlops_promote('price', 2, reason => 'better');
+	SELECT mlops_promote('price', 2, reason => 'better', rules =>
+	       mlops_create_rules('price', '[{"name": "villas", "when": "kind = ''villa''", "then": {"clip": [0, 3000]}}]'));
 	SELECT mlops_set_alias('price', 'steady', 1);
 	SELECT mlops_grant('price', 'analyst', 'predict');
 	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
@@ -43,6 +44,7 @@ my %question = (
 	'runs' => q{SELECT string_agg(r::text, E'\n' ORDER BY started_at) FROM mlops.run r},
 	'what serves' => q{SELECT string_agg(s::text, E'\n') FROM mlops.serving s},
 	'history' => q{SELECT string_agg(d::text, E'\n' ORDER BY number) FROM mlops.deployment d},
+	'rules' => q{SELECT string_agg(r::text, E'\n' ORDER BY number) FROM mlops.rule_set r},
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
 	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
 	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},

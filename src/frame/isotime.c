@@ -14,7 +14,7 @@
 #include <math.h>
 
 #include "datatype/timestamp.h"
-#include "score/score.h"
+#include "frame/isotime.h"
 #include "utils/datetime.h"
 
 #define MAX_YEAR		294275	/* the last whole year of a timestamp */

@@ -1,0 +1,56 @@
+-- Rules: what is done with a prediction where a condition on its row holds.
+
+CREATE FUNCTION mlops.rule_value(expression text, columns jsonb, input jsonb, OUT value text, OUT error boolean)
+RETURNS record
+AS 'MODULE_PATHNAME', 'mlops_rule_value' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops.rule_value(text, jsonb, jsonb) IS
+'what an expression in the language of rules gives of one row; columns: the types of its keys; error: something in it had no value';
+
+CREATE FUNCTION mlops.rules_check(program bytea) RETURNS integer
+AS 'MODULE_PATHNAME', 'mlops_rules_check' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops.rules_check(bytea) IS
+'reads any bytes as a program of rules and runs it on made-up rows; how often its rules fired; for tests of the reader';
+REVOKE ALL ON FUNCTION mlops.rules_check(bytea) FROM PUBLIC;
+
+CREATE FUNCTION mlops_create_rules(model text, rules jsonb, note text DEFAULT NULL) RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_create_rules(text, jsonb, text) IS
+'compiles and keeps rules: a list of {name, when, then, stop}; the number to promote them by';
+
+CREATE FUNCTION mlops_drop_rules(model text, rules integer) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_drop_rules(text, integer) IS
+'drops a rule set that neither serves nor is in the rollback stack';
+
+CREATE VIEW mlops.rule_set WITH (security_barrier) AS
+SELECT r.model, r.number, r.rules, r.uses, r.note,
+       EXISTS (SELECT 1 FROM mlops_catalog.serving AS s
+                WHERE s.model OPERATOR(pg_catalog.=) r.model AND s.rules OPERATOR(pg_catalog.=) r.number) AS serves,
+       r.created_by, r.created_at, r.sha256
+  FROM mlops_catalog.rule_set AS r
+ WHERE mlops.may(r.model, 'read');
+COMMENT ON VIEW mlops.rule_set IS 'rules on top of predictions, as they were written; serves: with the active version now';
+
+CREATE FUNCTION mlops_check_rules(model text, rules jsonb, source text,
+       OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,
+       OUT suppressed bigint, OUT labels_changed bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_check_rules' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_check_rules(text, jsonb, text) IS
+'what rules would change on the rows of a query, without keeping or serving them: a line a rule, over the rows that it fires on, and one for all';
+
+CREATE FUNCTION mlops_check_rules(model text, rules integer, source text,
+       OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,
+       OUT suppressed bigint, OUT labels_changed bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_check_rules_number' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_check_rules(text, integer, text) IS
+'the same of a rule set that was made';
+
+CREATE FUNCTION mlops_check_rules(model text, rules text, source text,
+       OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,
+       OUT suppressed bigint, OUT labels_changed bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_check_rules_text' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_check_rules(text, text, text) IS
+'the same of rules as text';
