@@ -29,7 +29,6 @@ _PG_init(void)
 {
 	ml_settings_define();
 	ml_registry_metric_changed = metric_changed;
-	ml_tick_evaluate = ml_judge_again;
 	if (process_shared_preload_libraries_in_progress)
 		ml_watch_preload();
 }

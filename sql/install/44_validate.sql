@@ -94,11 +94,6 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_record_failure(text, text, text, text, text) IS
 'reports a prediction that was wrong, and the right label; mlops_pin_failures pins it';
 
-CREATE FUNCTION mlops_forget(model text, key text) RETURNS bigint
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION mlops_forget(text, text) IS
-'erases a key from the validation sets, pins and failures of a model and marks the editions altered; returns how many rows';
-
 -- ---- views: the sets of the models that the caller may read ----
 
 CREATE VIEW mlops.validation_set WITH (security_barrier) AS
@@ -141,13 +136,6 @@ SELECT f.model, f.key, f.correct_label, f.note, f.annotator, f.reported_by, f.re
   FROM mlops_catalog.failure AS f
  WHERE mlops.may(f.model, 'read');
 COMMENT ON VIEW mlops.failure IS 'predictions that were reported as wrong';
-
--- ---- schedules ----
-
-CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
-    AS 'MODULE_PATHNAME' LANGUAGE C;
-COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
-'refreshes the validation sets that are due, each in a transaction of its own; to be called by a scheduler';
 
 -- ---- labels ----
 

@@ -16,7 +16,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_drop_gate(text, text) IS
 'takes a gate away';
 
-CREATE FUNCTION mlops_check_gates(model text, version integer, threshold float8 DEFAULT NULL,
+CREATE FUNCTION mlops_check_gates(model text, version integer, threshold float8 DEFAULT NULL, rules integer DEFAULT NULL,
        OUT gate text, OUT verdict text, OUT severity text, OUT metric text,
        OUT validation_set text, OUT edition integer, OUT slice text,
        OUT value float8, OUT low float8, OUT high float8,
@@ -24,7 +24,7 @@ CREATE FUNCTION mlops_check_gates(model text, version integer, threshold float8 
        OUT n bigint, OUT needed bigint, OUT explanation text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION mlops_check_gates(text, integer, float8) IS
+COMMENT ON FUNCTION mlops_check_gates(text, integer, float8, integer) IS
 'what the gates of a model say of a version now, without promoting it: pass, fail, cannot tell or skipped';
 
 CREATE FUNCTION mlops_approve(model text, version integer, note text DEFAULT NULL) RETURNS void

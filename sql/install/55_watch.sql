@@ -43,11 +43,6 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE CO
 COMMENT ON FUNCTION mlops_score(text, text, text) IS
 'scores a table or query and logs it in the transaction of the caller; key: the column that names the rows';
 
-CREATE FUNCTION mlops.forget_watched(model text, key text) RETURNS bigint
-AS 'MODULE_PATHNAME', 'mlops_forget_watched' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
-COMMENT ON FUNCTION mlops.forget_watched(text, text) IS
-'erases the predictions and outcomes of a key; how many rows. For the owner of the model';
-
 -- ---- outcomes ----
 
 DO $$
@@ -100,3 +95,17 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 20;
 COMMENT ON FUNCTION mlops_performance(text, interval, text[], interval, interval, timestamptz) IS
 'live metrics by window, role, version and slice, from logged predictions and their outcomes; mature: few outcomes are still to come';
+
+-- ---- erasing ----
+
+CREATE FUNCTION mlops_forget(model text, key text) RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_forget(text, text) IS
+'erases a key from the validation sets, pins, labels, failures, log and outcomes of a model and marks the editions altered; returns how many rows';
+
+-- ---- schedules ----
+
+CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
+    AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
+'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, drops old days of the log; to be called by a scheduler';

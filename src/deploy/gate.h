@@ -45,6 +45,7 @@ typedef struct MlGateHearing
 	const char *model;
 	int			version;
 	double		threshold;		/* NaN: none */
+	int			rules;			/* that it is to serve with; 0: none */
 	int			champion;		/* 0: nothing is active */
 	double		champion_threshold;
 	List	   *gates;			/* of MlGate */
@@ -65,6 +66,13 @@ extern bool ml_gate_is_measure(const char *name);
 /* feature: the one that it is of, or NULL */
 extern double ml_gate_measure(const char *name, const MlJury *jury, const MlModel *model, int slice,
 							  const char **feature);
+
+/* ---- gate_rules.c ---- */
+
+#define ML_GATE_RULES_FIRED "rules_fired_share"
+
+/* share of an edition's rows, by weight, on which a rule of the bundle-to-be fires; 0 without rules */
+extern double ml_gate_rules_fired(const MlGateHearing *hearing, const MlEdition *edition, const MlModel *model);
 
 /* ---- gate_query.c ---- */
 

@@ -245,7 +245,11 @@ hear_measure(const Session *session, MlVerdict *verdict, int slice, bool named)
 	verdict->estimate.n = ml_jury_slice(session->jury, slice)->n;
 	if (is_too_small(session, verdict, slice, verdict->estimate.n, named))
 		return;
-	verdict->estimate.value = ml_gate_measure(gate->metric, session->jury, session->candidate.model, slice, &feature);
+	if (strcmp(gate->metric, ML_GATE_RULES_FIRED) == 0)
+		verdict->estimate.value = ml_gate_rules_fired(session->hearing, &session->edition, session->candidate.model);
+	else
+		verdict->estimate.value = ml_gate_measure(gate->metric, session->jury, session->candidate.model, slice,
+												  &feature);
 	if (!isnan(gate->minimum))
 		rule_bound(verdict, gate->minimum, true);
 	if (!isnan(gate->maximum))

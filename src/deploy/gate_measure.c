@@ -187,7 +187,7 @@ ml_gate_is_measure(const char *name)
 	for (int i = 0; i < lengthof(measures); i++)
 		if (strcmp(measures[i].name, name) == 0)
 			return true;
-	return false;
+	return strcmp(name, ML_GATE_RULES_FIRED) == 0;
 }
 
 double

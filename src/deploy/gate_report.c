@@ -222,7 +222,7 @@ add_verdict(MlRows *rows, const MlVerdict *verdict)
 	ml_rows_add(rows, values, nulls);
 }
 
-/* mlops_check_gates(model text, version int, threshold float8) */
+/* mlops_check_gates(model text, version int, threshold float8, rules int) */
 Datum
 mlops_check_gates(PG_FUNCTION_ARGS)
 {
@@ -235,7 +235,8 @@ mlops_check_gates(PG_FUNCTION_ARGS)
 	hearing.model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	hearing.version = PG_GETARG_INT32(1);
 	ml_privilege_require(hearing.model, ML_PRIVILEGE_READ);
-	ml_promotion_prepare(&hearing, PG_ARGISNULL(2) ? NAN : PG_GETARG_FLOAT8(2));
+	ml_promotion_prepare(&hearing, PG_ARGISNULL(2) ? NAN : PG_GETARG_FLOAT8(2),
+						 PG_ARGISNULL(3) ? -1 : PG_GETARG_INT32(3));
 	ml_rows_begin(fcinfo, &rows);
 	hearing.gates = ml_registry_gates(hearing.model);
 	ml_gates_hear(&hearing);

@@ -180,6 +180,8 @@ check_measure(const MlGate *gate)
 	if (!isnan(gate->max_drop) || !isnan(gate->min_gain) || gate->on_interval)
 		refuse(gate, psprintf("\"%s\" has no interval and is not compared with the active version's.", gate->metric),
 			   "Give minimum or maximum only.");
+	if (gate->nslices > 0 && strcmp(gate->metric, ML_GATE_RULES_FIRED) == 0)
+		refuse(gate, psprintf("\"%s\" is of all rows.", gate->metric), "Leave slices out.");
 }
 
 /* the metric must judge the model's task; a model without versions has none yet */

@@ -163,7 +163,6 @@ needs_no_examination(const Request *request, const MlOutlook *outlook, MlGateHea
 	MlCandidate candidate;
 	MlRegistryScope scope;
 	const char *why;
-	int			rules;
 	bool		result;
 
 	ml_registry_enter(&scope);
@@ -171,10 +170,10 @@ needs_no_examination(const Request *request, const MlOutlook *outlook, MlGateHea
 	ml_promotion_require_candidate(request->model, request->version, &candidate);
 	hearing->threshold = ml_promotion_threshold(request->model, request->version, &candidate,
 												request->threshold, &why);
-	rules = ml_promotion_rules(&candidate, request->rules, outlook->rules, &why);
+	hearing->rules = ml_promotion_rules(&candidate, request->rules, outlook->rules, &why);
 	result = (outlook->version == request->version && same_threshold(outlook->threshold, hearing->threshold) &&
-			  outlook->rules == rules) ||
-		ml_promotion_has_served(request->model, request->version, hearing->threshold, rules);
+			  outlook->rules == hearing->rules) ||
+		ml_promotion_has_served(request->model, request->version, hearing->threshold, hearing->rules);
 	ml_registry_leave(&scope);
 	return result;
 }

@@ -175,7 +175,7 @@ ml_promotion_threshold(const char *model, int version, const MlCandidate *candid
 }
 
 void
-ml_promotion_prepare(MlGateHearing *hearing, double threshold)
+ml_promotion_prepare(MlGateHearing *hearing, double threshold, int rules)
 {
 	MlCandidate candidate;
 	MlOutlook	outlook;
@@ -187,6 +187,7 @@ ml_promotion_prepare(MlGateHearing *hearing, double threshold)
 	ml_promotion_candidate(hearing->model, hearing->version, &candidate);
 	ml_promotion_require_candidate(hearing->model, hearing->version, &candidate);
 	hearing->threshold = ml_promotion_threshold(hearing->model, hearing->version, &candidate, threshold, &why);
+	hearing->rules = ml_promotion_rules(&candidate, rules, outlook.rules, &why);
 	ml_registry_leave(&scope);
 	hearing->champion = outlook.version;
 	hearing->champion_threshold = outlook.threshold;

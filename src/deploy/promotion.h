@@ -69,8 +69,8 @@ extern int	ml_promotion_rules(const MlCandidate *candidate, int asked, int servi
 extern void ml_promotion_require_rules(const char *model, int version, const MlCandidate *candidate, int rules,
 									   uint8 *sha256);
 
-/* for a dry run: who is judged and against whom, now; 42704 */
-extern void ml_promotion_prepare(MlGateHearing *hearing, double threshold);
+/* for a dry run: who is judged and against whom, now; rules: -1 for none asked; 42704 */
+extern void ml_promotion_prepare(MlGateHearing *hearing, double threshold, int rules);
 
 /* approval.c: ML001 unless as many other roles as that, which may still promote, have approved; their names */
 extern List *ml_approvals_require(const char *model, int version, int required);

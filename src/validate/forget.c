@@ -16,8 +16,6 @@
 #include "validate/set.h"
 #include "validate/validate.h"
 
-PG_FUNCTION_INFO_V1(mlops_forget);
-
 /* names of the slices that counted the row, as text[] */
 static Datum
 counted_in(const MlSet *set, const MlStored *row)
@@ -170,19 +168,13 @@ forget_reports(const char *model, const char *key)
 	return n;
 }
 
-/* mlops_forget(model, key): rows erased */
-Datum
-mlops_forget(PG_FUNCTION_ARGS)
+int64
+ml_validate_forget(const char *model, const char *key)
 {
-	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *key = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	int64		n = 0;
 	ListCell   *lc;
 
-	ml_registry_require_writable("forget a key");
-	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
 	foreach(lc, ml_validation_sets(model))
 		n += forget_in_set(ml_set_open(model, lfirst(lc), true), key);
-	n += forget_reports(model, key);
-	PG_RETURN_INT64(n);
+	return n + forget_reports(model, key);
 }

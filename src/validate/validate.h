@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "frame/frame.h"
+#include "nodes/pg_list.h"
 #include "registry/registry.h"
 
 typedef struct MlSlice
@@ -76,11 +77,18 @@ extern List *ml_validation_sets(const char *model);
  */
 extern MlFrame *ml_edition_read(const MlEdition *edition, MlFrameRequest *request, MlBudget *budget);
 
-/*
- * Called by the tick after it made an edition, in the same transaction, as the caller of the tick: the room
- * that judges sets it when the library is loaded. NULL: nobody judges.
- */
-typedef void (*MlTickEvaluate) (const char *model, const char *validation_set);
-extern MlTickEvaluate ml_tick_evaluate;
+/* ---- by the clock (due.c) ---- */
+
+/* models and names of the sets that may be due at that time, lists of char * of one length */
+extern void ml_sets_due(TimestampTz as_of, List **models, List **names);
+
+/* false: it is not due, or another session is at it. Checks no privilege; the source runs as its author */
+extern bool ml_set_refresh_if_due(const char *model, const char *name, TimestampTz as_of);
+
+/* keeps why a set could not be refreshed, and says so as a WARNING */
+extern void ml_set_failed(const char *model, const char *name, const ErrorData *error);
+
+/* erases a key from the sets, pins, labels and reports of a model; rows. Checks no privilege */
+extern int64 ml_validate_forget(const char *model, const char *key);
 
 #endif							/* ML_VALIDATE_H */

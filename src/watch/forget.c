@@ -12,12 +12,13 @@
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
+#include "validate/validate.h"
 #include "watch/watch.h"
 
 #define WAIT_US		2000000L
 #define NAP			5000L
 
-PG_FUNCTION_INFO_V1(mlops_forget_watched);
+PG_FUNCTION_INFO_V1(mlops_forget);
 
 /* rows of the model and the key that go */
 static int64
@@ -58,13 +59,14 @@ ml_watch_forget(const char *model, const char *key)
 	return n;
 }
 
-/* mlops.forget_watched(model text, key text) */
+/* mlops_forget(model, key): rows erased */
 Datum
-mlops_forget_watched(PG_FUNCTION_ARGS)
+mlops_forget(PG_FUNCTION_ARGS)
 {
 	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *key = text_to_cstring(PG_GETARG_TEXT_PP(1));
 
-	ml_registry_require_writable("erase what is kept of a key");
+	ml_registry_require_writable("forget a key");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
-	PG_RETURN_INT64(ml_watch_forget(model, text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	PG_RETURN_INT64(ml_validate_forget(model, key) + ml_watch_forget(model, key));
 }

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #include "datatype/timestamp.h"
 #include "model/model.h"
 
@@ -37,6 +39,9 @@ typedef struct MlPulled
 	int64		refused;		/* without a key or a time, or no outcome of the model */
 	int64		unpredicted;	/* of those added: of keys without a logged prediction */
 } MlPulled;
+
+/* the models that have a source of outcomes, a list of char * in the current context */
+extern List *ml_outcomes_models(void);
 
 /* false: the model has no source of outcomes. Checks no privilege of the caller; runs the query as its author */
 extern bool ml_outcomes_pull(const char *model, TimestampTz as_of, MlPulled *pulled);

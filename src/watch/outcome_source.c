@@ -382,6 +382,31 @@ ml_outcomes_pull(const char *model, TimestampTz as_of, MlPulled *pulled)
 	return true;
 }
 
+List *
+ml_outcomes_models(void)
+{
+	static MlStatement select = {
+		"SELECT model FROM mlops_catalog.outcome_source ORDER BY model"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	List	   *models = NIL;
+	uint64		n;
+
+	ml_registry_enter(&scope);
+	n = ml_statement_run(&select, &args);
+	for (uint64 i = 0; i < n; i++)
+	{
+		MemoryContext inside = MemoryContextSwitchTo(caller);
+
+		models = lappend(models, ml_result_text(i, 1));
+		MemoryContextSwitchTo(inside);
+	}
+	ml_registry_leave(&scope);
+	return models;
+}
+
 /* mlops_pull_outcomes(model text, as_of timestamptz) */
 Datum
 mlops_pull_outcomes(PG_FUNCTION_ARGS)

@@ -83,6 +83,14 @@ UPDATE visit SET region = CASE WHEN n % 3 = 1 THEN NULL ELSE 'moon' END WHERE n 
 SELECT edition, rows FROM mlops_refresh_validation_set('buys', 'fresh');
 SELECT * FROM verdict(4) WHERE gate IN ('missing', 'unseen');
 
+-- the share of rows on which rules would decide
+SELECT mlops_create_rules('buys', '[{"name": "far away", "when": "region = ''far''", "then": {"suppress": true}}]') AS rules;
+SELECT mlops_set_gate('buys', 'few rules', metric => 'rules_fired_share', maximum => 0.1);
+SELECT gate, verdict, round(value::numeric, 2) AS share FROM mlops_check_gates('buys', 4, rules => 1) WHERE gate = 'few rules';
+SELECT gate, verdict, round(value::numeric, 2) AS share FROM mlops_check_gates('buys', 4) WHERE gate = 'few rules';
+SELECT mlops_set_gate('buys', 'few rules', metric => 'rules_fired_share', maximum => 0.1, slices => '{*}');
+SELECT mlops_drop_gate('buys', 'few rules');
+
 -- a metric of one's own bounds like those that are built in; while a gate asks for it, it stays
 CREATE FUNCTION earn(total float8, prediction float8, label boolean) RETURNS float8 LANGUAGE sql IMMUTABLE AS
 $$ SELECT total + CASE WHEN prediction < 0.5 THEN 0 WHEN label THEN 10 ELSE -4 END $$;

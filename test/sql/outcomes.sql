@@ -113,7 +113,7 @@ SELECT count(*) FROM mlops.outcome_source;
 
 -- a key is forgotten with its outcomes; a model goes with all of them
 SELECT count(*) AS kept FROM mlops.outcome WHERE model = 'out_churn' AND key = '1';
-SELECT mlops.forget_watched('out_churn', '1') AS erased;
+SELECT mlops_forget('out_churn', '1') AS erased;
 SELECT count(*) AS kept FROM mlops.outcome WHERE model = 'out_churn' AND key = '1';
 SELECT mlops_drop_model('out_churn', force => true), mlops_drop_model('out_gone'), mlops_drop_model('out_calls'), mlops_drop_model('out_groups');
 SELECT count(*) FROM mlops_catalog.outcome WHERE model LIKE 'out_%';

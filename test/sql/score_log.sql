@@ -95,7 +95,7 @@ SELECT count(*) FROM mlops_score('log_line', 'SELECT x, ''by predict'' AS k FROM
 SELECT count(*) FROM mlops.prediction;
 SELECT mlops_set_model('log_line', '{"log_sample": 1}');
 \echo :LAST_ERROR_SQLSTATE
-SELECT mlops.forget_watched('log_line', 'by predict');
+SELECT mlops_forget('log_line', 'by predict');
 \echo :LAST_ERROR_SQLSTATE
 \set VERBOSITY terse
 SELECT mlops_prune_log(1);
@@ -110,8 +110,8 @@ SELECT count(*) FROM mlops.prediction WHERE key = 'by predict';
 RESET ROLE;
 
 -- the owner erases a key
-SELECT mlops.forget_watched('log_line', 'by predict') AS erased;
-SELECT mlops.forget_watched('log_line', repeat('k', 256)) AS erased;
+SELECT mlops_forget('log_line', 'by predict') AS erased;
+SELECT mlops_forget('log_line', repeat('k', 256)) AS erased;
 SELECT count(*) FROM mlops.prediction WHERE key = 'by predict';
 SELECT mlops_prune_log(-1);
 \echo :LAST_ERROR_SQLSTATE

@@ -72,6 +72,15 @@ SELECT mlops_create_validation_set('sells', 'other', 'sale', target => 'bought',
 CALL mlops_tick('2026-01-21');
 SELECT edition FROM mlops.validation_set WHERE model = 'sells' AND name = 'other';
 
+-- outcomes are pulled from where they arrive; a source that fails is told, the rest goes on
+SELECT count(*) AS scored FROM mlops_score('sells/1', 'SELECT n, pages FROM (SELECT n, sheets AS pages FROM sale WHERE n <= 20) AS s', 'n');
+CREATE TABLE came AS SELECT n::text AS key, bought AS outcome, clock_timestamp() AS at FROM sale WHERE n <= 20;
+SELECT mlops_set_outcomes('sells', 'came', key => 'key', outcome => 'outcome', time_column => 'at');
+CALL mlops_tick(clock_timestamp());
+SELECT count(*) AS outcomes FROM mlops.outcome WHERE model = 'sells';
+ALTER TABLE came RENAME TO gone;
+CALL mlops_tick(clock_timestamp());
+
 SELECT mlops_drop_model('sells', force => true);
 SELECT mlops_drop_model('buys');
 DROP SCHEMA ml_tick CASCADE;
