@@ -237,13 +237,13 @@ is(count(q{key = 'forget me'}), '0', '... and does not come back');
 
 # ---- rules: what they made of a prediction is logged, and which of them fired ----
 
-sql(q{SELECT mlops_create_rules('line', '[{"name": "never", "when": "x < 0", "then": {"set": 0}}, {"name": "at most", "when": "prediction > 2", "then": {"clip": [0, 2]}}]');
+sql(q{SELECT mlops_create_rules('line', '[{"name": "never", "when": "x < 0", "then": {"set": 0}}, {"name": "at most", "when": "prediction > 50", "then": {"clip": [0, 50]}}]');
 	SELECT mlops_promote('line', 1, rules => 1)});
-is(sql(q{SELECT mlops_predict('line', '{"x": 100}', 'clipped'), mlops_predict('line', '{"x": 0.5}', 'as it is') = mlops_predict('line/1', '{"x": 0.5}'); SELECT mlops_flush_log()}), "2|t\nt",
+is(sql(q{SELECT mlops_predict('line', '{"x": 100}', 'clipped'), mlops_predict('line', '{"x": 0.5}', 'as it is') = mlops_predict('line/1', '{"x": 0.5}'); SELECT mlops_flush_log()}), "50|t\nt",
 	'a rule clips a prediction');
-is(sql(q{SELECT key, prediction = 2, rules_fired, role FROM mlops.prediction WHERE key IN ('clipped', 'as it is') ORDER BY key}), "as it is|f|0|active\nclipped|t|2|active",
+is(sql(q{SELECT key, prediction = 50, rules_fired, role FROM mlops.prediction WHERE key IN ('clipped', 'as it is') ORDER BY key}), "as it is|f|0|active\nclipped|t|2|active",
 	'... and the log has what was answered, and the rules that fired');
-is(sql(q{SELECT key, prediction, role FROM mlops_score('line', $$SELECT 'by query' AS k, 100::float8 AS x$$, 'k')}), 'by query|2|active', '... likewise of a whole query');
+is(sql(q{SELECT key, prediction, role FROM mlops_score('line', $$SELECT 'by query' AS k, 100::float8 AS x$$, 'k')}), 'by query|50|active', '... likewise of a whole query');
 is(sql(q{SELECT rules_fired FROM mlops.prediction WHERE key = 'by query'}), '2', '... in the transaction that scored it');
 sql(q{SELECT mlops_promote('line', 1, rules => 0)});
 
