@@ -1,10 +1,11 @@
 /*
  * image.c
- *		Values of our own types as text and as bytes of one order.
+ *		Values of our own types as text, as messages and as bytes of one order.
  */
 #include "postgres.h"
 
 #include "image.h"
+#include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -13,8 +14,9 @@
 #define PREFIX_LENGTH	2
 #define SHOWN			20		/* characters of a bad text that a message repeats */
 
-char *
-ml_image_out(const char *type, const char *bytes, Size length)
+/* \x and two digits a byte */
+static char *
+write_text(const char *type, const char *bytes, Size length)
 {
 	char	   *text;
 
@@ -54,8 +56,8 @@ refuse(const char *type, const char *text, const char *detail)
 			 errhint("Its text is what the server writes: \\x and two hexadecimal digits a byte.")));
 }
 
-struct varlena *
-ml_image_in(const char *type, const char *text)
+static struct varlena *
+read_text(const char *type, const char *text)
 {
 	Size		length = strlen(text);
 	struct varlena *image;
@@ -79,6 +81,56 @@ ml_image_in(const char *type, const char *text)
 		bytes[i] = (char) (high << 4 | low);
 	}
 	return image;
+}
+
+/* reads the value to its end, in memory that goes at once */
+static void
+check(const MlImageType *type, struct varlena *value)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops check value",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+
+	type->check(value, cxt);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+Datum
+ml_image_in(const MlImageType *type, FunctionCallInfo fcinfo)
+{
+	struct varlena *value = read_text(type->name, PG_GETARG_CSTRING(0));
+
+	check(type, value);
+	PG_RETURN_POINTER(value);
+}
+
+Datum
+ml_image_out(const MlImageType *type, FunctionCallInfo fcinfo)
+{
+	struct varlena *value = PG_GETARG_VARLENA_PP(0);
+
+	PG_RETURN_CSTRING(write_text(type->name, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+}
+
+Datum
+ml_image_recv(const MlImageType *type, FunctionCallInfo fcinfo)
+{
+	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
+	int			length = message->len - message->cursor;
+	struct varlena *value = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(value, VARHDRSZ + length);
+	pq_copymsgbytes(message, VARDATA(value), length);
+	check(type, value);
+	PG_RETURN_POINTER(value);
+}
+
+/* varlena to varlena: the bytes are the message */
+Datum
+ml_image_send(FunctionCallInfo fcinfo)
+{
+	PG_RETURN_POINTER(pg_detoast_datum_copy(PG_GETARG_RAW_VARLENA_P(0)));
 }
 
 void

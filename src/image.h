@@ -1,18 +1,31 @@
 /*
  * image.h
- *		Values of our own types as text: the hexadecimal digits of their bytes,
- *		as bytea writes them, whatever the settings.
+ *		Values of our own types as text - the hexadecimal digits of their bytes,
+ *		as bytea writes them, whatever the settings - and as messages, which
+ *		are the bytes themselves.
  */
 #ifndef ML_IMAGE_H
 #define ML_IMAGE_H
 
 #include "postgres.h"
 
-/* \x and two digits a byte; palloc'd and terminated. type is for messages: 54000 if too long */
-extern char *ml_image_out(const char *type, const char *bytes, Size length);
+#include "fmgr.h"
 
-/* a varlena of the bytes that the text stands for; 22P02 if it is no such text */
-extern struct varlena *ml_image_in(const char *type, const char *text);
+/* a type of ours */
+typedef struct MlImageType
+{
+	const char *name;			/* for messages */
+	void		(*check) (struct varlena *value, MemoryContext cxt);	/* raises an error unless the whole value is
+																	 * sound; cxt is current, and goes when it is
+																	 * done */
+} MlImageType;
+
+/* the bodies of the four functions of a type. In and receive return checked values; in raises 22P02 for a text that
+ * stands for no bytes, out 54000 for bytes too many to be written */
+extern Datum ml_image_in(const MlImageType *type, FunctionCallInfo fcinfo);
+extern Datum ml_image_out(const MlImageType *type, FunctionCallInfo fcinfo);
+extern Datum ml_image_recv(const MlImageType *type, FunctionCallInfo fcinfo);
+extern Datum ml_image_send(FunctionCallInfo fcinfo);
 
 /* little-endian integers and doubles, wherever they lie */
 extern void ml_image_put(char *at, uint64 value, int nbytes);

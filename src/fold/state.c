@@ -13,7 +13,6 @@
 #include "errors.h"
 #include "fold/fold.h"
 #include "image.h"
-#include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
 #include "train/learn_link.h"
 #include "train/params.h"
@@ -358,54 +357,37 @@ ml_fold_copy(MlFold *fold, MemoryContext parent)
 
 /* ---- in and out ---- */
 
-/* reads the value to its end, in memory that goes at once */
 static void
-check(struct varlena *value)
+check(struct varlena *value, MemoryContext cxt)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops check state",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
 	MlFold	   *fold = ml_fold_read(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), cxt);
 
 	if (fold->ncolumns >= 0)
 		ml_fold_prepare(fold);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
 }
+
+static const MlImageType state_type = {ML_STATE_TYPE, check};
 
 Datum
 mlops_state_in(PG_FUNCTION_ARGS)
 {
-	struct varlena *value = ml_image_in(ML_STATE_TYPE, PG_GETARG_CSTRING(0));
-
-	check(value);
-	PG_RETURN_POINTER(value);
+	return ml_image_in(&state_type, fcinfo);
 }
 
 Datum
 mlops_state_out(PG_FUNCTION_ARGS)
 {
-	struct varlena *value = PG_GETARG_VARLENA_PP(0);
-
-	PG_RETURN_CSTRING(ml_image_out(ML_STATE_TYPE, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+	return ml_image_out(&state_type, fcinfo);
 }
 
 Datum
 mlops_state_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
-	int			length = message->len - message->cursor;
-	struct varlena *value = palloc(VARHDRSZ + length);
-
-	SET_VARSIZE(value, VARHDRSZ + length);
-	pq_copymsgbytes(message, VARDATA(value), length);
-	check(value);
-	PG_RETURN_POINTER(value);
+	return ml_image_recv(&state_type, fcinfo);
 }
 
-/* varlena to varlena: the bytes are the message */
 Datum
 mlops_state_send(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(pg_detoast_datum_copy(PG_GETARG_RAW_VARLENA_P(0)));
+	return ml_image_send(fcinfo);
 }

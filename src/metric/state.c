@@ -12,7 +12,6 @@
 #include "compat.h"
 #include "errors.h"
 #include "image.h"
-#include "libpq/pqformat.h"
 #include "metric/state.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -242,52 +241,34 @@ ml_metric_state_merge(MlMetricState *into, MlMetricState *other)
 
 /* ---- in and out ---- */
 
-/* reads the value to its end, in memory that goes at once */
 static void
-check(struct varlena *value)
+check(struct varlena *value, MemoryContext cxt)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops check state",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-
 	(void) read_state(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), cxt);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
 }
+
+static const MlImageType metric_state_type = {ML_METRIC_STATE_TYPE, check};
 
 Datum
 mlops_metric_state_in(PG_FUNCTION_ARGS)
 {
-	struct varlena *value = ml_image_in(ML_METRIC_STATE_TYPE, PG_GETARG_CSTRING(0));
-
-	check(value);
-	PG_RETURN_POINTER(value);
+	return ml_image_in(&metric_state_type, fcinfo);
 }
 
 Datum
 mlops_metric_state_out(PG_FUNCTION_ARGS)
 {
-	struct varlena *value = PG_GETARG_VARLENA_PP(0);
-
-	PG_RETURN_CSTRING(ml_image_out(ML_METRIC_STATE_TYPE, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+	return ml_image_out(&metric_state_type, fcinfo);
 }
 
 Datum
 mlops_metric_state_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
-	int			length = message->len - message->cursor;
-	struct varlena *value = palloc(VARHDRSZ + length);
-
-	SET_VARSIZE(value, VARHDRSZ + length);
-	pq_copymsgbytes(message, VARDATA(value), length);
-	check(value);
-	PG_RETURN_POINTER(value);
+	return ml_image_recv(&metric_state_type, fcinfo);
 }
 
-/* varlena to varlena: the bytes are the message */
 Datum
 mlops_metric_state_send(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(pg_detoast_datum_copy(PG_GETARG_RAW_VARLENA_P(0)));
+	return ml_image_send(fcinfo);
 }

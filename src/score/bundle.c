@@ -14,7 +14,6 @@
 #include "compat.h"
 #include "errors.h"
 #include "image.h"
-#include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
 #include "score/bundle.h"
 #include "utils/builtins.h"
@@ -171,11 +170,8 @@ check_rules(struct varlena *value, const MlBundle *bundle, MemoryContext cxt)
 
 /* ML004 unless the whole value is sound */
 static void
-check(struct varlena *value)
+check(struct varlena *value, MemoryContext cxt)
 {
-	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops check bundle",
-											  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
 	MlBundle	bundle;
 	MlModel    *model;
 
@@ -185,47 +181,34 @@ check(struct varlena *value)
 		ml_bundle_refuse("The task in the header is not the model's.");
 	if (bundle.resolved.rules != 0)
 		check_rules(value, &bundle, cxt);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
 }
 
 /* ---- in and out ---- */
 
+static const MlImageType bundle_type = {ML_BUNDLE_TYPE, check};
+
 Datum
 mlops_bundle_in(PG_FUNCTION_ARGS)
 {
-	struct varlena *value = ml_image_in(ML_BUNDLE_TYPE, PG_GETARG_CSTRING(0));
-
-	check(value);
-	PG_RETURN_POINTER(value);
+	return ml_image_in(&bundle_type, fcinfo);
 }
 
 Datum
 mlops_bundle_out(PG_FUNCTION_ARGS)
 {
-	struct varlena *value = PG_GETARG_VARLENA_PP(0);
-
-	PG_RETURN_CSTRING(ml_image_out(ML_BUNDLE_TYPE, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)));
+	return ml_image_out(&bundle_type, fcinfo);
 }
 
 Datum
 mlops_bundle_recv(PG_FUNCTION_ARGS)
 {
-	StringInfo	message = (StringInfo) PG_GETARG_POINTER(0);
-	int			length = message->len - message->cursor;
-	struct varlena *value = palloc(VARHDRSZ + length);
-
-	SET_VARSIZE(value, VARHDRSZ + length);
-	pq_copymsgbytes(message, VARDATA(value), length);
-	check(value);
-	PG_RETURN_POINTER(value);
+	return ml_image_recv(&bundle_type, fcinfo);
 }
 
-/* varlena to varlena: the bytes are the message */
 Datum
 mlops_bundle_send(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_POINTER(pg_detoast_datum_copy(PG_GETARG_RAW_VARLENA_P(0)));
+	return ml_image_send(fcinfo);
 }
 
 /* ---- making one ---- */
