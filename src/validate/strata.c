@@ -48,6 +48,16 @@ ml_strata_read(const MlSet *set, MlStratum **strata)
 	return n;
 }
 
+/* $1 to $4: which stratum of which set */
+static void
+bind_key(MlArguments *args, const MlChange *change, const MlStratum *stratum)
+{
+	ml_bind_text(args, change->set->model);
+	ml_bind_text(args, change->set->name);
+	ml_bind_int8(args, stratum->bucket);
+	ml_bind_int(args, stratum->stratum);
+}
+
 static void
 close_stratum(const MlChange *change, const MlStratum *stratum)
 {
@@ -58,10 +68,7 @@ close_stratum(const MlChange *change, const MlStratum *stratum)
 	};
 	MlArguments args = {0};
 
-	ml_bind_text(&args, change->set->model);
-	ml_bind_text(&args, change->set->name);
-	ml_bind_int8(&args, stratum->bucket);
-	ml_bind_int(&args, stratum->stratum);
+	bind_key(&args, change, stratum);
 	ml_bind_int(&args, change->edition);
 	ml_statement_run(&update, &args);
 }
@@ -75,10 +82,7 @@ insert_stratum(const MlChange *change, const MlStratum *stratum)
 	};
 	MlArguments args = {0};
 
-	ml_bind_text(&args, change->set->model);
-	ml_bind_text(&args, change->set->name);
-	ml_bind_int8(&args, stratum->bucket);
-	ml_bind_int(&args, stratum->stratum);
+	bind_key(&args, change, stratum);
 	ml_bind_int(&args, change->edition);
 	ml_bind_int8(&args, stratum->population);
 	ml_bind_int8(&args, stratum->kept);
@@ -98,10 +102,7 @@ update_kept(const MlChange *change, const MlStratum *stratum)
 	};
 	MlArguments args = {0};
 
-	ml_bind_text(&args, change->set->model);
-	ml_bind_text(&args, change->set->name);
-	ml_bind_int8(&args, stratum->bucket);
-	ml_bind_int(&args, stratum->stratum);
+	bind_key(&args, change, stratum);
 	ml_bind_int8(&args, stratum->kept);
 	ml_statement_run(&update, &args);
 }
