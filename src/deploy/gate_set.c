@@ -220,18 +220,46 @@ check_gate(const char *model, const MlGate *gate)
 	check_metric(model, gate);
 }
 
-/* a set that is not there yet is no error: it keeps the gate closed */
+static bool
+is_in(const List *names, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+		if (strcmp(lfirst(cell), name) == 0)
+			return true;
+	return false;
+}
+
 static void
-tell_missing_set(const char *model, const MlGate *gate)
+tell_missing_slices(const char *model, const MlGate *gate, const char *validation_set)
+{
+	List	   *slices = ml_validation_slices(model, validation_set);
+
+	for (int i = 0; i < gate->nslices; i++)
+		if (strcmp(gate->slice[i], ML_GATE_EVERY_SLICE) != 0 && !is_in(slices, gate->slice[i]))
+			ereport(NOTICE,
+					(errmsg("gate \"%s\" of model \"%s\" stays closed until its slice is there",
+							gate->name, model),
+					 errdetail("Validation set \"%s\" has no slice \"%s\".", validation_set, gate->slice[i]),
+					 errhint("SELECT name FROM mlops.slice WHERE model = %s lists them; mlops_create_slice makes one.",
+							 quote_literal_cstr(model))));
+}
+
+/* a set or slice that is not there yet is no error: it keeps the gate closed */
+static void
+tell_missing(const char *model, const MlGate *gate)
 {
 	List	   *sets = ml_validation_sets(model);
-	ListCell   *cell;
 
 	if (gate->query != NULL)
 		return;
-	foreach(cell, sets)
-		if (gate->validation_set == NULL || strcmp(gate->validation_set, lfirst(cell)) == 0)
-			return;
+	if (gate->validation_set != NULL ? is_in(sets, gate->validation_set) : sets != NIL)
+	{
+		if (gate->validation_set != NULL || list_length(sets) == 1)
+			tell_missing_slices(model, gate, gate->validation_set ? gate->validation_set : linitial(sets));
+		return;
+	}
 	ereport(NOTICE,
 			(errmsg("gate \"%s\" of model \"%s\" stays closed until its validation set is there",
 					gate->name, model),
@@ -257,7 +285,7 @@ mlops_set_gate(PG_FUNCTION_ARGS)
 	take_gate(fcinfo, &gate);
 	check_gate(model, &gate);
 	ml_registry_set_gate(model, &gate);
-	tell_missing_set(model, &gate);
+	tell_missing(model, &gate);
 	PG_RETURN_VOID();
 }
 

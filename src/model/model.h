@@ -104,6 +104,15 @@ extern void ml_model_predict_frame(const MlModel *model, const MlFrame *frame,
 								   int64 first, int64 n, double *output);
 
 /*
+ * Scores rows of a frame of the model's input one at a time, as a query for one row does; palloc'd in the
+ * current context. The outputs are in memory of the scorer's; NULL where the row is dropped.
+ */
+typedef struct MlPointScorer MlPointScorer;
+
+extern MlPointScorer *ml_point_scorer_make(const MlModel *model, const MlFrame *frame);
+extern const double *ml_point_scorer_outputs(MlPointScorer *scorer, int64 row);
+
+/*
  * What rows [first, first + n) of a frame lose in a model without a target;
  * false: the kind has no measure of it.
  */

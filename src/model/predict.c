@@ -160,6 +160,36 @@ make_workspace(const MlModel *model, int rows, Workspace *space)
 	space->row.code = palloc(Max(recipe->ncategories, 1) * sizeof(int32));
 }
 
+struct MlPointScorer
+{
+	const MlModel *model;
+	const MlRecipe *recipe;		/* of its input */
+	MlEncoder  *encoder;		/* of one row */
+	Workspace	space;
+};
+
+MlPointScorer *
+ml_point_scorer_make(const MlModel *model, const MlFrame *frame)
+{
+	MlPointScorer *scorer = palloc(sizeof(MlPointScorer));
+	const MlRecipe *recipe = ml_model_input_recipe(model);
+
+	scorer->model = model;
+	scorer->recipe = recipe;
+	scorer->encoder = ml_encoder_make(recipe, frame, 1);
+	scorer->space.work = palloc_extended(Max(model->work_size, 1) * sizeof(double), MCXT_ALLOC_HUGE);
+	scorer->space.row.number = palloc(Max(recipe->nnumbers, 1) * sizeof(double));
+	scorer->space.row.code = palloc(Max(recipe->ncategories, 1) * sizeof(int32));
+	return scorer;
+}
+
+const double *
+ml_point_scorer_outputs(MlPointScorer *scorer, int64 row)
+{
+	ml_block_row(scorer->recipe, ml_encoder_block(scorer->encoder, row, 1), 0, &scorer->space.row);
+	return ml_model_outputs(scorer->model, &scorer->space.row, scorer->space.work);
+}
+
 /* a frame of the columns that the encoder takes: row by row */
 static void
 predict_raw(const MlModel *model, const MlFrame *frame, int64 first, int64 n, double *output)

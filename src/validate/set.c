@@ -17,22 +17,16 @@
 
 /* ---- which set ---- */
 
-List *
-ml_validation_sets(const char *model)
+static List *
+read_names(MlStatement *select, MlArguments *args)
 {
-	static MlStatement select = {
-		"SELECT name FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1 "
-		"ORDER BY name"
-	};
 	MemoryContext caller = CurrentMemoryContext;
-	MlArguments args = {0};
 	MlRegistryScope scope;
 	List	   *names = NIL;
 	uint64		n;
 
-	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
+	n = ml_statement_run(select, args);
 	for (uint64 i = 0; i < n; i++)
 	{
 		char	   *name = ml_result_text(i, 1);
@@ -43,6 +37,33 @@ ml_validation_sets(const char *model)
 	}
 	ml_registry_leave(&scope);
 	return names;
+}
+
+List *
+ml_validation_sets(const char *model)
+{
+	static MlStatement select = {
+		"SELECT name FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1 "
+		"ORDER BY name"
+	};
+	MlArguments args = {0};
+
+	ml_bind_text(&args, model);
+	return read_names(&select, &args);
+}
+
+List *
+ml_validation_slices(const char *model, const char *validation_set)
+{
+	static MlStatement select = {
+		"SELECT name FROM mlops_catalog.slice WHERE model OPERATOR(pg_catalog.=) $1 "
+		"AND validation_set OPERATOR(pg_catalog.=) $2 ORDER BY name"
+	};
+	MlArguments args = {0};
+
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, validation_set);
+	return lappend(read_names(&select, &args), pstrdup(ML_SLICE_PINNED));
 }
 
 static void

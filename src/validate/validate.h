@@ -71,6 +71,9 @@ extern void ml_edition_open(const char *model, const char *validation_set, int e
 /* the names of the sets of a model, in C order; a list of char * */
 extern List *ml_validation_sets(const char *model);
 
+/* the names of a set's slices, in C order, and at last that of the pinned rows */
+extern List *ml_validation_slices(const char *model, const char *validation_set);
+
 /*
  * ml_frame_read of request, whose source is set here, as the extension's owner, under the active snapshot.
  * A tee of the request sees all columns of the query.

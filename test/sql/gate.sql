@@ -75,7 +75,7 @@ SELECT * FROM verdict(1) WHERE gate = 'everywhere' ORDER BY 3;
 SELECT mlops_drop_gate('buys', 'everywhere');
 
 -- what is no metric: the cost of a row, rows that are not like those of the training
-SELECT mlops_set_gate('buys', 'cost', metric => 'scoring_p99', maximum => 100000);
+SELECT mlops_set_gate('buys', 'cost', metric => 'scoring_p99', maximum => 1000);
 SELECT mlops_set_gate('buys', 'missing', metric => 'missing_share', maximum => 0.01);
 SELECT mlops_set_gate('buys', 'unseen', metric => 'unseen_share', maximum => 0.01);
 SELECT gate, verdict FROM verdict(4) WHERE gate IN ('cost', 'missing', 'unseen');
