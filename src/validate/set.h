@@ -36,6 +36,7 @@
 #define ML_DATA_SCHEMA			"mlops_data"
 #define ML_BUCKETS				50	/* that a period is cut into; a window touches one more */
 #define ML_SET_MIN_MAX_ROWS		100	/* of max_rows: every bucket can have a row */
+#define ML_SET_MOST_MAX_ROWS	1000000000
 #define ML_MAX_SLICE_VALUES		200 /* of a column or of two */
 
 #define ML_MAX_SAMPLE_GROUPS			1000	/* classes and values of stratify_by that are told apart */

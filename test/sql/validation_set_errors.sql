@@ -35,6 +35,7 @@ SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', time_c
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', time_column => 'at', period => '7 days', time_unit => '1 hour');
 -- numbers
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', max_rows => 99);
+SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', max_rows => 9223372036854775807);
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', max_rows => 100, min_rows => 101);
 -- the source
 SELECT mlops_create_validation_set('buys', 'recent', 'visits', key => 'n');
