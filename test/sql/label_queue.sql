@@ -40,9 +40,9 @@ SELECT rows_in FROM mlops_refresh_validation_set('spam', 'recent', '2026-02-12')
 SELECT e ->> 'id' AS id, e ->> 'spam' AS spam FROM mlops_edition('spam', 'recent') AS e WHERE (e ->> 'id')::int > 900 ORDER BY 1;
 SELECT key, label, note, annotator FROM mlops.label ORDER BY key;
 SELECT mlops_record_label('spam', '912', NULL);
--- a label that the target cannot be
-SELECT mlops_record_label('spam', '912', 'perhaps');
-SELECT mlops_refresh_validation_set('spam', 'recent', '2026-02-12');
+-- a label that the target cannot be is told and left out: it stops no other
+SELECT mlops_record_label('spam', '912', 'perhaps'), mlops_record_label('spam', '913', 'true');
+SELECT edition, rows_in FROM mlops_refresh_validation_set('spam', 'recent', '2026-02-12');
 SELECT mlops_forget('spam', '912');
 SELECT edition FROM mlops_refresh_validation_set('spam', 'recent', '2026-02-12');
 
