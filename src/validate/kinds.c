@@ -59,6 +59,7 @@ name_groups(MlSetReading *reading, const MlExtras *extras, MlKindOfRow *kind)
 		appendStringInfo(&name, "%c%s", i > 0 ? ',' : ' ', extras->text[at + i] ?
 						 quote_literal_cstr(extras->text[at + i]) : "NULL");
 	kind->group[kind->ngroups++] = group_number(set, name.data);
+	pfree(name.data);
 }
 
 static void
@@ -94,6 +95,8 @@ ml_read_kind(MlSetReading *reading, const MlExtras *extras)
 	entry = hash_search(state->kinds, &extras->hash, HASH_ENTER, &found);
 	if (found)
 		return entry->kind;
+	ml_budget_take(reading->budget, 2 * sizeof(MlKindOfRow) + sizeof(MlKindEntry) + 2 * ML_READ_OVERHEAD,
+				   "strata of a validation set");
 	old = MemoryContextSwitchTo(reading->cxt);
 	if (reading->nkinds == reading->kinds_capacity)
 	{
