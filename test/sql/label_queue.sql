@@ -33,6 +33,12 @@ SELECT reason FROM mlops_label_queue('spam', 3) GROUP BY reason;
 SELECT count(*), count(DISTINCT key) FROM mlops_label_queue('spam', 5, 'SELECT id AS number, words FROM mail', key_column => 'number');
 SELECT mlops_label_queue('spam', 5, 'SELECT words FROM mail');
 SELECT mlops_label_queue('spam', 0);
+-- long keys count in the memory that there is
+SET mlops.max_training_memory = '2MB';
+SELECT count(*) FROM mlops_label_queue('spam', 5, 'SELECT id AS number, words FROM mail', key_column => 'number');
+SELECT count(*) FROM mlops_label_queue('spam', 5, 'SELECT repeat(''k'', 9000) || id AS number, words FROM mail', key_column => 'number');
+\echo :LAST_ERROR_SQLSTATE
+RESET mlops.max_training_memory;
 
 -- labels come back with their annotator, and the next refresh has them
 SELECT mlops_record_label('spam', '910', 'true', annotator => 'ann'), mlops_record_label('spam', '911', 'false', 'sure', 'ben');
