@@ -25,7 +25,7 @@
 #include "utils/guc.h"
 
 const char *const ml_setting_names[ML_NSETTINGS] = {
-	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits"
+	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "standard_conforming_strings"
 };
 
 /* ---- who, and under which settings ---- */
