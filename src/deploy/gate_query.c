@@ -75,6 +75,7 @@ ml_gate_check_query(const char *query)
 
 static TimeoutId timeout_id = MAX_TIMEOUTS;
 static volatile sig_atomic_t timed_out = false;
+static bool timing = false;
 
 /* in a signal handler: cancels the query as a user would, and says who did */
 static void
@@ -92,6 +93,7 @@ begin_time(int ms)
 	if (timeout_id == MAX_TIMEOUTS)
 		timeout_id = RegisterTimeout(USER_TIMEOUT, time_is_up);
 	timed_out = false;
+	timing = true;
 	enable_timeout_after(timeout_id, ms);
 }
 
@@ -99,6 +101,7 @@ static void
 end_time(void)
 {
 	disable_timeout(timeout_id, false);
+	timing = false;
 	if (timed_out)
 		QueryCancelPending = false;
 }
@@ -169,12 +172,22 @@ ask(void *arg)
 	SPI_finish();
 }
 
+static void
+answer_late(Question *question)
+{
+	question->answered = false;
+	question->explanation = psprintf("its query took longer than %d ms", question->gate->timeout_ms);
+}
+
+/* a gate that is asked by the query of another has what is left of its time */
 static ErrorData *
 ask_in_time(Question *question)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ErrorData  *error = NULL;
 
+	if (timing)
+		return ml_attempt(ask, question);
 	begin_time(question->gate->timeout_ms);
 	PG_TRY();
 	{
@@ -190,11 +203,13 @@ ask_in_time(Question *question)
 			PG_RE_THROW();
 		MemoryContextSwitchTo(cxt);
 		FlushErrorState();
-		question->answered = false;
-		question->explanation = psprintf("its query took longer than %d ms", question->gate->timeout_ms);
+		answer_late(question);
 	}
 	PG_END_TRY();
 	end_time();
+	/* a function that catches the cancel goes on, but not to an answer */
+	if (timed_out && error == NULL)
+		answer_late(question);
 	return error;
 }
 

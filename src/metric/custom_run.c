@@ -24,6 +24,7 @@
 #include "metric/custom_types.h"
 #include "metric/measure.h"
 #include "miscadmin.h"
+#include "recipe/task.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -178,6 +179,22 @@ error_columns(const Run *run)
 			 errhint("Judge it by rows that have them, or judge by another metric.")));
 }
 
+/* a type of the signature may have been dropped, and another be of its name */
+static void
+check_kinds(const Run *run, const Oid *type)
+{
+	if (ml_custom_tasks(ml_custom_kind(type[0]), ml_custom_kind(type[1])) & run->rows->task)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("aggregate %s of metric \"%s\" takes other types than when it was registered",
+					run->metric->aggregate, run->metric->name),
+			 errdetail("Its prediction is now of type %s and its label of type %s, which do not suit task \"%s\".",
+					   format_type_be(getBaseType(type[0])), format_type_be(getBaseType(type[1])),
+					   ml_task_name(run->rows->task)),
+			 errhint("Register it again with mlops_create_metric().")));
+}
+
 static void
 describe_arguments(Run *run)
 {
@@ -186,6 +203,7 @@ describe_arguments(Run *run)
 	int			nargs;
 
 	(void) get_func_signature(run->aggregate, &type, &nargs);
+	check_kinds(run, type);
 	run->nargs = metric->ncolumns + 2;
 	run->arg = palloc0(sizeof(Argument) * run->nargs);
 	for (int i = 0; i < run->nargs; i++)

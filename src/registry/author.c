@@ -12,6 +12,7 @@
 
 #include "access/genam.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_depend.h"
@@ -24,7 +25,7 @@
 #include "utils/guc.h"
 
 const char *const ml_setting_names[ML_NSETTINGS] = {
-	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits"
+	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "standard_conforming_strings"
 };
 
 /* ---- who, and under which settings ---- */
@@ -152,6 +153,8 @@ void
 ml_author_enter(const MlAuthor *author, const MlAuthored *what, MlAuthorScope *scope)
 {
 	GetUserIdAndSecContext(&scope->user, &scope->security);
+	CommandCounterIncrement();
+	scope->command = GetCurrentCommandId(false);
 	scope->level = NewGUCNestLevel();
 	for (int i = 0; i < ML_NSETTINGS; i++)
 		if (author->settings[i] != NULL)
@@ -160,9 +163,36 @@ ml_author_enter(const MlAuthor *author, const MlAuthored *what, MlAuthorScope *s
 	ml_author_set("transaction_read_only", "on");
 }
 
+/*
+ * Servers before 16 let RESET transaction_read_only through. Who writes then
+ * may set it again, but not take back that a command has written. What the
+ * current user wrote may write to his own temporary tables.
+ */
+static void
+refuse_written(const MlAuthorScope *scope)
+{
+	bool		written = false;
+
+	if (GetUserId() != scope->user)
+	{
+		CommandCounterIncrement();
+		written = GetCurrentCommandId(false) != scope->command;
+	}
+	if (XactReadOnly && !written)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+			 errmsg("a stored piece of SQL may only read"),
+			 written ? errdetail("What role \"%s\" wrote has changed the database; it is taken back.",
+								 GetUserNameFromId(GetUserId(), true)) :
+			 errdetail("What role \"%s\" wrote has reset transaction_read_only.", GetUserNameFromId(GetUserId(), true)),
+			 errhint("Take out of it what writes, or the functions that do.")));
+}
+
 void
 ml_author_leave(const MlAuthorScope *scope)
 {
+	refuse_written(scope);
 	SetUserIdAndSecContext(scope->user, scope->security);
 	/* rolled back: nothing that the text sets may stay */
 	AtEOXact_GUC(false, scope->level);

@@ -17,7 +17,7 @@
 #include "registry/registry.h"
 #include "utils/jsonb.h"
 
-#define ML_NSETTINGS		5
+#define ML_NSETTINGS		6
 extern const char *const ml_setting_names[ML_NSETTINGS];
 
 typedef struct MlAuthor
@@ -47,13 +47,15 @@ typedef struct MlAuthorScope
 	Oid			user;
 	int			security;
 	int			level;
+	CommandId	command;		/* before the text runs */
 } MlAuthorScope;
 
 /*
  * Opens a scope in which the settings of the author hold, transactions are
  * read-only and the author is the current user. Errors: 42704 the role is gone,
  * 42501 it lost the privilege, 55000 temporary objects. An error inside needs
- * no cleaning up. Leaving rolls back every setting made inside.
+ * no cleaning up. Leaving rolls back every setting made inside, and refuses what
+ * got around being read-only (25006).
  */
 extern void ml_author_enter(const MlAuthor *author, const MlAuthored *what, MlAuthorScope *scope);
 extern void ml_author_leave(const MlAuthorScope *scope);

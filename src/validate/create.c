@@ -208,11 +208,11 @@ find_columns(MlSet *set, const MlModelRow *row)
 static void
 check_numbers(const MlSet *set)
 {
-	if (set->max_rows < ML_SET_MIN_MAX_ROWS)
+	if (set->max_rows < ML_SET_MIN_MAX_ROWS || set->max_rows > ML_SET_MOST_MAX_ROWS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"max_rows\" is " INT64_FORMAT, set->max_rows),
-				 errdetail("It must be at least %d.", ML_SET_MIN_MAX_ROWS),
+				 errdetail("It must be from %d to %d.", ML_SET_MIN_MAX_ROWS, ML_SET_MOST_MAX_ROWS),
 				 errhint("The default is 10000.")));
 	if (set->min_rows < 0 || set->min_rows > set->max_rows)
 		ereport(ERROR,

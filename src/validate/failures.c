@@ -43,12 +43,8 @@ compare_wrong(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/*
- * Can the text be a value of the column, as it is stored? Types are built in: reading it runs no code of a
- * user, but may raise, so that it needs a subtransaction.
- */
-static bool
-is_value(const MlSetColumn *column, const char *text)
+bool
+ml_is_value(const MlSetColumn *column, const char *text)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -95,9 +91,9 @@ leave_out_impossible(const MlSet *set, MlPin *pins, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		bool		key = is_value(&set->column[set->key_at], pins[i].key);
+		bool		key = ml_is_value(&set->column[set->key_at], pins[i].key);
 		bool		label = pins[i].label == NULL || set->target_at < 0 ||
-			is_value(&set->column[set->target_at], pins[i].label);
+			ml_is_value(&set->column[set->target_at], pins[i].label);
 
 		if (key && label)
 			pins[possible++] = pins[i];

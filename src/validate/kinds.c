@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "interrupts.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -58,6 +59,7 @@ name_groups(MlSetReading *reading, const MlExtras *extras, MlKindOfRow *kind)
 		appendStringInfo(&name, "%c%s", i > 0 ? ',' : ' ', extras->text[at + i] ?
 						 quote_literal_cstr(extras->text[at + i]) : "NULL");
 	kind->group[kind->ngroups++] = group_number(set, name.data);
+	pfree(name.data);
 }
 
 static void
@@ -93,6 +95,8 @@ ml_read_kind(MlSetReading *reading, const MlExtras *extras)
 	entry = hash_search(state->kinds, &extras->hash, HASH_ENTER, &found);
 	if (found)
 		return entry->kind;
+	ml_budget_take(reading->budget, 2 * sizeof(MlKindOfRow) + sizeof(MlKindEntry) + 2 * ML_READ_OVERHEAD,
+				   "strata of a validation set");
 	old = MemoryContextSwitchTo(reading->cxt);
 	if (reading->nkinds == reading->kinds_capacity)
 	{
@@ -171,6 +175,18 @@ ml_read_take_label(MlReadState *state, uint64 key_hash, TupleTableSlot *slot)
 	return true;
 }
 
+/* one that cannot be a value of the target is told and left out: it must not stop the others */
+static bool
+is_possible(const MlSet *set, const char *key, const char *label)
+{
+	if (ml_is_value(&set->column[set->target_at], label))
+		return true;
+	ereport(NOTICE,
+			(errmsg("the label of key %s was left out: %s is no value of column \"%s\"",
+					quote_literal_cstr(key), quote_literal_cstr(label), set->target)));
+	return false;
+}
+
 void
 ml_read_labels(MlReadState *state)
 {
@@ -191,10 +207,15 @@ ml_read_labels(MlReadState *state)
 	for (uint64 i = 0; i < n; i++)
 	{
 		char	   *key = ml_result_text(i, 1);
+		char	   *label = ml_result_text(i, 2);
 		uint64		hash = ml_hash_bytes(key, strlen(key), 0);
-		MlLabelEntry *entry = hash_search(state->labels, &hash, HASH_ENTER, NULL);
+		MlLabelEntry *entry;
 
-		entry->label = MemoryContextStrdup(state->reading->cxt, ml_result_text(i, 2));
+		ml_check_row((int64) i);
+		if (!is_possible(state->reading->set, key, label))
+			continue;
+		entry = hash_search(state->labels, &hash, HASH_ENTER, NULL);
+		entry->label = MemoryContextStrdup(state->reading->cxt, label);
 	}
 	ml_registry_leave(&scope);
 }

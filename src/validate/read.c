@@ -29,6 +29,7 @@
 #define CANDIDATES_A_ROW	4	/* held for a row that can be kept, before cells let go */
 #define CANDIDATES_AT_LEAST	65536
 #define CELL_AT_LEAST		64
+#define FIRST_CANDIDATES	8
 #define CELL_KEY_SIZE		(offsetof(MlCell, kind) + sizeof(int))
 
 /* ---- cells ---- */
@@ -91,9 +92,11 @@ cell_of(MlSetReading *reading, int64 bucket, int kind)
 
 	if (found)
 		return cell;
+	ml_budget_take(reading->budget, sizeof(MlCell) + sizeof(MlCandidate) * FIRST_CANDIDATES + ML_READ_OVERHEAD,
+				   "strata of a validation set");
 	cell->population = 0;
 	cell->n = 0;
-	cell->capacity = 8;
+	cell->capacity = FIRST_CANDIDATES;
 	cell->candidate = MemoryContextAlloc(reading->cxt, sizeof(MlCandidate) * cell->capacity);
 	cell->limit = PG_UINT64_MAX;
 	return cell;

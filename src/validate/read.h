@@ -35,6 +35,9 @@ typedef struct MlLabelEntry
 	char	   *label;
 } MlLabelEntry;
 
+/* bytes beside an entry of a table, and beside small allocations: about */
+#define ML_READ_OVERHEAD	96
+
 typedef struct MlKindEntry
 {
 	uint64		hash;

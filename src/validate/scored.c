@@ -43,6 +43,7 @@ ml_keys_tee(void *arg, TupleDesc desc, TupleTableSlot *slot)
 {
 	MlKeys	   *keys = arg;
 	MemoryContext old = MemoryContextSwitchTo(keys->cxt);
+	char	   *key = NULL;
 
 	if (keys->at < 0)
 		find_key(keys, desc);
@@ -52,8 +53,12 @@ ml_keys_tee(void *arg, TupleDesc desc, TupleTableSlot *slot)
 		keys->capacity *= 2;
 		keys->key = repalloc_huge(keys->key, ml_size_mul(keys->capacity, sizeof(char *)));
 	}
-	keys->key[keys->n++] = slot->tts_isnull[keys->at] ? NULL :
-		OidOutputFunctionCall(keys->output, slot->tts_values[keys->at]);
+	if (!slot->tts_isnull[keys->at])
+	{
+		key = OidOutputFunctionCall(keys->output, slot->tts_values[keys->at]);
+		ml_budget_take(keys->budget, GetMemoryChunkSpace(key), "keys of rows");
+	}
+	keys->key[keys->n++] = key;
 	MemoryContextSwitchTo(old);
 }
 

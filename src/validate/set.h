@@ -36,6 +36,7 @@
 #define ML_DATA_SCHEMA			"mlops_data"
 #define ML_BUCKETS				50	/* that a period is cut into; a window touches one more */
 #define ML_SET_MIN_MAX_ROWS		100	/* of max_rows: every bucket can have a row */
+#define ML_SET_MOST_MAX_ROWS	1000000000
 #define ML_MAX_SLICE_VALUES		200 /* of a column or of two */
 
 #define ML_MAX_SAMPLE_GROUPS			1000	/* classes and values of stratify_by that are told apart */
@@ -149,6 +150,13 @@ extern MlSet *ml_set_open_free(const char *model, const char *name);
 extern void ml_set_authored(const MlSet *set, const char *what, MlAuthored *authored);
 
 extern int	ml_set_find_column(const MlSet *set, const char *name);	/* -1 */
+
+/*
+ * Can the text be a value of the column, as it is stored? Types are built in: reading it runs no code of a
+ * user, but may raise, so that it needs a subtransaction.
+ */
+extern bool ml_is_value(const MlSetColumn *column, const char *text);
+
 /* 55000 if it has none yet, 42704 for one that is not there */
 ml_noreturn extern void ml_error_no_edition(const MlSet *set, int edition);
 extern char *ml_set_key_text(const MlSet *set, MinimalTuple tuple);

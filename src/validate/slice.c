@@ -204,6 +204,7 @@ ml_slice_of_value(MlSet *set, MlSliceBy *by, char *const *value)
 
 /* ---- conditions ---- */
 
+#define ROWS "mlops_rows"
 #define CONDITION_BEFORE	"SELECT ("
 
 typedef struct Condition
@@ -318,6 +319,7 @@ typedef struct Deciding
 	DestReceiver pub;
 	MemoryContext cxt;			/* of the lists */
 	List	  **slices;
+	int64		n;
 	int			number;
 } Deciding;
 
@@ -330,6 +332,8 @@ take_row(TupleTableSlot *slot, DestReceiver *self)
 
 	slot_getallattrs(slot);
 	row = DatumGetInt64(slot->tts_values[0]);
+	if (slot->tts_isnull[0] || row < 0 || row >= deciding->n)
+		elog(ERROR, "a slice is true for a row that there is not");
 	deciding->slices[row] = lappend_int(deciding->slices[row], deciding->number);
 	MemoryContextSwitchTo(old);
 	return true;
@@ -373,7 +377,7 @@ rows_as_relation(const MlSet *set, int64 n, MinimalTuple *tuple)
 		tuplestore_putvalues(store, numbered, values, nulls);
 	}
 	ExecDropSingleTupleTableSlot(slot);
-	enr->md.name = pstrdup("mlops_rows");
+	enr->md.name = pstrdup(ROWS);
 	enr->md.tupdesc = numbered;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
 	enr->md.enrtuples = (double) n;
@@ -417,6 +421,7 @@ ml_slice_decide(const MlSet *set, const MlSetSlice *slice, int64 n, MinimalTuple
 	MlAuthored	authored;
 	MlAuthorScope scope;
 	char	   *what = psprintf("slice \"%s\"", slice->name);
+	QueryEnvironment *env;
 
 	deciding.pub.receiveSlot = take_row;
 	deciding.pub.rStartup = begin_deciding;
@@ -425,12 +430,15 @@ ml_slice_decide(const MlSet *set, const MlSetSlice *slice, int64 n, MinimalTuple
 	deciding.pub.mydest = DestNone;
 	deciding.cxt = CurrentMemoryContext;
 	deciding.slices = slices;
+	deciding.n = n;
 	deciding.number = slice->number;
 	ml_set_authored(set, what, &authored);
 	authored.privilege = ML_PRIVILEGE_READ;
 	ml_author_enter(&slice->author, &authored, &scope);
+	env = rows_as_relation(set, n, tuple);
 	ml_read_run(psprintf("SELECT mlops_row FROM (%s) AS mlops_source WHERE (%s\n)", rows_as_source(set), slice->condition),
-				rows_as_relation(set, n, tuple), &deciding.pub, what);
+				env, &deciding.pub, what);
+	tuplestore_end(get_ENR(env, ROWS)->reldata);
 	ml_author_leave(&scope);
 }
 

@@ -56,7 +56,7 @@ make_query(const OutcomeSource *from)
 	const char *at = quote_identifier(from->time_column);
 
 	return psprintf("SELECT (q.%s)::pg_catalog.text, (q.%s)::pg_catalog.text, (q.%s)::pg_catalog.timestamptz "
-					"FROM (%s) AS q WHERE q.%s OPERATOR(pg_catalog.>=) $1 AND q.%s OPERATOR(pg_catalog.<=) $2",
+					"FROM (%s\n) AS q WHERE q.%s OPERATOR(pg_catalog.>=) $1 AND q.%s OPERATOR(pg_catalog.<=) $2",
 					key, outcome, at, ml_source_query(from->source), at, at);
 }
 

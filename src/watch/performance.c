@@ -341,13 +341,14 @@ static void
 close_group(Performance *live)
 {
 	LiveGroup	   *group = &live->group;
-	MemoryContext old = MemoryContextSwitchTo(live->cxt);
+	MemoryContext old;
 	double	   *certain = NULL;
 	double	   *soft = NULL;
 
 	if (!live->open)
 		return;
 	live->open = false;
+	old = MemoryContextSwitchTo(live->cxt);
 	if (group->labelled > 0 && live->kind.task == ML_TASK_MULTICLASS)
 	{
 		certain = spread(live, 1.0);

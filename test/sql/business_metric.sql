@@ -108,6 +108,22 @@ DISCARD TEMP;
 SELECT mlops_revoke('ben', 'regress_ml_ann', 'read');
 CALL mlops_train('ben', 'SELECT usage, churned FROM business_metric_test.customer', 'churned', holdout => 0);
 
+-- the name of a type of its aggregate can come to be another's: what suited a number is given no number then
+SET ROLE regress_ml_ann;
+CREATE DOMAIN amount AS float8;
+CREATE FUNCTION add_amount(sum float8, prediction amount, label amount) RETURNS float8 LANGUAGE sql AS $$ SELECT sum + 1 $$;
+CREATE AGGREGATE amounts(amount, amount) (SFUNC = add_amount, STYPE = float8, INITCOND = '0');
+SELECT mlops_create_metric('amounts', 'amounts', true);
+SELECT mlops_train_now('worth_spends', 'SELECT usage, calls, spend FROM customer', 'spend');
+SELECT value FROM mlops_evaluate_query('worth_spends/1', 'SELECT usage, calls, spend FROM customer', metrics => ARRAY['amounts'], include_seen => true);
+DROP AGGREGATE amounts(amount, amount);
+DROP FUNCTION add_amount;
+DROP DOMAIN amount;
+CREATE DOMAIN amount AS text;
+CREATE FUNCTION add_amount(sum float8, prediction amount, label amount) RETURNS float8 LANGUAGE sql AS $$ SELECT sum + 1 $$;
+CREATE AGGREGATE amounts(amount, amount) (SFUNC = add_amount, STYPE = float8, INITCOND = '0');
+SELECT value FROM mlops_evaluate_query('worth_spends/1', 'SELECT usage, calls, spend FROM customer', metrics => ARRAY['amounts'], include_seen => true);
+
 -- ---- refused ----
 SET ROLE regress_ml_ann;
 SELECT mlops_drop_metric('seeing');

@@ -54,6 +54,21 @@ SELECT mlops_set_gate('buys', 'g table', query => $$SELECT count(*) > 0 FROM gon
 DROP TABLE gone_later;
 SELECT gate, verdict, explanation FROM mlops_check_gates('buys', 4) ORDER BY gate;
 
+-- a query that catches what ends it answers too late, also where it has asked other gates, which share its time
+CREATE FUNCTION goes_on() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN PERFORM pg_sleep(20); EXCEPTION WHEN query_canceled THEN NULL; END;
+    RETURN true;
+END $$;
+SET client_min_messages = error;
+SELECT mlops_train_now('late', 'visit', 'bought', params => '{"l2": 1}') > 0 AS trained;
+RESET client_min_messages;
+SELECT mlops_set_gate('late', 'h late', timeout => '50 milliseconds', query => $$SELECT goes_on(), 'all is well'$$);
+SELECT mlops_set_gate('late', 'i asks', timeout => '50 milliseconds', query => $$SELECT bool_and(goes_on()) FROM mlops_check_gates('buys', 2) WHERE gate = 'even'$$);
+SELECT gate, verdict, explanation FROM mlops_check_gates('late', 1) ORDER BY gate;
+SELECT mlops_drop_model('late') IS NOT NULL AS dropped;
+DROP FUNCTION goes_on;
+
 -- a cancel is nobody's verdict: the statement ends
 SET statement_timeout = '100ms';
 SELECT mlops_set_gate('buys', 'e slow', timeout => '1 hour', query => $$SELECT pg_sleep(20) IS NOT NULL$$);

@@ -33,6 +33,12 @@ SELECT reason FROM mlops_label_queue('spam', 3) GROUP BY reason;
 SELECT count(*), count(DISTINCT key) FROM mlops_label_queue('spam', 5, 'SELECT id AS number, words FROM mail', key_column => 'number');
 SELECT mlops_label_queue('spam', 5, 'SELECT words FROM mail');
 SELECT mlops_label_queue('spam', 0);
+-- long keys count in the memory that there is
+SET mlops.max_training_memory = '2MB';
+SELECT count(*) FROM mlops_label_queue('spam', 5, 'SELECT id AS number, words FROM mail', key_column => 'number');
+SELECT count(*) FROM mlops_label_queue('spam', 5, 'SELECT repeat(''k'', 9000) || id AS number, words FROM mail', key_column => 'number');
+\echo :LAST_ERROR_SQLSTATE
+RESET mlops.max_training_memory;
 
 -- labels come back with their annotator, and the next refresh has them
 SELECT mlops_record_label('spam', '910', 'true', annotator => 'ann'), mlops_record_label('spam', '911', 'false', 'sure', 'ben');
@@ -40,9 +46,9 @@ SELECT rows_in FROM mlops_refresh_validation_set('spam', 'recent', '2026-02-12')
 SELECT e ->> 'id' AS id, e ->> 'spam' AS spam FROM mlops_edition('spam', 'recent') AS e WHERE (e ->> 'id')::int > 900 ORDER BY 1;
 SELECT key, label, note, annotator FROM mlops.label ORDER BY key;
 SELECT mlops_record_label('spam', '912', NULL);
--- a label that the target cannot be
-SELECT mlops_record_label('spam', '912', 'perhaps');
-SELECT mlops_refresh_validation_set('spam', 'recent', '2026-02-12');
+-- a label that the target cannot be is told and left out: it stops no other
+SELECT mlops_record_label('spam', '912', 'perhaps'), mlops_record_label('spam', '913', 'true');
+SELECT edition, rows_in FROM mlops_refresh_validation_set('spam', 'recent', '2026-02-12');
 SELECT mlops_forget('spam', '912');
 SELECT edition FROM mlops_refresh_validation_set('spam', 'recent', '2026-02-12');
 

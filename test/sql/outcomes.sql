@@ -62,7 +62,7 @@ SELECT mlops_record_outcome('out_church', 3, 'yes');
 -- pulled from business tables: what is new since the last time, and a day before
 CREATE TABLE contract (customer int, state text, ended date);
 INSERT INTO contract SELECT id, left_us, current_date + id FROM customer WHERE id <= 20;
-SELECT mlops_set_outcomes('out_churn', 'SELECT customer, state, ended FROM contract', 'customer', 'state', 'ended');
+SELECT mlops_set_outcomes('out_churn', 'SELECT customer, state, ended FROM contract -- as it is', 'customer', 'state', 'ended');
 SELECT * FROM mlops_pull_outcomes('out_churn', now() + interval '10 days');
 SELECT * FROM mlops_pull_outcomes('out_churn', now() + interval '10 days');
 SELECT * FROM mlops_pull_outcomes('out_churn', now() + interval '20 days');

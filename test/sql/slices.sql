@@ -60,5 +60,16 @@ SELECT mlops_create_validation_set('churn', 'many', 'customer', key => 'id', sli
 SELECT edition FROM mlops_refresh_validation_set('churn', 'many');
 SELECT count(*) FROM mlops.slice WHERE validation_set = 'many';
 
+-- a condition is read as when it was written: backslashes in strings do not open it up for another query
+SELECT mlops_create_validation_set('churn', 'few', 'SELECT * FROM customer WHERE id < 200', key => 'id');
+SELECT edition FROM mlops_refresh_validation_set('churn', 'few');
+SET extra_float_digits = 0;
+SELECT mlops_create_slice('churn', 'few', 'strings', $$plan <> '\' AND plan <> ') UNION ALL SELECT 99999999999::bigint WHERE (true --'$$) AS rows;
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SELECT mlops_pin('churn', 'few', '7') AS edition;
+RESET standard_conforming_strings;
+RESET extra_float_digits;
+
 SELECT mlops_drop_model('churn');
 DROP SCHEMA ml_slices CASCADE;

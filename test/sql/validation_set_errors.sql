@@ -35,6 +35,7 @@ SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', time_c
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', time_column => 'at', period => '7 days', time_unit => '1 hour');
 -- numbers
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', max_rows => 99);
+SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', max_rows => 9223372036854775807);
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', max_rows => 100, min_rows => 101);
 -- the source
 SELECT mlops_create_validation_set('buys', 'recent', 'visits', key => 'n');
@@ -44,6 +45,21 @@ SET client_min_messages = error;
 SELECT mlops_train_now('length', 'SELECT pages, hour FROM visit', 'hour') AS version;
 SELECT mlops_create_validation_set('length', 'recent', 'SELECT n, pages, hour::text AS hour FROM visit', key => 'n');
 SET client_min_messages = warning;
+
+-- strata take memory as rows do, and count in the same limit
+SELECT mlops_create_validation_set('buys', 'strata', 'SELECT i AS n, i % 7 AS pages, i % 2 = 0 AS bought FROM generate_series(1, 4000) AS i', key => 'n', stratify_by => ARRAY['n']);
+SET mlops.max_training_memory = '1MB';
+DO $$
+DECLARE
+    detail text;
+BEGIN
+    PERFORM mlops_refresh_validation_set('buys', 'strata');
+EXCEPTION WHEN program_limit_exceeded THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    RAISE WARNING '%', left(detail, 38);
+END $$;
+RESET mlops.max_training_memory;
+SELECT mlops_drop_validation_set('buys', 'strata');
 
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n', time_column => 'at', period => '7 days');
 SELECT mlops_create_validation_set('buys', 'recent', 'visit', key => 'n');

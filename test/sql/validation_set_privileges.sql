@@ -80,6 +80,23 @@ CREATE TEMP TABLE visit (n int);
 SELECT mlops_refresh_validation_set('buys', 'all');
 DROP TABLE pg_temp.visit;
 
+-- a source that gets around being read-only, as it can on servers before 16, is taken back with what it wrote
+SET ROLE regress_ml_ann;
+CREATE TABLE trace (who text);
+CREATE FUNCTION leaves_trace() RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'RESET transaction_read_only';
+    INSERT INTO ml_set_privileges.trace VALUES (current_user);
+    SET LOCAL transaction_read_only = on;
+    RETURN true;
+EXCEPTION WHEN OTHERS THEN
+    RETURN true;
+END $$;
+SELECT mlops_create_validation_set('buys', 'sly', 'SELECT v.* FROM visit AS v, (SELECT leaves_trace() AS t) AS s WHERE s.t', key => 'n');
+RESET ROLE;
+DO $$BEGIN PERFORM mlops_refresh_validation_set('buys', 'sly'); EXCEPTION WHEN read_only_sql_transaction THEN NULL; END$$;
+SELECT count(*) AS traces FROM trace;
+
 -- types of ann's are kept as what they are made of, or as text: her checks and casts never run as the owner
 SET ROLE regress_ml_ann;
 CREATE TYPE point3 AS (x float8, y float8, z float8);
