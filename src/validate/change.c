@@ -14,6 +14,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/executor.h"
 #include "image.h"
 #include "interrupts.h"
@@ -370,7 +371,7 @@ list_datum(List *numbers)
 	ListCell   *lc;
 	int			n = 0;
 
-	list_sort(numbers, list_int_cmp);
+	list_sort(numbers, ml_list_int_cmp);
 	foreach(lc, numbers)
 		number[n++] = lfirst_int(lc);
 	return numbers_datum(n, number);
