@@ -352,14 +352,6 @@ ml_jury_open(const MlJuryRequest *request, const MlJurySource *source)
 	return jury;
 }
 
-MlJury *
-ml_jury_of_query(const MlJuryRequest *request, const char *source, const char *target)
-{
-	MlJurySource from = {.source = source, .target = target};
-
-	return ml_jury_open(request, &from);
-}
-
 void
 ml_jury_end(MlJury *jury)
 {

@@ -80,12 +80,6 @@ count_of(MlChange *change, int number)
 	return &change->slice_count[number];
 }
 
-void
-ml_change_count(MlChange *change, int number, int64 by)
-{
-	*count_of(change, number) += by;
-}
-
 int64
 ml_change_counted(MlChange *change, int number)
 {
