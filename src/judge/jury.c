@@ -269,6 +269,7 @@ take_slices(MlJury *jury, MlSlicer *slicer)
 	{
 		MlPlaces   *slice = &jury->slice[s];
 
+		CHECK_FOR_INTERRUPTS();
 		slice->pub.n = slice->pinned || jury->weight == NULL ? slice->nrows : 0;
 		for (int64 i = 0; !slice->pinned && jury->weight != NULL && i < slice->nrows; i++)
 			slice->pub.n += jury->weight[slice->place == NULL ? i : slice->place[i]] > 0.0;
