@@ -64,7 +64,7 @@ pull_outcomes(void *arg)
 	Tick	   *tick = arg;
 	MlPulled	pulled;
 
-	if (ml_outcomes_pull(tick->model, tick->as_of, &pulled) && pulled.added > 0)
+	if (ml_outcomes_pull(tick->model, tick->as_of, false, &pulled) && pulled.added > 0)
 		ereport(NOTICE,
 				(errmsg(INT64_FORMAT " outcomes of model \"%s\" came in", pulled.added, tick->model)));
 }
