@@ -74,7 +74,7 @@ prune_log(void *arg)
 {
 	Tick	   *tick = arg;
 
-	(void) ml_log_prune(ml_log_retention_days, tick->as_of);
+	(void) ml_log_prune(ml_log_retention_days, tick->as_of, false);
 }
 
 static void
