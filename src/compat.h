@@ -211,6 +211,7 @@ typedef void (*MlShmemRequestHook) (void);
 #endif
 
 #if PG_VERSION_NUM >= 150000
+#define ml_const_boolean(node) ((node)->val.boolval.boolval)
 #define ml_const_tag(node) ((node)->isnull ? T_Null : nodeTag(&(node)->val))
 #define ml_const_int(node) ((node)->val.ival.ival)
 #define ml_const_float(node) ((node)->val.fval.fval)
@@ -221,6 +222,20 @@ typedef void (*MlShmemRequestHook) (void);
 #define ml_const_int(node) intVal(&(node)->val)
 #define ml_const_float(node) strVal(&(node)->val)
 #define ml_const_string(node) strVal(&(node)->val)
+#define ml_const_boolean(node) false	/* TRUE is a cast of a string there */
+#define T_Boolean T_Invalid
+#endif
+
+/* 14 compares integers of lists */
+#include "nodes/pg_list.h"
+#if PG_VERSION_NUM >= 140000
+#define ml_list_int_cmp list_int_cmp
+#else
+static inline int
+ml_list_int_cmp(const ListCell *a, const ListCell *b)
+{
+	return lfirst_int(a) < lfirst_int(b) ? -1 : lfirst_int(a) > lfirst_int(b);
+}
 #endif
 
 #endif							/* ML_COMPAT_H */

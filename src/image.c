@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "compat.h"
 #include "image.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"

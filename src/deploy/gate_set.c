@@ -35,12 +35,6 @@ enum
 
 /* ---- arguments ---- */
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
 static double
 number_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -65,7 +59,7 @@ choice_argument(FunctionCallInfo fcinfo, int n, const char *name, const char *fi
 	char	   *value;
 
 	ml_require_argument(fcinfo, n, name);
-	value = text_argument(fcinfo, n);
+	value = ml_argument_text(fcinfo, n);
 	if (strcmp(value, first) == 0)
 		return true;
 	if (strcmp(value, second) != 0)
@@ -121,13 +115,13 @@ take_timeout(FunctionCallInfo fcinfo)
 static void
 take_gate(FunctionCallInfo fcinfo, MlGate *gate)
 {
-	gate->name = text_argument(fcinfo, ARG_NAME);
-	gate->metric = text_argument(fcinfo, ARG_METRIC);
+	gate->name = ml_argument_text(fcinfo, ARG_NAME);
+	gate->metric = ml_argument_text(fcinfo, ARG_METRIC);
 	gate->minimum = number_argument(fcinfo, ARG_MINIMUM, "minimum");
 	gate->maximum = number_argument(fcinfo, ARG_MAXIMUM, "maximum");
 	gate->max_drop = number_argument(fcinfo, ARG_MAX_DROP, "max_drop");
 	gate->min_gain = number_argument(fcinfo, ARG_MIN_GAIN, "min_gain");
-	gate->validation_set = text_argument(fcinfo, ARG_VALIDATION_SET);
+	gate->validation_set = ml_argument_text(fcinfo, ARG_VALIDATION_SET);
 	take_slices(fcinfo, gate);
 	ml_require_argument(fcinfo, ARG_MIN_ROWS, "min_rows");
 	gate->min_rows = PG_GETARG_INT64(ARG_MIN_ROWS);
@@ -135,7 +129,7 @@ take_gate(FunctionCallInfo fcinfo, MlGate *gate)
 	gate->lenient = choice_argument(fcinfo, ARG_PROOF, "proof", "worse", "better");
 	ml_require_argument(fcinfo, ARG_ON_INTERVAL, "on_interval");
 	gate->on_interval = PG_GETARG_BOOL(ARG_ON_INTERVAL);
-	gate->query = text_argument(fcinfo, ARG_QUERY);
+	gate->query = ml_argument_text(fcinfo, ARG_QUERY);
 	gate->timeout_ms = take_timeout(fcinfo);
 	ml_author_here(&gate->author);
 }
@@ -279,7 +273,7 @@ mlops_set_gate(PG_FUNCTION_ARGS)
 
 	ml_require_argument(fcinfo, ARG_MODEL, "model");
 	ml_require_argument(fcinfo, ARG_NAME, "name");
-	model = text_argument(fcinfo, ARG_MODEL);
+	model = ml_argument_text(fcinfo, ARG_MODEL);
 	ml_registry_require_writable("set a gate");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
 	take_gate(fcinfo, &gate);
@@ -323,8 +317,8 @@ mlops_drop_gate(PG_FUNCTION_ARGS)
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "name");
-	model = text_argument(fcinfo, 0);
-	name = text_argument(fcinfo, 1);
+	model = ml_argument_text(fcinfo, 0);
+	name = ml_argument_text(fcinfo, 1);
 	ml_registry_require_writable("drop a gate");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
 	if (!ml_registry_drop_gate(model, name))

@@ -190,7 +190,6 @@ extern void ml_frame_arrange(MlFrame *frame, const bool *keep, MlSplit *split, b
  * the first ntrain of them train. The frame must outlive it.
  */
 extern MlFrame *ml_frame_subset(const MlFrame *frame, const int64 *rows, int64 n, int64 ntrain);
-extern void ml_frame_subset_free(MlFrame *subset);
 
 /* memory for a number of each row, from the budget; to become a column */
 extern double *ml_frame_new_numbers(MlFrame *frame);

@@ -70,10 +70,3 @@ ml_frame_subset(const MlFrame *frame, const int64 *rows, int64 n, int64 ntrain)
 	subset->key_hash = gather(subset, frame->key_hash, sizeof(uint64), rows, n);
 	return subset;
 }
-
-void
-ml_frame_subset_free(MlFrame *subset)
-{
-	ml_budget_give(subset->budget, subset->memory);
-	MemoryContextDelete(subset->cxt);
-}

@@ -15,12 +15,6 @@
 
 /* ---- arguments ---- */
 
-char *
-ml_argument_text(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
-
 int
 ml_argument_int(FunctionCallInfo fcinfo, int argument)
 {

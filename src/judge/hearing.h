@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 #include "judge/jury.h"
+#include "registry/registry_catalog.h"
 
 /* arguments as they stand in the SQL functions; NULL and 0: not given */
 typedef struct MlCase
@@ -55,7 +56,6 @@ extern void ml_evaluate(const MlCase *question);
 
 /* ---- arguments; NULL is NULL ---- */
 
-extern char *ml_argument_text(FunctionCallInfo fcinfo, int argument);
 extern int	ml_argument_int(FunctionCallInfo fcinfo, int argument);	/* 0 for NULL */
 extern char **ml_argument_texts(FunctionCallInfo fcinfo, int argument, const char *name, int *n);
 extern void ml_argument_require(FunctionCallInfo fcinfo, int argument, const char *name, const char *example);

@@ -77,12 +77,11 @@ typedef struct MlJuryRequest
 } MlJuryRequest;
 
 /*
- * The rows of an edition, or of a query (as the current user, under the active snapshot).
+ * The rows of an edition, under the active snapshot.
  * 42703 names every column that a version needs and the rows lack; 42804 a label
  * that the target's type does not take; 54000 over mlops.max_training_memory.
  */
 extern MlJury *ml_jury_of_edition(const MlJuryRequest *request, const MlEdition *edition);
-extern MlJury *ml_jury_of_query(const MlJuryRequest *request, const char *source, const char *target);
 extern void ml_jury_end(MlJury *jury);
 
 /*

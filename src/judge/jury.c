@@ -269,6 +269,7 @@ take_slices(MlJury *jury, MlSlicer *slicer)
 	{
 		MlPlaces   *slice = &jury->slice[s];
 
+		CHECK_FOR_INTERRUPTS();
 		slice->pub.n = slice->pinned || jury->weight == NULL ? slice->nrows : 0;
 		for (int64 i = 0; !slice->pinned && jury->weight != NULL && i < slice->nrows; i++)
 			slice->pub.n += jury->weight[slice->place == NULL ? i : slice->place[i]] > 0.0;
@@ -350,14 +351,6 @@ ml_jury_open(const MlJuryRequest *request, const MlJurySource *source)
 	take_rows(jury, request, source);
 	MemoryContextSwitchTo(old);
 	return jury;
-}
-
-MlJury *
-ml_jury_of_query(const MlJuryRequest *request, const char *source, const char *target)
-{
-	MlJurySource from = {.source = source, .target = target};
-
-	return ml_jury_open(request, &from);
 }
 
 void

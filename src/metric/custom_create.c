@@ -169,12 +169,6 @@ check_tasks(const Signature *signature, MlMetricRow *row)
 
 /* ---- the arguments of the calls ---- */
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int n)
-{
-	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
-}
-
 static char **
 texts_argument(FunctionCallInfo fcinfo, int n, const char *name, int *length)
 {
@@ -269,16 +263,16 @@ mlops_create_metric(PG_FUNCTION_ARGS)
 	ml_require_argument(fcinfo, 1, "aggregate");
 	ml_require_argument(fcinfo, 2, "higher_is_better");
 	ml_registry_require_writable("register a metric");
-	row.name = text_argument(fcinfo, 0);
+	row.name = ml_argument_text(fcinfo, 0);
 	row.higher_is_better = PG_GETARG_BOOL(2);
 	row.column = texts_argument(fcinfo, 3, "columns", &row.ncolumns);
 	row.task = texts_argument(fcinfo, 4, "tasks", &row.ntasks);
 	take_range(fcinfo, &row);
-	row.description = text_argument(fcinfo, 7);
+	row.description = ml_argument_text(fcinfo, 7);
 	check_name(row.name);
 	check_may_create(row.name);
 
-	find_aggregate(text_argument(fcinfo, 1), &signature);
+	find_aggregate(ml_argument_text(fcinfo, 1), &signature);
 	check_kind(&signature);
 	check_arguments(&signature, &row);
 	tasks = check_tasks(&signature, &row);
@@ -300,7 +294,7 @@ mlops_drop_metric(PG_FUNCTION_ARGS)
 
 	ml_require_argument(fcinfo, 0, "name");
 	ml_registry_require_writable("drop a metric");
-	name = text_argument(fcinfo, 0);
+	name = ml_argument_text(fcinfo, 0);
 	check_name(name);
 	there = ml_registry_metric_row(name);
 	if (there == NULL)

@@ -403,6 +403,12 @@ ml_result_float(uint64 row, int column)
 	return isnull ? get_float8_nan() : DatumGetFloat8(datum);
 }
 
+char *
+ml_argument_text(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
 void
 ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 {

@@ -183,6 +183,9 @@ extern bool ml_privilege_has_by(const char *model, Oid user, MlPrivilege privile
 extern void ml_privilege_check(const char *model, MlPrivilege privilege, MlSight sight);
 extern void ml_privilege_check_scoring(const char *model, MlPrivilege privilege);
 
+/* an argument, NULL if it is */
+extern char *ml_argument_text(FunctionCallInfo fcinfo, int n);
+
 /* 22004 if an argument that is needed is NULL */
 extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
 

@@ -177,12 +177,10 @@ constant(MlRuleMaker *maker, A_Const *node)
 			expr = ml_expr_constant(ML_RULE_UNKNOWN, node->location);
 			expr->isnull = true;
 			return expr;
-#if PG_VERSION_NUM >= 150000
 		case T_Boolean:
 			expr = ml_expr_constant(ML_RULE_BOOL, node->location);
-			expr->boolean = node->val.boolval.boolval;
+			expr->boolean = ml_const_boolean(node);
 			return expr;
-#endif
 		default:
 			ml_rule_refuse(maker, node->location, ERRCODE_FEATURE_NOT_SUPPORTED, "rules have no bit strings",
 						   "Values are numbers, booleans, text and times.", "Compare with text.");

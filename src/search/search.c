@@ -568,13 +568,13 @@ take_spec(FunctionCallInfo fcinfo, Search *search)
 		spec->options.refit = true;
 		return;
 	}
-	spec->source = ml_call_text(fcinfo, ARG_SOURCE);
-	spec->target = ml_call_text(fcinfo, ARG_TARGET);
+	spec->source = ml_argument_text(fcinfo, ARG_SOURCE);
+	spec->target = ml_argument_text(fcinfo, ARG_TARGET);
 	spec->features = ml_call_names(fcinfo, ARG_FEATURES, "features", &spec->nfeatures);
 	spec->exclude = ml_call_names(fcinfo, ARG_EXCLUDE, "exclude", &spec->nexclude);
-	spec->key = ml_call_text(fcinfo, ARG_KEY);
-	spec->time_column = ml_call_text(fcinfo, ARG_TIME_COLUMN);
-	spec->weight = ml_call_text(fcinfo, ARG_WEIGHT);
+	spec->key = ml_argument_text(fcinfo, ARG_KEY);
+	spec->time_column = ml_argument_text(fcinfo, ARG_TIME_COLUMN);
+	spec->weight = ml_argument_text(fcinfo, ARG_WEIGHT);
 	if (!PG_ARGISNULL(ARG_HOLDOUT))
 		spec->holdout = PG_GETARG_FLOAT8(ARG_HOLDOUT);
 	if (!PG_ARGISNULL(ARG_SEED))
@@ -610,7 +610,7 @@ mlops_search(PG_FUNCTION_ARGS)
 	search.training = training;
 	search.started = ml_training_seconds();
 	search.space = ml_call_jsonb(fcinfo, ARG_SPACE);
-	search.metric_name = ml_call_text(fcinfo, ARG_METRIC);
+	search.metric_name = ml_argument_text(fcinfo, ARG_METRIC);
 	check_metric(search.metric_name);
 	take_budget(&search, ml_call_jsonb(fcinfo, ARG_BUDGET));
 	search.resumed = !PG_ARGISNULL(ARG_SEARCH);
@@ -618,7 +618,7 @@ mlops_search(PG_FUNCTION_ARGS)
 		search.id = *PG_GETARG_UUID_P(ARG_SEARCH);
 	else
 		take_spec(fcinfo, &search);
-	note = ml_call_text(fcinfo, ARG_NOTE);
+	note = ml_argument_text(fcinfo, ARG_NOTE);
 	MemoryContextSwitchTo(old);
 
 	ml_procedure_run(training, ml_call_is_atomic(fcinfo), phases, &search);

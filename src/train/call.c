@@ -22,12 +22,6 @@ enum
 	ARG_KEY, ARG_TIME_COLUMN, ARG_WEIGHT, ARG_HOLDOUT, ARG_SEED, ARG_OPTIONS, ARG_NOTE, ARG_GROUP_BY
 };
 
-char *
-ml_call_text(FunctionCallInfo fcinfo, int i)
-{
-	return PG_ARGISNULL(i) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(i));
-}
-
 Jsonb *
 ml_call_jsonb(FunctionCallInfo fcinfo, int i)
 {
@@ -37,7 +31,7 @@ ml_call_jsonb(FunctionCallInfo fcinfo, int i)
 const char *
 ml_call_model(FunctionCallInfo fcinfo)
 {
-	char	   *model = ml_call_text(fcinfo, 0);
+	char	   *model = ml_argument_text(fcinfo, 0);
 
 	if (model == NULL)
 		ereport(ERROR,
@@ -102,22 +96,22 @@ take_arguments(FunctionCallInfo fcinfo, MlTraining *training)
 	MemoryContext old = MemoryContextSwitchTo(training->cxt);
 	MlSpec	   *spec = &training->spec;
 
-	spec->source = ml_call_text(fcinfo, ARG_SOURCE);
-	spec->target = ml_call_text(fcinfo, ARG_TARGET);
-	spec->algorithm = ml_call_text(fcinfo, ARG_ALGORITHM);
+	spec->source = ml_argument_text(fcinfo, ARG_SOURCE);
+	spec->target = ml_argument_text(fcinfo, ARG_TARGET);
+	spec->algorithm = ml_argument_text(fcinfo, ARG_ALGORITHM);
 	spec->params = ml_call_jsonb(fcinfo, ARG_PARAMS);
 	spec->features = ml_call_names(fcinfo, ARG_FEATURES, "features", &spec->nfeatures);
 	spec->exclude = ml_call_names(fcinfo, ARG_EXCLUDE, "exclude", &spec->nexclude);
-	spec->key = ml_call_text(fcinfo, ARG_KEY);
-	spec->time_column = ml_call_text(fcinfo, ARG_TIME_COLUMN);
-	spec->weight = ml_call_text(fcinfo, ARG_WEIGHT);
+	spec->key = ml_argument_text(fcinfo, ARG_KEY);
+	spec->time_column = ml_argument_text(fcinfo, ARG_TIME_COLUMN);
+	spec->weight = ml_argument_text(fcinfo, ARG_WEIGHT);
 	if (!PG_ARGISNULL(ARG_HOLDOUT))
 		spec->holdout = PG_GETARG_FLOAT8(ARG_HOLDOUT);
 	if (!PG_ARGISNULL(ARG_SEED))
 		spec->seed = PG_GETARG_INT64(ARG_SEED);
 	ml_spec_take_options(spec, ml_call_jsonb(fcinfo, ARG_OPTIONS));
-	training->note = ml_call_text(fcinfo, ARG_NOTE);
-	spec->group_by = ml_call_text(fcinfo, ARG_GROUP_BY);
+	training->note = ml_argument_text(fcinfo, ARG_NOTE);
+	spec->group_by = ml_argument_text(fcinfo, ARG_GROUP_BY);
 	MemoryContextSwitchTo(old);
 }
 

@@ -8,10 +8,10 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "registry/registry_catalog.h"
 #include "train/train.h"
 
-/* an argument, NULL if it is */
-extern char *ml_call_text(FunctionCallInfo fcinfo, int i);
+/* a copy of an argument, NULL if it is */
 extern Jsonb *ml_call_jsonb(FunctionCallInfo fcinfo, int i);
 
 /* an array of names, n of them; NULL if it is: 22004 for a NULL in it; argument: its name */

@@ -24,6 +24,7 @@
 #include "interrupts.h"
 #include "metric/metric.h"
 #include "model/look.h"
+#include "registry/registry_catalog.h"
 #include "result.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -64,12 +65,6 @@ typedef struct Loss
 
 /* ---- arguments ---- */
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
-
 static void
 require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 {
@@ -103,7 +98,7 @@ find_metric(const Permuting *p, const char *name)
 static void
 take_arguments(FunctionCallInfo fcinfo, Permuting *p)
 {
-	char	   *metric = text_argument(fcinfo, ARG_METRIC);
+	char	   *metric = ml_argument_text(fcinfo, ARG_METRIC);
 
 	require_argument(fcinfo, ARG_MODEL, "model");
 	require_argument(fcinfo, ARG_SOURCE, "source");
@@ -323,7 +318,7 @@ mlops_permutation_importance(PG_FUNCTION_ARGS)
 
 	take_arguments(fcinfo, &p);
 	ml_rows_begin(fcinfo, &rows);
-	read_rows(&p, text_argument(fcinfo, ARG_SOURCE), text_argument(fcinfo, ARG_TARGET));
+	read_rows(&p, ml_argument_text(fcinfo, ARG_SOURCE), ml_argument_text(fcinfo, ARG_TARGET));
 	take_memory(&p);
 	ml_recipe_labels(p.model->recipe, p.frame, 0, p.frame->nrows, p.label);
 	recipe = ml_model_input_recipe(p.model);

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "attempt.h"
 #include "compat.h"
 #include "fold/sql.h"
 #include "interrupts.h"
@@ -22,7 +23,6 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #define MUCH_TOO_LARGE 4
@@ -174,6 +174,14 @@ read_in_sql(MlTraining *training)
 	ml_sql_train(training);
 }
 
+static void
+read_whole(void *arg)
+{
+	MlTraining *training = arg;
+
+	training->frame = read_frame(training, training->spec.source, true);
+}
+
 /*
  * In memory if the rows fit: else what was read is forgotten, and false
  * returned if the passes can run in SQL.
@@ -181,31 +189,8 @@ read_in_sql(MlTraining *training)
 static bool
 read_if_it_fits(MlTraining *training)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Oid			user;
-	int			security;
-	ErrorData  *error = NULL;
+	ErrorData  *error = ml_attempt(read_whole, training);
 
-	GetUserIdAndSecContext(&user, &security);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		training->frame = read_frame(training, training->spec.source, true);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
-	SetUserIdAndSecContext(user, security);
 	if (error == NULL)
 		return true;
 	if (error->sqlerrcode != ERRCODE_PROGRAM_LIMIT_EXCEEDED || training->algorithm == NULL ||

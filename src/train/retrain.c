@@ -58,7 +58,7 @@ mlops_train_spec(PG_FUNCTION_ARGS)
 				 errdetail("A spec given by hand runs as the role that gives it, \"%s\".", current_role()),
 				 errhint("Read the source; to run it as your own, leave \"author\" out. mlops_retrain runs it as its author.")));
 	spec->author = NULL;
-	training->note = ml_call_text(fcinfo, 2);
+	training->note = ml_argument_text(fcinfo, 2);
 	MemoryContextSwitchTo(old);
 	return run_and_return(fcinfo, training);
 }
@@ -258,7 +258,7 @@ mlops_retrain(PG_FUNCTION_ARGS)
 	MlVersionFacts facts;
 
 	ml_retrain_prepare(training, ml_call_model(fcinfo), ml_call_jsonb(fcinfo, 1), &facts);
-	training->note = ml_call_text(fcinfo, 2);
+	training->note = ml_argument_text(fcinfo, 2);
 	MemoryContextSwitchTo(old);
 	return run_and_return(fcinfo, training);
 }

@@ -14,6 +14,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/executor.h"
 #include "image.h"
 #include "interrupts.h"
@@ -77,12 +78,6 @@ count_of(MlChange *change, int number)
 		change->slice_capacity = capacity;
 	}
 	return &change->slice_count[number];
-}
-
-void
-ml_change_count(MlChange *change, int number, int64 by)
-{
-	*count_of(change, number) += by;
 }
 
 int64
@@ -370,7 +365,7 @@ list_datum(List *numbers)
 	ListCell   *lc;
 	int			n = 0;
 
-	list_sort(numbers, list_int_cmp);
+	list_sort(numbers, ml_list_int_cmp);
 	foreach(lc, numbers)
 		number[n++] = lfirst_int(lc);
 	return numbers_datum(n, number);

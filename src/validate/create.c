@@ -36,12 +36,6 @@ enum
 
 /* ---- arguments ---- */
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
-
 static Interval *
 interval_argument(FunctionCallInfo fcinfo, int argument)
 {
@@ -63,12 +57,12 @@ take_arguments(FunctionCallInfo fcinfo, MlSet *set)
 
 	for (int i = 0; i < lengthof(needed); i++)
 		ml_require_argument(fcinfo, needed[i].argument, needed[i].name);
-	set->model = text_argument(fcinfo, ARG_MODEL);
-	set->name = text_argument(fcinfo, ARG_NAME);
-	set->source = text_argument(fcinfo, ARG_SOURCE);
-	set->target = text_argument(fcinfo, ARG_TARGET);
-	set->key = text_argument(fcinfo, ARG_KEY);
-	set->time_column = text_argument(fcinfo, ARG_TIME_COLUMN);
+	set->model = ml_argument_text(fcinfo, ARG_MODEL);
+	set->name = ml_argument_text(fcinfo, ARG_NAME);
+	set->source = ml_argument_text(fcinfo, ARG_SOURCE);
+	set->target = ml_argument_text(fcinfo, ARG_TARGET);
+	set->key = ml_argument_text(fcinfo, ARG_KEY);
+	set->time_column = ml_argument_text(fcinfo, ARG_TIME_COLUMN);
 	set->period = interval_argument(fcinfo, ARG_PERIOD);
 	set->label_delay = interval_argument(fcinfo, ARG_LABEL_DELAY);
 	set->lateness = interval_argument(fcinfo, ARG_LATENESS);

@@ -10,14 +10,13 @@
 
 #include <math.h>
 
-#include "access/xact.h"
+#include "attempt.h"
 #include "fmgr.h"
 #include "interrupts.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "validate/pin.h"
 #include "validate/validate.h"
@@ -43,44 +42,32 @@ compare_wrong(const void *a, const void *b)
 	return x->row < y->row ? -1 : x->row > y->row;
 }
 
+typedef struct Reading
+{
+	const MlSetColumn *column;
+	const char *text;
+} Reading;
+
+static void
+read_value(void *arg)
+{
+	const Reading *reading = arg;
+	Oid			input;
+	Oid			parameter;
+
+	getTypeInputInfo(reading->column->stored_type, &input, &parameter);
+	(void) OidInputFunctionCall(input, unconstify(char *, reading->text), parameter, reading->column->stored_typmod);
+}
+
 bool
 ml_is_value(const MlSetColumn *column, const char *text)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	bool		valid = false;
+	Reading		reading = {column, text};
+	ErrorData  *error = ml_attempt(read_value, &reading);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(cxt);
-	PG_TRY();
-	{
-		Oid			input;
-		Oid			parameter;
-
-		getTypeInputInfo(column->stored_type, &input, &parameter);
-		(void) OidInputFunctionCall(input, (char *) text, parameter, column->stored_typmod);
-		ReleaseCurrentSubTransaction();
-		valid = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		{
-			CurrentResourceOwner = owner;
-			ReThrowError(error);
-		}
+	if (error != NULL)
 		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(cxt);
-	CurrentResourceOwner = owner;
-	return valid;
+	return error == NULL;
 }
 
 /* anybody who may predict can report anything: what cannot be is told and left out */

@@ -262,12 +262,6 @@ ml_pin_is_new(const MlSet *set, const char *key)
 	return !is_pinned(set, key);
 }
 
-static char *
-text_argument(FunctionCallInfo fcinfo, int argument)
-{
-	return PG_ARGISNULL(argument) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argument));
-}
-
 static void
 error_pinned(const MlSet *set, const char *key)
 {
@@ -289,12 +283,12 @@ mlops_pin(PG_FUNCTION_ARGS)
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 2, "key");
-	model = text_argument(fcinfo, 0);
-	pin.key = text_argument(fcinfo, 2);
-	pin.reason = text_argument(fcinfo, 3);
+	model = ml_argument_text(fcinfo, 0);
+	pin.key = ml_argument_text(fcinfo, 2);
+	pin.reason = ml_argument_text(fcinfo, 3);
 	ml_registry_require_writable("pin a row");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
-	set = ml_set_open(model, text_argument(fcinfo, 1), true);
+	set = ml_set_open(model, ml_argument_text(fcinfo, 1), true);
 	if (set->edition == 0)
 		ml_error_no_edition(set, 0);
 	if (is_pinned(set, pin.key))
@@ -333,11 +327,11 @@ mlops_unpin(PG_FUNCTION_ARGS)
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 2, "key");
-	model = text_argument(fcinfo, 0);
-	key = text_argument(fcinfo, 2);
+	model = ml_argument_text(fcinfo, 0);
+	key = ml_argument_text(fcinfo, 2);
 	ml_registry_require_writable("unpin a row");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
-	set = ml_set_open(model, text_argument(fcinfo, 1), true);
+	set = ml_set_open(model, ml_argument_text(fcinfo, 1), true);
 	if (!is_pinned(set, key))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -368,14 +362,14 @@ record(FunctionCallInfo fcinfo, MlStatement *upsert, MlPrivilege privilege)
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "key");
-	model = text_argument(fcinfo, 0);
+	model = ml_argument_text(fcinfo, 0);
 	ml_registry_require_writable("record what somebody says of a row");
 	ml_privilege_require(model, privilege);
 	ml_bind_text(&args, model);
-	ml_bind_text(&args, text_argument(fcinfo, 1));
-	ml_bind_text(&args, text_argument(fcinfo, 2));
-	ml_bind_text(&args, text_argument(fcinfo, 3));
-	ml_bind_text(&args, PG_ARGISNULL(4) ? by : text_argument(fcinfo, 4));
+	ml_bind_text(&args, ml_argument_text(fcinfo, 1));
+	ml_bind_text(&args, ml_argument_text(fcinfo, 2));
+	ml_bind_text(&args, ml_argument_text(fcinfo, 3));
+	ml_bind_text(&args, PG_ARGISNULL(4) ? by : ml_argument_text(fcinfo, 4));
 	ml_bind_text(&args, by);
 	ml_registry_enter(&scope);
 	ml_statement_run(upsert, &args);

@@ -417,7 +417,6 @@ extern bytea *ml_fingerprint_bytes(MlHash128 fingerprint);
 extern MlHash128 ml_fingerprint_of(Datum datum);
 extern void ml_groups_count(MlSet *set, int n, const int32 *group, int by);
 extern Jsonb *ml_groups_json(const MlSet *set);
-extern void ml_change_count(MlChange *change, int number, int64 by);
 extern int64 ml_change_counted(MlChange *change, int number);
 extern void ml_change_finish(MlChange *change);
 

@@ -43,7 +43,7 @@ typedef struct MlPulled
 /* the models that have a source of outcomes, a list of char * in the current context */
 extern List *ml_outcomes_models(void);
 
-/* false: the model has no source of outcomes. Checks no privilege of the caller; runs the query as its author */
-extern bool ml_outcomes_pull(const char *model, TimestampTz as_of, MlPulled *pulled);
+/* false: the model has no source of outcomes; or, without wait, another session pulls from it. Checks no privilege of the caller; runs the query as its author */
+extern bool ml_outcomes_pull(const char *model, TimestampTz as_of, bool wait, MlPulled *pulled);
 
 #endif							/* ML_OUTCOME_H */

@@ -221,15 +221,17 @@ mlops_set_outcomes(PG_FUNCTION_ARGS)
 
 /* ---- pulling ---- */
 
-/* false: there is none */
+#define SELECT_SOURCE \
+	"SELECT s.source, s.key, s.outcome, s.time_column, s.author, s.settings, s.pulled_until, " \
+	"s.pulled_until OPERATOR(pg_catalog.-) s.lateness " \
+	"FROM mlops_catalog.outcome_source AS s WHERE s.model OPERATOR(pg_catalog.=) $1 FOR UPDATE"
+
+/* false: there is none; or, without wait, another session pulls from it */
 static bool
-find_source(const char *model, OutcomeSource *from)
+find_source(const char *model, bool wait, OutcomeSource *from)
 {
-	static MlStatement select = {
-		"SELECT s.source, s.key, s.outcome, s.time_column, s.author, s.settings, s.pulled_until, "
-		"s.pulled_until OPERATOR(pg_catalog.-) s.lateness "
-		"FROM mlops_catalog.outcome_source AS s WHERE s.model OPERATOR(pg_catalog.=) $1 FOR UPDATE"
-	};
+	static MlStatement select = {SELECT_SOURCE};
+	static MlStatement select_free = {SELECT_SOURCE " SKIP LOCKED"};
 	MemoryContext caller = CurrentMemoryContext;
 	MlArguments args = {0};
 	MlRegistryScope scope;
@@ -238,7 +240,7 @@ find_source(const char *model, OutcomeSource *from)
 	memset(from, 0, sizeof(OutcomeSource));
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
-	found = ml_statement_run(&select, &args) > 0;
+	found = ml_statement_run(wait ? &select : &select_free, &args) > 0;
 	if (found)
 	{
 		MemoryContext old = MemoryContextSwitchTo(caller);
@@ -367,13 +369,13 @@ write_pull(const Pull *pull, const char *model, const char *author)
 }
 
 bool
-ml_outcomes_pull(const char *model, TimestampTz as_of, MlPulled *pulled)
+ml_outcomes_pull(const char *model, TimestampTz as_of, bool wait, MlPulled *pulled)
 {
 	OutcomeSource from;
 	Pull		pull;
 
 	memset(pulled, 0, sizeof(MlPulled));
-	if (!find_source(model, &from))
+	if (!find_source(model, wait, &from))
 		return false;
 	begin_pull(&pull, model, pulled);
 	read_source(&from, model, from.has_until ? from.until : DT_NOBEGIN, as_of, take_row, &pull);
@@ -421,7 +423,7 @@ mlops_pull_outcomes(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	ml_registry_require_writable("pull outcomes");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
-	if (!ml_outcomes_pull(model, PG_GETARG_TIMESTAMPTZ(1), &pulled))
+	if (!ml_outcomes_pull(model, PG_GETARG_TIMESTAMPTZ(1), true, &pulled))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" has no source of outcomes", model),

@@ -112,6 +112,14 @@ make_day(int day)
 	run(psprintf("COMMENT ON TABLE " DATA_SCHEMA ".%s IS 'logged predictions of one day (UTC)'", name));
 }
 
+/* inside a scope: who waits for the lock of the log has everybody wait who logs */
+static void
+do_not_wait(void)
+{
+	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
 bool
 ml_log_make_partitions(TimestampTz at)
 {
@@ -121,8 +129,7 @@ ml_log_make_partitions(TimestampTz at)
 	if (has_day(day) && has_day(day + 1))
 		return false;
 	ml_registry_enter(&scope);
-	(void) set_config_option("lock_timeout", LOCK_TIMEOUT, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	do_not_wait();
 	for (int d = day; d <= day + 1; d++)
 		if (!has_day(d))
 			make_day(d);
@@ -187,7 +194,7 @@ drop_days(TimestampTz before)
 }
 
 int
-ml_log_prune(int days, TimestampTz as_of)
+ml_log_prune(int days, TimestampTz as_of, bool wait)
 {
 	MlRegistryScope scope;
 	int			dropped;
@@ -197,6 +204,8 @@ ml_log_prune(int days, TimestampTz as_of)
 	require_day(as_of);
 	require_day(as_of - days * USECS_PER_DAY);
 	ml_registry_enter(&scope);
+	if (!wait)
+		do_not_wait();
 	dropped = drop_days(as_of - days * USECS_PER_DAY);
 	ml_registry_leave(&scope);
 	return dropped;
@@ -217,5 +226,5 @@ mlops_prune_log(PG_FUNCTION_ARGS)
 				 errmsg("the days to keep must not be negative"),
 				 errdetail("They are %d.", days),
 				 errhint("Leave them out to keep as many as mlops.log_retention says; 0 keeps all.")));
-	PG_RETURN_INT32(ml_log_prune(days, as_of));
+	PG_RETURN_INT32(ml_log_prune(days, as_of, true));
 }

@@ -24,9 +24,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "metric/measure.h"
+#include "interrupts.h"
 #include "json.h"
-#include "miscadmin.h"
+#include "metric/measure.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
 #include "utils/array.h"
@@ -246,9 +246,12 @@ spread(Performance *live, double certainty)
 	ml_budget_take(&live->budget, size, "the probabilities of the classes");
 	result = MemoryContextAllocHuge(live->cxt, size);
 	for (int64 i = 0; i < group->labelled; i++)
+	{
+		ml_check_row(i);
 		for (int c = 0; c < n; c++)
 			result[i * n + c] = group->class[i] < 0 ? get_float8_nan() :
 				c == group->class[i] ? certainty : (1.0 - certainty) / Max(n - 1, 1);
+	}
 	return result;
 }
 

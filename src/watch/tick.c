@@ -64,7 +64,7 @@ pull_outcomes(void *arg)
 	Tick	   *tick = arg;
 	MlPulled	pulled;
 
-	if (ml_outcomes_pull(tick->model, tick->as_of, &pulled) && pulled.added > 0)
+	if (ml_outcomes_pull(tick->model, tick->as_of, false, &pulled) && pulled.added > 0)
 		ereport(NOTICE,
 				(errmsg(INT64_FORMAT " outcomes of model \"%s\" came in", pulled.added, tick->model)));
 }
@@ -74,7 +74,7 @@ prune_log(void *arg)
 {
 	Tick	   *tick = arg;
 
-	(void) ml_log_prune(ml_log_retention_days, tick->as_of);
+	(void) ml_log_prune(ml_log_retention_days, tick->as_of, false);
 }
 
 static void

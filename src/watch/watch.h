@@ -58,8 +58,11 @@ extern void ml_log_write_losses(const uint64 *lost);
 /* makes those of the day of at and the next; false: they are there. Inside no scope */
 extern bool ml_log_make_partitions(TimestampTz at);
 
-/* drops days, and rows of no day, that are older than so many days; 0 keeps all. Checks no privilege */
-extern int	ml_log_prune(int days, TimestampTz as_of);
+/*
+ * Drops days, and rows of no day, that are older than so many days; 0 keeps all. Without wait an error
+ * (55P03) if the log is being read. Checks no privilege.
+ */
+extern int	ml_log_prune(int days, TimestampTz as_of, bool wait);
 
 /* does the database have the extension? */
 extern bool ml_log_has_tables(void);

@@ -164,7 +164,8 @@ adds_up('with a full log');
 my $writer = sql(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'mlops log writer'});
 
 sql("SELECT pg_terminate_backend($writer)");
-$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $writer");
+$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $writer")
+  or die 'the writer does not end';
 adds_up('without a writer');
 $locker->query('COMMIT');
 $locker->quit;
@@ -251,7 +252,8 @@ sql(q{SELECT mlops_promote('line', 1, rules => 0)});
 
 my ($launcher) = map { m{/proc/(\d+)/} } launchers($node);
 
-$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'mlops log writer'});
+$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'mlops log writer'})
+  or die 'the writer does not leave';
 kill 'TERM', $launcher;
 sql(q{SELECT mlops_predict('line', '{"x": 1}', 'without launcher')});
 flush_log();
