@@ -2,21 +2,28 @@
  * named_slice.c
  *		mlops_create_slice and mlops_drop_slice: conditions named after a set was made.
  *
- * The rows that are stored, of every edition, are decided at once; their numbers of slices are all
- * that ever changes in a stored row, and are no part of its fingerprint.
+ * The rows that are stored, of every edition, are decided, half a megabyte of them at once; their
+ * numbers of slices are all that ever changes in a stored row, and are no part of its fingerprint.
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "fmgr.h"
 #include "interrupts.h"
+#include "storage/bufmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "validate/set.h"
 #include "validate/validate.h"
+
+#define BLOCKS_AT_ONCE	64
 
 PG_FUNCTION_INFO_V1(mlops_create_slice);
 PG_FUNCTION_INFO_V1(mlops_drop_slice);
@@ -69,46 +76,106 @@ add_slice(MlSet *set, char *name, char *condition, int64 min_rows)
 	return slice;
 }
 
-/* rows of every edition that the condition is true for; live ones of the newest are counted */
-static int64
-members(const MlSet *set, const MlSetSlice *slice, Datum **places, int64 *n)
+/* stored rows that a condition is true for */
+typedef struct Members
+{
+	ItemPointerData *place;
+	int64		n;
+	int64		capacity;
+	int64		counted;		/* those that are live in the newest edition and not pinned */
+} Members;
+
+static BlockNumber
+count_blocks(const MlSet *set)
+{
+	Relation	table = table_open(get_relname_relid(set->relation, get_namespace_oid(ML_DATA_SCHEMA, false)),
+								   AccessShareLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(table);
+
+	table_close(table, AccessShareLock);
+	return blocks;
+}
+
+static void
+add_member(Members *members, const MlStored *row)
+{
+	if (members->n == members->capacity)
+	{
+		members->capacity *= 2;
+		members->place = repalloc_huge(members->place, ml_size_mul(members->capacity, sizeof(ItemPointerData)));
+	}
+	members->place[members->n++] = row->place;
+	members->counted += row->live && !row->pinned;
+}
+
+static void
+find_members(const MlSet *set, const MlSetSlice *slice, BlockNumber from, Members *members)
 {
 	MlArguments args = {0};
 	MlStored   *rows;
 	MinimalTuple *tuples;
-	int64		all = ml_change_fetch_tuples(set, "true", &args, &rows, &tuples);
-	List	  **slices = palloc_extended(ml_size_mul(Max(all, 1), sizeof(List *)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	int64		counted = 0;
+	List	  **slices;
+	ItemPointerData first;
+	ItemPointerData end;
+	int64		n;
 
+	ItemPointerSet(&first, from, 0);
+	ItemPointerSet(&end, from + BLOCKS_AT_ONCE, 0);
+	ml_bind_datum(&args, TIDOID, PointerGetDatum(&first), false);
+	ml_bind_datum(&args, TIDOID, PointerGetDatum(&end), false);
+	n = ml_change_fetch_tuples(set, "ctid OPERATOR(pg_catalog.>=) $1 AND ctid OPERATOR(pg_catalog.<) $2", &args,
+							   &rows, &tuples);
+	slices = palloc_extended(ml_size_mul(Max(n, 1), sizeof(List *)), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	ml_slice_decide(set, slice, all, tuples, slices);
+	ml_slice_decide(set, slice, n, tuples, slices);
 	PopActiveSnapshot();
-	*places = palloc_extended(ml_size_mul(Max(all, 1), sizeof(Datum)), MCXT_ALLOC_HUGE);
-	*n = 0;
-	for (int64 i = 0; i < all; i++)
+	for (int64 i = 0; i < n; i++)
 	{
 		ml_check_row(i);
-		if (slices[i] == NIL)
-			continue;
-		(*places)[(*n)++] = PointerGetDatum(&rows[i].place);
-		counted += rows[i].live && !rows[i].pinned;
+		if (slices[i] != NIL)
+			add_member(members, &rows[i]);
 	}
-	return counted;
+}
+
+/* rows of every edition, so many at once as lie in half a megabyte */
+static void
+find_all_members(const MlSet *set, const MlSetSlice *slice, Members *members)
+{
+	BlockNumber blocks = count_blocks(set);
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops members of slice", ALLOCSET_DEFAULT_SIZES);
+
+	members->capacity = 64;
+	members->place = palloc(members->capacity * sizeof(ItemPointerData));
+	for (BlockNumber from = 0; from < blocks; from += BLOCKS_AT_ONCE)
+	{
+		MemoryContext old = MemoryContextSwitchTo(cxt);
+
+		CHECK_FOR_INTERRUPTS();
+		find_members(set, slice, from, members);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(cxt);
+	}
+	MemoryContextDelete(cxt);
 }
 
 static void
-write_members(const MlSet *set, const MlSetSlice *slice, Datum *places, int64 n)
+write_members(const MlSet *set, const MlSetSlice *slice, const Members *members)
 {
 	MlArguments args = {0};
+	Datum	   *places;
 	char	   *text = psprintf("UPDATE %s SET slices = slices OPERATOR(pg_catalog.||) $1 "
 								"WHERE ctid OPERATOR(pg_catalog.=) ANY ($2)", ml_set_table(set));
 	int			code;
 
-	if (n == 0)
+	if (members->n == 0)
 		return;
+	places = palloc_extended(ml_size_mul(members->n, sizeof(Datum)), MCXT_ALLOC_HUGE);
+	for (int64 i = 0; i < members->n; i++)
+		places[i] = PointerGetDatum(&members->place[i]);
 	ml_bind_int(&args, slice->number);
-	ml_bind_datum(&args, TIDARRAYOID, PointerGetDatum(construct_array(places, (int) n, TIDOID, sizeof(ItemPointerData),
-																	  false, TYPALIGN_SHORT)), false);
+	ml_bind_datum(&args, TIDARRAYOID, PointerGetDatum(construct_array(places, (int) members->n, TIDOID,
+																	  sizeof(ItemPointerData), false,
+																	  TYPALIGN_SHORT)), false);
 	code = SPI_execute_with_args(text, args.n, args.type, args.value, args.null, false, 0);
 	if (code != SPI_OK_UPDATE)
 		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(code));
@@ -150,9 +217,7 @@ mlops_create_slice(PG_FUNCTION_ARGS)
 	MlSet	   *set;
 	MlSetSlice *slice;
 	MlRegistryScope scope;
-	Datum	   *places;
-	int64		n;
-	int64		counted;
+	Members		members = {0};
 
 	for (int i = 0; i < lengthof(names); i++)
 	{
@@ -165,13 +230,13 @@ mlops_create_slice(PG_FUNCTION_ARGS)
 	check_new(set, argument[2], PG_ARGISNULL(4) ? set->min_rows : PG_GETARG_INT64(4));
 	ml_slice_check_rows(set, argument[3], argument[2]);
 	slice = add_slice(set, argument[2], argument[3], PG_ARGISNULL(4) ? set->min_rows : PG_GETARG_INT64(4));
-	counted = members(set, slice, &places, &n);
+	find_all_members(set, slice, &members);
 	ml_registry_enter(&scope);
-	write_members(set, slice, places, n);
+	write_members(set, slice, &members);
 	ml_slices_store(set);
-	write_counts(set, slice, counted);
+	write_counts(set, slice, members.counted);
 	ml_registry_leave(&scope);
-	PG_RETURN_INT64(counted);
+	PG_RETURN_INT64(members.counted);
 }
 
 static void

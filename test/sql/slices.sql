@@ -60,6 +60,13 @@ SELECT mlops_create_validation_set('churn', 'many', 'customer', key => 'id', sli
 SELECT edition FROM mlops_refresh_validation_set('churn', 'many');
 SELECT count(*) FROM mlops.slice WHERE validation_set = 'many';
 
+-- rows are decided some at a time, and all of them: here they fill a few hundred blocks
+SELECT mlops_create_validation_set('churn', 'wide', 'SELECT * FROM customer', key => 'id');
+SELECT rows FROM mlops_refresh_validation_set('churn', 'wide');
+SELECT mlops_create_slice('churn', 'wide', 'every fifth', 'id % 5 = 0') AS rows;
+SELECT count(*), bool_and((e ->> 'id')::int % 5 = 0) AS right_ones
+  FROM mlops.slice AS s, mlops_edition('churn', 'wide') AS e WHERE s.validation_set = 'wide' AND e -> 'mlops_slices' @> to_jsonb(s.number);
+
 -- a condition is read as when it was written: backslashes in strings do not open it up for another query
 SELECT mlops_create_validation_set('churn', 'few', 'SELECT * FROM customer WHERE id < 200', key => 'id');
 SELECT edition FROM mlops_refresh_validation_set('churn', 'few');
