@@ -94,16 +94,16 @@ leave_out_impossible(const MlSet *set, MlPin *pins, int n)
 	return possible;
 }
 
-/* failures that were reported and are not pinned yet, the oldest first */
+/* failures that were reported and are not pinned yet, the oldest first, but for as many as were read already */
 static int
-take_reported(const MlSet *set, MlPin *pins, int most)
+read_reported(const MlSet *set, int64 already, MlPin *pins, int most)
 {
 	static MlStatement select = {
 		"SELECT f.key, f.correct_label, COALESCE(f.note, 'reported by ' OPERATOR(pg_catalog.||) f.annotator) "
 		"FROM mlops_catalog.failure AS f WHERE f.model OPERATOR(pg_catalog.=) $1 AND NOT EXISTS "
 		"(SELECT 1 FROM mlops_catalog.pin AS p WHERE p.model OPERATOR(pg_catalog.=) $1 "
 		"AND p.validation_set OPERATOR(pg_catalog.=) $2 AND p.key OPERATOR(pg_catalog.=) f.key) "
-		"ORDER BY f.reported_at, f.key LIMIT $3"
+		"ORDER BY f.reported_at, f.key LIMIT $3 OFFSET $4"
 	};
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext inside;
@@ -114,6 +114,7 @@ take_reported(const MlSet *set, MlPin *pins, int most)
 	ml_bind_text(&args, set->model);
 	ml_bind_text(&args, set->name);
 	ml_bind_int8(&args, most);
+	ml_bind_int8(&args, already);
 	ml_registry_enter(&scope);
 	n = (int) ml_statement_run(&select, &args);
 	inside = MemoryContextSwitchTo(caller);
@@ -125,7 +126,25 @@ take_reported(const MlSet *set, MlPin *pins, int most)
 	}
 	MemoryContextSwitchTo(inside);
 	ml_registry_leave(&scope);
-	return leave_out_impossible(set, pins, n);
+	return n;
+}
+
+/* so that impossible reports, however many, keep no other out */
+static int
+take_reported(const MlSet *set, MlPin *pins, int most)
+{
+	int64		already = 0;
+	int			taken = 0;
+	int			n;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		n = read_reported(set, already, pins + taken, most - taken);
+		already += n;
+		taken += leave_out_impossible(set, pins + taken, n);
+	} while (n > 0 && taken < most);
+	return taken;
 }
 
 /* what a row loses; NaN: it is not wrong, or cannot be said */

@@ -44,6 +44,12 @@ SELECT key, correct_label, note, annotator FROM mlops.failure ORDER BY key;
 -- what is pinned is not pinned again
 SELECT mlops_pin_failures('buys', 'recent', max_rows => 10);
 
+-- reports that cannot be keep no later one out
+SELECT mlops_record_failure('buys', '40', note => 'told by phone');
+SELECT mlops_pin_failures('buys', 'recent', max_rows => 2) > 0 AS some;
+SELECT key, reason FROM mlops.pin WHERE key = '40';
+SELECT mlops_unpin('buys', 'recent', '40') > 0 AS unpinned;
+
 -- the window goes on, and the source changes: pinned rows stay what they were
 UPDATE visit SET pages = -1 WHERE n IN (5, 12, 700);
 SELECT pinned, rows = pinned AS only_pins_are_left FROM mlops.validation_set;
