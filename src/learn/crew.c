@@ -299,24 +299,6 @@ make_crew(const MlFit *fit, int useful, Size bytes)
 }
 
 MlCrew *
-ml_crew_hire(const MlFit *fit, int useful, Size shared_bytes)
-{
-	MlCrew	   *crew;
-
-	take_memory(fit, shared_bytes);
-	crew = make_crew(fit, useful, shared_bytes);
-	if (crew->nworkers == 0)
-	{
-		char	   *memory = palloc_extended(BOARD_BYTES + shared_bytes + ML_CREW_ALIGNMENT, MCXT_ALLOC_HUGE);
-
-		crew->board = (Board *) ML_CREW_ALIGN((uintptr_t) memory);
-		init_board(crew->board, shared_bytes);
-		crew->me.shared = (char *) crew->board + BOARD_BYTES;
-	}
-	return crew;
-}
-
-MlCrew *
 ml_crew_try(const MlFit *fit, int useful, Size shared_bytes)
 {
 	Size		left = fit->memory_left ? fit->memory_left(fit->memory_arg) : shared_bytes;

@@ -7,9 +7,9 @@
  * A crew shares one piece of memory, which may lie at another address in every
  * process: nothing in it may be a pointer. The leader cuts work into chunks;
  * leader and workers take chunks as they come, so a result must depend on the
- * chunk alone and never on who did it or when. A crew of one - no worker
- * allowed, none to be had, or too little shared memory - is the same to its
- * caller, in private memory.
+ * chunk alone and never on who did it or when. Where the leader would be
+ * alone - no worker allowed, none to be had, or too little memory - there is
+ * no crew.
  *
  *		typedef struct Shared { int64 nrows; double sum[]; } Shared;
  *
@@ -20,7 +20,7 @@
  *			shared->sum[chunk] = ... what follows from chunk alone ...
  *		}
  *
- *		crew = ml_crew_hire(fit, useful_workers, bytes);
+ *		crew = ml_crew_try(fit, useful_workers, bytes);		-- NULL: alone
  *		shared = ml_crew_shared(crew);		-- not zeroed
  *		... fill it ...
  *		ml_crew_run(crew, ML_CREW_SUMS, &args, sizeof(args), nchunks);
@@ -72,19 +72,14 @@ typedef enum MlCrewTask
 /*
  * At most useful workers, at most fit->workers, and as many as the server has;
  * they join as they start, which nobody waits for. shared_bytes are counted
- * against the training's budget. Says once in a training, by NOTICE, that it
- * found no worker or no memory.
- */
-extern MlCrew *ml_crew_hire(const MlFit *fit, int useful, Size shared_bytes);
-
-/*
- * The same for who can do without: NULL, and nothing taken, where it would be a
- * crew of one or more than the budget has left.
+ * against the training's budget. NULL, and nothing taken, where it would be a
+ * crew of one or more than the budget has left. Says once in a training, by
+ * NOTICE, that it found no worker or no memory.
  */
 extern MlCrew *ml_crew_try(const MlFit *fit, int useful, Size shared_bytes);
 
 extern void *ml_crew_shared(const MlCrew *crew);
-extern int	ml_crew_workers(const MlCrew *crew);	/* 0: a crew of one */
+extern int	ml_crew_workers(const MlCrew *crew);	/* besides the leader */
 
 /* args: a copy of size bytes (at most ML_CREW_MAX_ARGS) reaches every chunk */
 extern void ml_crew_run(MlCrew *crew, MlCrewTask task, const void *args, Size size, int64 nchunks);
