@@ -143,6 +143,15 @@ has_model(MlLogRows *rows, const MlLogCall *call)
 	return model->created_at <= call->at;
 }
 
+/* what can be wrong with a text, as a cancel or an end of the server's cannot */
+static bool
+is_about_text(int code)
+{
+	int			category = ERRCODE_TO_CATEGORY(code);
+
+	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+}
+
 /* Text that is no jsonb (a zero character, an array literal) is no error of anybody. */
 static Datum
 read_json(const char *text, int length, bool *isnull)
@@ -157,6 +166,9 @@ read_json(const char *text, int length, bool *isnull)
 	}
 	PG_CATCH();
 	{
+		if (!is_about_text(geterrcode()))
+			PG_RE_THROW();
+
 		/* nothing but memory was taken */
 		MemoryContextSwitchTo(cxt);
 		FlushErrorState();
