@@ -28,6 +28,7 @@ typedef struct MlWalk
 	double		negatives;
 	double		take;
 
+	bool		loose;			/* the order within some step was not kept */
 	double		positive;		/* above */
 	double		negative;
 	double		pairs;			/* positive above negative, ties half */
@@ -64,6 +65,7 @@ ml_walk_step(MlWalk *walk, double positive, double negative, bool loose)
 	double		part = fmin(walk->take - above, rows);
 	double		precision = (walk->positive + positive) / (above + rows);
 
+	walk->loose |= loose;
 	walk->pairs += negative * (walk->positive + 0.5 * positive);
 	walk->precision += positive * precision;
 	if (part > 0.0)
@@ -100,15 +102,15 @@ ml_walk_has_both(const MlWalk *walk)
 	return walk->positives > 0.0 && walk->negatives > 0.0;
 }
 
-/* bounds can be reached, and sums are rounded */
+/* bounds can be reached, and sums are rounded: those of a walk row by row to others than those of stretches */
 #define ML_WALK_ROUNDING	1e-12
 
 static inline MlBounded
-ml_bounded(double value, double low, double high)
+ml_walk_bounded(const MlWalk *walk, double value, double low, double high)
 {
-	double		slack = ML_WALK_ROUNDING * fabs(value);
+	double		slack = walk->loose ? ML_WALK_ROUNDING * fabs(value) : 0.0;
 
-	return (MlBounded) {value, low < value ? low - slack : value, high > value ? high + slack : value};
+	return (MlBounded) {value, fmin(low, value) - slack, fmax(high, value) + slack};
 }
 
 static inline MlBounded
@@ -118,8 +120,8 @@ ml_walk_roc_auc(const MlWalk *walk)
 
 	if (!ml_walk_has_both(walk))
 		return (MlBounded) {NAN, NAN, NAN};
-	return ml_bounded(walk->pairs / all, (walk->pairs - 0.5 * walk->loose_pairs) / all,
-					  (walk->pairs + 0.5 * walk->loose_pairs) / all);
+	return ml_walk_bounded(walk, walk->pairs / all, (walk->pairs - 0.5 * walk->loose_pairs) / all,
+						   (walk->pairs + 0.5 * walk->loose_pairs) / all);
 }
 
 static inline MlBounded
@@ -127,8 +129,8 @@ ml_walk_pr_auc(const MlWalk *walk)
 {
 	if (!(walk->positives > 0.0))
 		return (MlBounded) {NAN, NAN, NAN};
-	return ml_bounded(walk->precision / walk->positive, walk->precision_low / walk->positive,
-					  walk->precision_high / walk->positive);
+	return ml_walk_bounded(walk, walk->precision / walk->positive, walk->precision_low / walk->positive,
+						   walk->precision_high / walk->positive);
 }
 
 static inline MlBounded
@@ -136,7 +138,7 @@ ml_walk_ks(const MlWalk *walk)
 {
 	if (!ml_walk_has_both(walk))
 		return (MlBounded) {NAN, NAN, NAN};
-	return ml_bounded(walk->distance, walk->distance, walk->distance_high);
+	return ml_walk_bounded(walk, walk->distance, walk->distance, walk->distance_high);
 }
 
 /* share of the positives that are among the rows taken */
@@ -145,8 +147,8 @@ ml_walk_gain(const MlWalk *walk)
 {
 	if (!(walk->positives > 0.0))
 		return (MlBounded) {NAN, NAN, NAN};
-	return ml_bounded(walk->taken / walk->positive, walk->taken_low / walk->positive,
-					  walk->taken_high / walk->positive);
+	return ml_walk_bounded(walk, walk->taken / walk->positive, walk->taken_low / walk->positive,
+						   walk->taken_high / walk->positive);
 }
 
 #endif							/* ML_WALK_H */
