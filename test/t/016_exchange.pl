@@ -94,7 +94,7 @@ for my $model (qw(linear logistic poisson boosted forest tree cluster))
 
 SKIP:
 {
-	skip 'python3-xgboost is not installed', 4 unless $xgboost;
+	skip 'python3-xgboost or python3-pandas is not installed', 4 unless $xgboost;
 
 	my $levels = '{"plan": ["basic", "plus", "pro \"x\" <&>", "unseen"]}';
 

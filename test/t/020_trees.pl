@@ -15,7 +15,7 @@ use Test::More;
 
 my $folder = data_folder();
 
-plan skip_all => 'python3-sklearn is not installed'
+plan skip_all => 'python3-sklearn or python3-pandas is not installed'
   if $ENV{MLOPS_NO_SKLEARN} || system('/usr/bin/python3 -c "import sklearn, pandas" >/dev/null 2>&1') != 0;
 
 my $node = data_server($folder, 'trees', 1);
