@@ -39,6 +39,9 @@
 #define ML_DEFAULT_SCRATCH_KEEP				10
 #define ML_MAX_SCRATCH_KEEP					10000
 
+#define ML_DEFAULT_SHADOW_TIME_LIMIT			1.0		/* milliseconds; 0: none */
+#define ML_MAX_SHADOW_TIME_LIMIT			60000.0
+
 #define ML_MIN_TRAINING_WORKERS				(-1)
 #define ML_DEFAULT_TRAINING_WORKERS			(-1)	/* max_parallel_maintenance_workers */
 #define ML_MAX_TRAINING_WORKERS				64
@@ -52,6 +55,7 @@ extern int	ml_max_training_memory_kb;	/* mlops.max_training_memory */
 extern bool ml_notify;					/* mlops.notify */
 extern int	ml_rollback_depth;			/* mlops.rollback_depth */
 extern int	ml_scratch_keep;			/* mlops.scratch_keep */
+extern double ml_shadow_time_limit_ms;	/* mlops.shadow_time_limit */
 extern int	ml_training_workers;		/* mlops.training_workers */
 
 extern void ml_settings_define(void);

@@ -62,6 +62,7 @@ take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
 	resolved->rules = ml_column_int(scan, tuple, Anum_ml_serving_rules, 0);
 	if (resolved->rules != 0)
 		ml_column_sha256(scan, tuple, Anum_ml_serving_rules_sha256, resolved->rules_sha256);
+	resolved->shadows = ml_column_int(scan, tuple, Anum_ml_serving_shadows, 0);
 }
 
 static bool
@@ -221,13 +222,15 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 	model = cstring_to_text(reference->model);
 	ItemPointerSetInvalid(&resolved->place);
 	resolved->deployment = 0;
-	resolved->rules = 0;
+	resolved->rules = resolved->shadows = 0;
 	strlcpy(resolved->model, reference->model, NAMEDATALEN);
 	if (reference->version == 0 && reference->alias[0] == '\0')
 	{
 		if (!read_serving(model, resolved))
 			error_nothing_active(reference->model);
 	}
+	else if (strncmp(reference->alias, ML_SHADOW_PREFIX, strlen(ML_SHADOW_PREFIX)) == 0)
+		ml_shadow_resolve(model, reference->alias + strlen(ML_SHADOW_PREFIX), resolved);
 	else
 	{
 		int			version = reference->version;
@@ -264,7 +267,7 @@ error_artifact(const MlResolved *resolved, const char *detail)
 			 errhint("SELECT * FROM mlops_verify() checks every stored artifact; retrain the version or restore it from a backup.")));
 }
 
-/* appends one part; false if it is not stored */
+/* appends one part; false if it is not stored. What is wrong is said with no scan open: a shadow's is caught */
 static bool
 append_part(StringInfo bytes, text *model, const MlResolved *resolved, int part)
 {
@@ -272,6 +275,7 @@ append_part(StringInfo bytes, text *model, const MlResolved *resolved, int part)
 	MlScan		scan;
 	HeapTuple	tuple;
 	bool		found;
+	bool		fits = true;
 
 	ml_key_text(key, 0, Anum_ml_artifact_model, model);
 	ml_key_int(key, 1, Anum_ml_artifact_version, resolved->version);
@@ -283,11 +287,13 @@ append_part(StringInfo bytes, text *model, const MlResolved *resolved, int part)
 	{
 		bytea	   *data = ml_column_bytes(&scan, tuple, Anum_ml_artifact_data);
 
-		if ((int64) bytes->len + VARSIZE_ANY_EXHDR(data) > MAX_ARTIFACT_BYTES)
-			error_artifact(resolved, "Its parts together exceed 1 GB.");
-		appendBinaryStringInfo(bytes, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+		fits = (int64) bytes->len + VARSIZE_ANY_EXHDR(data) <= MAX_ARTIFACT_BYTES;
+		if (fits)
+			appendBinaryStringInfo(bytes, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
 	}
 	ml_scan_end(&scan);
+	if (!fits)
+		error_artifact(resolved, "Its parts together exceed 1 GB.");
 	return found;
 }
 
@@ -363,20 +369,26 @@ say_which_version(void *arg)
 }
 
 const MlModel *
-ml_registry_model(const MlReference *reference, MlPrivilege privilege,
-				  MemoryContext owner, MlResolved *resolved)
+ml_registry_acquire(const MlResolved *resolved, MemoryContext owner)
 {
 	ErrorContextCallback context;
 	const MlModel *model;
 
-	ml_registry_resolve(reference, privilege, resolved);
 	context.callback = say_which_version;
-	context.arg = resolved;
+	context.arg = (void *) resolved;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	model = ml_model_acquire(resolved->sha256, load_artifact, resolved, owner);
+	model = ml_model_acquire(resolved->sha256, load_artifact, (void *) resolved, owner);
 	error_context_stack = context.previous;
 	return model;
+}
+
+const MlModel *
+ml_registry_model(const MlReference *reference, MlPrivilege privilege,
+				  MemoryContext owner, MlResolved *resolved)
+{
+	ml_registry_resolve(reference, privilege, resolved);
+	return ml_registry_acquire(resolved, owner);
 }
 
 /* ---- which versions there are ---- */

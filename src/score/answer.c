@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "score/score.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
 
 /* Encodes a row as this scorer's version reads it; false: the row is NULL, or all of it is. */
 bool
@@ -55,7 +57,7 @@ predict(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
 void
 ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer)
 {
-	answer->scorer = scorer;
+	answer->asked = answer->scorer = scorer;
 	answer->input = input;
 	if (scorer->logging.on)
 		INSTR_TIME_SET_CURRENT(answer->start);
@@ -69,4 +71,38 @@ ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, Ml
 		answer->decided.output = answer->output;
 		answer->decided.label = NULL;
 	}
+}
+
+/* of one class, of several */
+static double
+class_probability(const MlModel *model, const double *output, int class)
+{
+	double	   *probability = palloc(sizeof(double) * model->recipe->target.nclasses);
+	double		result;
+
+	ml_model_probabilities(model, output, probability);
+	result = probability[class];
+	pfree(probability);
+	return result;
+}
+
+double
+ml_score_number(const MlScorer *scorer, const double *output, char *number, const char **label)
+{
+	const MlTarget *target = &scorer->model->recipe->target;
+	int			class;
+
+	*label = NULL;
+	if (output == NULL || isnan(output[0]))
+		return get_float8_nan();
+	if (target->task == ML_TASK_CLUSTER)
+	{
+		pg_ltoa((int) output[0], number);
+		*label = number;
+	}
+	if (target->task != ML_TASK_BINARY && target->task != ML_TASK_MULTICLASS)
+		return output[0];
+	class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
+	*label = target->class_label[class];
+	return target->task == ML_TASK_MULTICLASS ? class_probability(scorer->model, output, class) : output[0];
 }

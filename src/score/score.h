@@ -94,6 +94,8 @@ typedef struct MlScorerRules
 	MlFired		fired;			/* on the latest row */
 } MlScorerRules;
 
+typedef struct MlScorerShadows MlScorerShadows;	/* private to shadow.c */
+
 /* a model reference at a call site */
 struct MlScorer
 {
@@ -129,6 +131,8 @@ struct MlScorer
 	NullableDatum *column;
 
 	MlScorerRules *rules;		/* NULL: none */
+	MlScorerShadows *shadows;	/* of the bundle; NULL: none, or none were asked yet */
+	bool		is_shadow;		/* takes no column that needs a function of a user's */
 	bool		plain;			/* nothing is asked but outputs: neither rules nor a log */
 };
 
@@ -195,6 +199,7 @@ typedef struct MlCallSite
 /* a row that went through a bundle */
 typedef struct MlAnswer
 {
+	MlScorer   *asked;			/* of the reference that was called */
 	MlScorer   *scorer;			/* that answered */
 	const MlScoreInput *input;
 	bool		is_row;			/* false: the row is NULL, or all of it is */
@@ -245,6 +250,14 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
 
+/*
+ * What the log knows of outputs: the value, of two classes the probability of the positive
+ * one, of several that of the label; and the class or the cluster, or NULL. number: a buffer for it.
+ * NaN: nothing is predicted, as where output is NULL.
+ */
+#define ML_CLUSTER_LENGTH	12
+extern double ml_score_number(const MlScorer *scorer, const double *output, char *number, const char **label);
+
 /* ruled.c: output may be NULL, as ml_model_outputs has it */
 extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,
 							MlResult result, MlDecided *decided);
@@ -257,6 +270,14 @@ extern void ml_score_drop_rules(MlScorer *scorer);
 extern void ml_score_bind_rules(MlScorer *scorer, const MlShape *shape);
 extern void ml_score_rules_document(MlScorer *scorer, const JsonbContainer *object);
 extern void ml_score_rules_flat(MlScorer *scorer, const double *value);
+
+/*
+ * shadow.c: what the shadows of the bundle make of a row that was answered, and
+ * that hash says is in their samples, as JSON text in the current context. NULL:
+ * none was asked. Raises nothing but what ends the statement anyway.
+ */
+extern char *ml_score_shadows(const MlAnswer *answer, uint64 hash);
+extern void ml_score_age_shadows(MlScorer *scorer);
 
 /* kept.c */
 extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);

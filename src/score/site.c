@@ -99,6 +99,7 @@ ml_score_unload(MlScorer *scorer)
 	scorer->bind_cxt = NULL;
 	scorer->is_bound = false;
 	scorer->rules = NULL;
+	scorer->shadows = NULL;
 	if (scorer->cxt)
 		MemoryContextReset(scorer->cxt);
 }
@@ -215,6 +216,8 @@ ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
 	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
 		ml_score_take_rules(scorer);
+	if (unlikely(scorer->shadows != NULL))
+		ml_score_age_shadows(scorer);
 	scorer->plain = !scorer->logging.on && scorer->rules == NULL;
 	scorer->current = true;
 }

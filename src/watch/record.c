@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "frame/hash.h"
 #include "mb/pg_wchar.h"
 #include "optimizer/planner.h"
 #include "settings.h"
@@ -57,7 +58,7 @@ resolve(const char *model, MlLogging *logging)
 	logging->on = settings.sample > 0.0;
 	logging->without_key = settings.without_key;
 	logging->input = settings.input;
-	logging->limit = ml_watch_sample_limit(settings.sample);
+	logging->limit = ml_hash_limit(settings.sample);
 }
 
 static void
@@ -68,19 +69,6 @@ describe_role(const MlScorer *scorer, MlLogCall *call)
 	call->role = reference->version != 0 ? "pinned" :
 		reference->alias[0] != '\0' ? reference->alias : "active";
 	call->nrole = strlen(call->role);
-}
-
-/* the largest probability, of several classes */
-static double
-class_probability(const MlModel *model, const double *output, int class)
-{
-	double	   *probability = palloc(sizeof(double) * model->recipe->target.nclasses);
-	double		result;
-
-	ml_model_probabilities(model, output, probability);
-	result = probability[class];
-	pfree(probability);
-	return result;
 }
 
 static void
@@ -94,33 +82,19 @@ put_label(const char *text, char *label, MlLogCall *call)
 
 /* what is given back: that of another version, where a rule used one */
 static void
-describe_result(const MlDecided *decided, char *label, MlLogCall *call)
+describe_result(const MlDecided *decided, char *buffer, MlLogCall *call)
 {
 	const MlScorer *scorer = decided->scorer;
-	const double *output = decided->output;
-	const MlTarget *target = &scorer->model->recipe->target;
-	int			class;
+	char		number[ML_CLUSTER_LENGTH];
+	const char *label;
 
 	call->model = scorer->resolved.model;
 	call->nmodel = strlen(call->model);
 	call->version = scorer->resolved.version;
 	call->label = NULL;
-	call->prediction = output == NULL ? NAN : output[0];
-	if (isnan(call->prediction))
-		return;
-	if (target->task == ML_TASK_CLUSTER)
-	{
-		pg_ltoa((int) output[0], label);
-		call->label = label;
-		call->nlabel = strlen(label);
-	}
-	else if (target->task == ML_TASK_BINARY || target->task == ML_TASK_MULTICLASS)
-	{
-		class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
-		put_label(target->class_label[class], label, call);
-		if (target->task == ML_TASK_MULTICLASS)
-			call->prediction = class_probability(scorer->model, output, class);
-	}
+	call->prediction = ml_score_number(scorer, decided->output, number, &label);
+	if (label != NULL)
+		put_label(label, buffer, call);
 }
 
 /* a version that rules use is asked in the role of the one that they serve with */
@@ -140,6 +114,16 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 	call->has_rules = true;
 }
 
+/* in the current context */
+void
+ml_watch_shadows(const MlAnswer *answer, uint64 hash, MlLogCall *call)
+{
+	if (answer->asked->resolved.shadows == 0)
+		return;
+	call->shadows = ml_score_shadows(answer, hash);
+	call->nshadows = call->shadows ? strlen(call->shadows) : 0;
+}
+
 static void
 record(const MlAnswer *answer)
 {
@@ -149,6 +133,7 @@ record(const MlAnswer *answer)
 	char		label[ML_LABEL_MAX + 1];
 	MlLogCall	call = {0};
 	instr_time	end;
+	uint64		hash;
 
 	if (planning > 0)
 		return;
@@ -156,7 +141,8 @@ record(const MlAnswer *answer)
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;
-	if (!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, scorer->logging.limit))
+	hash = ml_watch_hash(scorer->resolved.model, call.key, call.nkey);
+	if (!ml_watch_in_sample(hash, scorer->logging.limit))
 		return;
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, answer->start);
@@ -165,6 +151,7 @@ record(const MlAnswer *answer)
 	ml_watch_describe(answer, label, &call);
 	if (scorer->logging.input)
 		ml_watch_input(input, &call);
+	ml_watch_shadows(answer, hash, &call);
 	ml_ring_put(&call);
 }
 

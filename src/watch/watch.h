@@ -28,9 +28,15 @@ extern int	ml_watch_key(const char *bytes, Size length, char *buffer);
 /* the same of an argument of type text, bigint or uuid; -1: NULL, or of another type */
 extern int	ml_watch_key_argument(FunctionCallInfo fcinfo, int n, char *buffer);
 
-/* is the key, NULL: some call without one, in the sample that limit stands for? */
-extern bool ml_watch_in_sample(const char *model, const char *key, int length, uint64 limit);
-extern uint64 ml_watch_sample_limit(double sample);
+/* by which samples of calls go; key NULL: of some call without one */
+extern uint64 ml_watch_hash(const char *model, const char *key, int length);
+
+/* is it in the sample that ml_hash_limit() gave this limit? */
+static inline bool
+ml_watch_in_sample(uint64 hash, uint64 limit)
+{
+	return hash < limit || limit == PG_UINT64_MAX;
+}
 
 /* ---- rows (log_rows.c) ---- */
 
@@ -42,6 +48,7 @@ typedef struct MlLogRows
 	TupleDesc	desc;
 	Tuplestorestate *store;
 	uint64		n;				/* those of models that are not there do not count */
+	bool		has_shadows;	/* one of them does */
 } MlLogRows;
 
 extern void ml_log_rows_begin(MlLogRows *rows);
