@@ -87,14 +87,15 @@ SELECT s.model, s.source, s.key, s.outcome, s.time_column, s.lateness, s.author,
 COMMENT ON VIEW mlops.outcome_source IS 'where outcomes are pulled from';
 
 CREATE FUNCTION mlops_performance(model text, period interval DEFAULT '30 days', slices text[] DEFAULT NULL,
-       every interval DEFAULT NULL, label_delay interval DEFAULT '0', as_of timestamptz DEFAULT pg_catalog.now(),
+       every interval DEFAULT NULL, label_delay interval DEFAULT '0', metrics text[] DEFAULT NULL,
+       as_of timestamptz DEFAULT pg_catalog.now(),
        OUT since timestamptz, OUT until timestamptz, OUT role text, OUT version integer, OUT slice text,
        OUT metric text, OUT value float8, OUT low float8, OUT high float8, OUT n bigint, OUT predictions bigint,
        OUT coverage float8, OUT delay_median interval, OUT delay_p90 interval, OUT agreement float8, OUT mature boolean)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 20;
-COMMENT ON FUNCTION mlops_performance(text, interval, text[], interval, interval, timestamptz) IS
-'live metrics by window, role, version and slice, from logged predictions and their outcomes; mature: few outcomes are still to come';
+COMMENT ON FUNCTION mlops_performance(text, interval, text[], interval, interval, text[], timestamptz) IS
+'live metrics with intervals by window, role, version and slice, from logged predictions and their outcomes; mature: few outcomes are still to come';
 
 -- ---- erasing ----
 
