@@ -56,6 +56,26 @@ ml_sequential_difference(double difference, double error, double units, double a
 	result->p_value = fmin(exp(0.5 * log1p(u) - 0.5 * z * z * u / (1.0 + u)), 1.0);
 }
 
+static double
+spread_of(const MlSide *side)
+{
+	return side->error * side->error * side->units;
+}
+
+void
+ml_sequential_sides(const MlSide *one, const MlSide *other, double alpha, MlSequential *result)
+{
+	double		n = one->units + other->units;
+	double		pooled = (spread_of(one) * one->units + spread_of(other) * other->units) / n;
+	double		error;
+
+	result->low = result->high = result->p_value = NAN;
+	if (!(one->units >= ML_SEQUENTIAL_LEAST_UNITS && other->units >= ML_SEQUENTIAL_LEAST_UNITS) || isnan(pooled))
+		return;
+	error = sqrt(fmax(spread_of(one), pooled) / one->units + fmax(spread_of(other), pooled) / other->units);
+	ml_sequential_difference(other->value - one->value, error, one->units * other->units / n, alpha, result);
+}
+
 /* ---- a share ---- */
 
 /* log of the chance of these units, in their order, under the mixture */

@@ -24,6 +24,23 @@ typedef struct MlSequential
 extern void ml_sequential_difference(double difference, double error, double units, double alpha,
 									 MlSequential *result);
 
+/* one side: what was estimated, its standard error, of how many independent units */
+typedef struct MlSide
+{
+	double		value;
+	double		error;
+	double		units;
+} MlSide;
+
+/* ones that are too few to estimate an error from; then nothing is said */
+#define ML_SEQUENTIAL_LEAST_UNITS 10
+
+/*
+ * The same of two sides, other - one. A side that looks steadier than both together, as a small one by
+ * chance does, is taken to be like both.
+ */
+extern void ml_sequential_sides(const MlSide *one, const MlSide *other, double alpha, MlSequential *result);
+
 /*
  * Of the share of ones among ones + zeros units, against share, which lies between 0
  * and 1; low and high are of the share.

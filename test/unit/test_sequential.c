@@ -77,6 +77,31 @@ test_difference(void)
 	check(isnan(got.p_value), "no units: nothing is said");
 }
 
+static void
+test_sides(void)
+{
+	MlSide		one = {0.7, 0.02, 525};	/* a spread of 0.21 each */
+	MlSide		other = {0.8, 0.04, 131.25};
+	MlSequential got;
+	MlSequential want;
+
+	ml_sequential_sides(&one, &other, ALPHA, &got);
+	ml_sequential_difference(0.1, sqrt(0.02 * 0.02 + 0.04 * 0.04), 105, ALPHA, &want);
+	check_close(got.low, want.low, 1e-12, "two sides: errors add up in squares, 525 and 131.25 units are as 105 to 105");
+	check_close(got.p_value, want.p_value, 1e-12, "two sides: p value");
+	other.error = 0;
+	ml_sequential_sides(&one, &other, ALPHA, &got);
+	ml_sequential_difference(0.1, sqrt(0.02 * 0.02 + 0.21 * 0.8 / 131.25), 105, ALPHA, &want);
+	check_close(got.low, want.low, 1e-12, "a side without error has that of both together");
+	other.units = 9;
+	ml_sequential_sides(&one, &other, ALPHA, &got);
+	check(isnan(got.p_value), "nine units are too few");
+	other.units = 20;
+	other.error = NAN;
+	ml_sequential_sides(&one, &other, ALPHA, &got);
+	check(isnan(got.p_value), "a side without a known error: nothing is said");
+}
+
 /* log of the mixture over share: ones first, each predicted from those before it */
 static double
 predicted(int ones, int zeros, double share)
@@ -124,6 +149,7 @@ int
 main(void)
 {
 	test_difference();
+	test_sides();
 	test_share();
 	return checks_done();
 }
