@@ -7,6 +7,11 @@ AS 'MODULE_PATHNAME', 'mlops_may' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10
 COMMENT ON FUNCTION mlops.may(text, text) IS
 'whether the current user has a privilege on a model: train, promote, read or predict';
 
+CREATE FUNCTION mlops.require(model text, privilege text) RETURNS void
+AS 'MODULE_PATHNAME', 'mlops_require' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION mlops.require(text, text) IS
+'raises an error unless the model is there and the current user has the privilege';
+
 CREATE FUNCTION mlops.run_status(status text, pid integer, backend_start timestamptz) RETURNS text
 AS 'MODULE_PATHNAME', 'mlops_run_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops.run_status(text, integer, timestamptz) IS
