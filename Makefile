@@ -167,6 +167,8 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	serving_at \
+	trace \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops

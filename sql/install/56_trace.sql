@@ -86,8 +86,9 @@ BEGIN
                       WHERE s.model = mlops_trace.model AND s.number = d.rules
                         AND (p.rules_fired >> (r.place - 1)::int) & 1 = 1
                       ORDER BY r.place) END,
-           o.outcome, o.at, pg_catalog.encode(v.sha256, 'hex'), v.algorithm, v.source,
-           pg_catalog.encode(v.data_fingerprint, 'hex'), v.rows_training, v.time_from, v.time_to, v.trained_by, v.trained_at, v.run
+           o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
+           pg_catalog.encode(v.data_fingerprint, 'hex'), v.rows_training, v.time_from, v.time_to,
+           COALESCE(v.trained_by, g.trained_by), COALESCE(v.trained_at, g.trained_at), v.run
       FROM (SELECT l.*, pg_catalog.lead(l.at) OVER (PARTITION BY l.role ORDER BY l.at) AS next_at
               FROM mlops.prediction AS l
              WHERE l.model = mlops_trace.model AND l.key = mlops.logged_key(mlops_trace.key)) AS p
@@ -96,6 +97,7 @@ BEGIN
                           WHERE e.model = mlops_trace.model AND e.number <= p.deployment AND e.version = p.version
                           ORDER BY e.number DESC LIMIT 1) AS d ON true
       LEFT JOIN mlops.version AS v ON v.model = mlops_trace.model AND v.version = p.version
+      LEFT JOIN mlops.dropped_version AS g ON g.model = mlops_trace.model AND g.version = p.version AND g.trained_at <= p.at
       LEFT JOIN LATERAL (SELECT c.outcome, c.at FROM mlops.outcome AS c
                           WHERE c.model = mlops_trace.model AND c.key = p.key AND c.at >= p.at AND (p.next_at IS NULL OR c.at < p.next_at)
                           ORDER BY CASE WHEN policy = 'majority' THEN - pg_catalog.count(*) OVER (PARTITION BY c.outcome) END,
