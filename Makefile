@@ -51,6 +51,7 @@ ROOMS = \
 	model \
 	score \
 	metric \
+	drift \
 	rule \
 	registry \
 	deploy \
