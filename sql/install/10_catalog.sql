@@ -148,6 +148,9 @@ CREATE TABLE mlops_catalog.training_profile (
     PRIMARY KEY (model, version, role, feature),
     FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
 );
+-- numbers that are all different do not become smaller by trying
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot SET STORAGE EXTERNAL;
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot_upto SET STORAGE EXTERNAL;
 COMMENT ON TABLE mlops_catalog.training_profile IS 'what the rows that a version was trained on looked like, column by column, and its predictions: counts, moments, distribution';
 
 CREATE TABLE mlops_catalog.dropped_version (

@@ -20,6 +20,7 @@
 #define CENTRE_BEGINS	0.01
 #define CENTRE_ENDS		0.99
 #define MARGIN			0.25
+#define RUN				8		/* rows */
 #define LARGEST			(DBL_MAX / 4)	/* a range whose width is finite */
 
 Size
@@ -200,56 +201,132 @@ take_bins(const Values *values, MlNumberProfile *number)
 
 /* ---- from rows ---- */
 
+/* sums of values less a shift near them */
+typedef struct Moments
+{
+	int64		present;
+	double		sum;
+	double		squares;
+	double		minimum;
+	double		maximum;
+} Moments;
+
+/* four lanes, so that no addition waits for the one before; not finite if a value is not */
+static void
+add_all(Moments *moments, const double *value, int64 n, double shift)
+{
+	double		sum[4] = {0};
+	double		squares[4] = {0};
+	double		minimum[4] = {shift, shift, shift, shift};
+	double		maximum[4] = {shift, shift, shift, shift};
+
+	for (int64 i = 0; i + 4 <= n; i += 4)
+	{
+		ml_check_row(i);
+		for (int lane = 0; lane < 4; lane++)
+		{
+			double		x = value[i + lane];
+			double		off = x - shift;
+
+			sum[lane] += off;
+			squares[lane] += off * off;
+			minimum[lane] = x < minimum[lane] ? x : minimum[lane];
+			maximum[lane] = x > maximum[lane] ? x : maximum[lane];
+		}
+	}
+	for (int64 i = n - n % 4; i < n; i++)
+	{
+		sum[0] += value[i] - shift;
+		squares[0] += (value[i] - shift) * (value[i] - shift);
+		minimum[0] = Min(minimum[0], value[i]);
+		maximum[0] = Max(maximum[0], value[i]);
+	}
+	moments->present = n;
+	moments->sum = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+	moments->squares = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+	moments->minimum = Min(Min(minimum[0], minimum[1]), Min(minimum[2], minimum[3]));
+	moments->maximum = Max(Max(maximum[0], maximum[1]), Max(maximum[2], maximum[3]));
+}
+
+/* where some are missing */
+static void
+add_present(Moments *moments, const double *value, int64 n, double shift)
+{
+	moments->present = 0;
+	moments->sum = moments->squares = 0;
+	moments->minimum = moments->maximum = shift;
+	for (int64 i = 0; i < n; i++)
+	{
+		double		off = value[i] - shift;
+
+		ml_check_row(i);
+		if (!isfinite(value[i]))
+			continue;
+		moments->present++;
+		moments->sum += off;
+		moments->squares += off * off;
+		moments->minimum = Min(moments->minimum, value[i]);
+		moments->maximum = Max(moments->maximum, value[i]);
+	}
+}
+
+/* a value that is present; 0: there is none */
+static double
+choose_shift(const double *value, int64 n)
+{
+	for (int64 i = 0; i < n; i++)
+	{
+		ml_check_row(i);
+		if (isfinite(value[i]))
+			return value[i];
+	}
+	return 0;
+}
+
 /* what is missing, and the moments of all values that are present */
 static void
 take_moments(MlProfile *profile, const double *value, int64 n)
 {
 	MlNumberProfile *number = &profile->number;
-	double		sum = 0;
-	double		squares = 0;
-	int64		present = 0;
+	double		shift = choose_shift(value, n);
+	Moments		moments;
+	double		mean;
 
-	number->minimum = number->maximum = number->mean = number->deviation = NAN;
-	for (int64 i = 0; i < n; i++)
-	{
-		ml_check_row(i);
-		if (!isfinite(value[i]))
-			continue;
-		number->minimum = present == 0 || value[i] < number->minimum ? value[i] : number->minimum;
-		number->maximum = present == 0 || value[i] > number->maximum ? value[i] : number->maximum;
-		sum += value[i];
-		present++;
-	}
+	add_all(&moments, value, n, shift);
+	if (!isfinite(moments.sum))
+		add_present(&moments, value, n, shift);
 	profile->rows = n;
-	profile->missing = n - present;
-	if (present == 0)
+	profile->missing = n - moments.present;
+	number->minimum = number->maximum = number->mean = number->deviation = NAN;
+	if (moments.present == 0)
 		return;
-	number->mean = Min(Max(sum / present, number->minimum), number->maximum);
-	for (int64 i = 0; i < n; i++)
-	{
-		double		off = isfinite(value[i]) ? value[i] - number->mean : 0;
-
-		ml_check_row(i);
-		squares += off * off;
-	}
-	number->deviation = present > 1 ? sqrt(squares / (present - 1)) : 0;
+	mean = moments.sum / moments.present;
+	number->minimum = moments.minimum;
+	number->maximum = moments.maximum;
+	number->mean = Min(Max(shift + mean, number->minimum), number->maximum);
+	number->deviation = number->minimum == number->maximum ? 0 :
+		sqrt(Max(moments.squares - mean * moments.sum, 0) / (moments.present - 1));
 }
 
-/* keys of the values that are present; at even places, if there are more than room for them */
+/* keys of the values that are present; of more rows than room those of some runs, which a cache likes */
 static int64
 gather(const double *value, int64 n, MlProfileRoom *room)
 {
-	double		step = n > room->most ? (double) n / room->most : 1;
 	int64		most = Min(n, room->most);
+	int64		runs = n > most ? Max(most / RUN, 1) : 1;
+	int64		length = Min(most, n > most ? RUN : n);
 	int64		taken = 0;
 
-	for (int64 i = 0; i < most; i++)
+	for (int64 run = 0; run < runs; run++)
 	{
-		double		x = value[(int64) (i * step)];
+		const double *from = value + run * n / runs;
 
-		ml_check_row(i);
-		if (isfinite(x))
-			room->key[taken++] = ml_double_key(x);
+		for (int64 i = 0; i < length; i++)
+		{
+			ml_check_row(i);
+			room->key[taken] = ml_double_key(from[i]);
+			taken += isfinite(from[i]);
+		}
 	}
 	return taken;
 }

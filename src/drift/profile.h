@@ -20,11 +20,11 @@
 #include "frame/value.h"
 
 #define ML_PROFILE_DECILES	9	/* edges between ten bins; fewer if some are equal */
-#define ML_PROFILE_KNOTS	500
+#define ML_PROFILE_KNOTS	256
 #define ML_PROFILE_BINS		64	/* of equal width; below and above them there is one more each */
 #define ML_PROFILE_LEVELS	1000	/* more, or rarer than min_category_rows, are the rest */
 #define ML_PROFILE_LEVEL_MAX 256	/* bytes of a level that has a place */
-#define ML_PROFILE_ROWS		1000000	/* more are sampled evenly for all but moments */
+#define ML_PROFILE_ROWS		25000	/* of more, rows at even places are taken for all but moments */
 
 typedef enum MlProfileRole
 {

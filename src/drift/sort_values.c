@@ -19,9 +19,9 @@
 #define KEY_BITS	64
 
 static void
-count_digits(const uint64 *key, int64 n, int shift, int passes, int64 (*count)[DIGITS])
+count_digits(const uint64 *key, int64 n, int shift, int passes, uint32 (*count)[DIGITS])
 {
-	memset(count, 0, sizeof(int64) * passes * DIGITS);
+	memset(count, 0, sizeof(uint32) * passes * DIGITS);
 	for (int64 i = 0; i < n; i++)
 	{
 		uint64		rest = key[i] >> shift;
@@ -33,13 +33,13 @@ count_digits(const uint64 *key, int64 n, int shift, int passes, int64 (*count)[D
 }
 
 static void
-scatter(const uint64 *from, uint64 *to, int64 n, int shift, int64 *count)
+scatter(const uint64 *from, uint64 *to, int64 n, int shift, uint32 *count)
 {
-	int64		place = 0;
+	uint32		place = 0;
 
 	for (int digit = 0; digit < DIGITS; digit++)
 	{
-		int64		rows = count[digit];
+		uint32		rows = count[digit];
 
 		count[digit] = place;
 		place += rows;
@@ -55,7 +55,7 @@ scatter(const uint64 *from, uint64 *to, int64 n, int shift, int64 *count)
 static void
 sort_digits(uint64 *key, uint64 *spare, int64 n, int shift, int passes)
 {
-	int64		(*count)[DIGITS] = palloc(sizeof(int64) * passes * DIGITS);
+	uint32		(*count)[DIGITS] = palloc(sizeof(uint32) * passes * DIGITS);
 	uint64	   *from = key;
 	uint64	   *to = spare;
 
