@@ -39,6 +39,7 @@ SQL_PIECES = \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
+	sql/install/57_retrain.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
 	sql/install/90_grants.sql

@@ -526,6 +526,52 @@ CREATE TABLE mlops_catalog.rule_set (
 );
 COMMENT ON TABLE mlops_catalog.rule_set IS 'rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
 
+CREATE TABLE mlops_catalog.retraining_policy (
+    model           text COLLATE "C" PRIMARY KEY REFERENCES mlops_catalog.model,
+    every           interval,
+    new_labels      bigint CHECK (new_labels > 0),
+    drop            float8 CHECK (drop > 0),
+    changes         jsonb NOT NULL,
+    promote         boolean NOT NULL,
+    period          interval,
+    time_column     text,
+    label_delay     interval NOT NULL,
+    pause           interval NOT NULL,
+    live_period     interval NOT NULL,
+    min_rows        bigint NOT NULL CHECK (min_rows > 0),
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    as_of           timestamptz NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE mlops_catalog.retraining_policy IS 'when a model is trained again, from what, and whether a version that passes the gates serves; as its author';
+
+CREATE TABLE mlops_catalog.retraining (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL CHECK (number > 0),
+    why             text NOT NULL,
+    as_of           timestamptz NOT NULL,
+    status          text COLLATE "C" NOT NULL DEFAULT 'open'
+                    CHECK (status IN ('open', 'running', 'trained', 'promoted', 'refused', 'failed', 'cancelled', 'lost')),
+    from_version    integer,
+    version         integer,
+    deployment      integer,
+    sqlstate        text,
+    message         text,
+    detail          text,
+    pid             integer,
+    backend_start   timestamptz,
+    trained_by      text,
+    requested_by    text NOT NULL,
+    requested_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    PRIMARY KEY (model, number)
+);
+CREATE UNIQUE INDEX retraining_open ON mlops_catalog.retraining (model)
+    WHERE status OPERATOR(pg_catalog.=) ANY (ARRAY['open', 'running']::pg_catalog.text[]);
+COMMENT ON TABLE mlops_catalog.retraining IS 'trainings that a policy, a monitor or somebody asked for: why, and what became of them';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -556,3 +602,5 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.log_gap', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining', '');
