@@ -53,6 +53,7 @@ ROOMS = \
 	model \
 	score \
 	metric \
+	drift \
 	rule \
 	registry \
 	deploy \
