@@ -16,7 +16,6 @@
 #include "funcapi.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "watch/canary_report.h"
@@ -185,7 +184,6 @@ ml_canary_look(const char *model, const MlCanaryStage *stage, TimestampTz as_of,
 	memset(report, 0, sizeof(MlCanaryReport));
 	report->stage = *stage;
 	count_keys(model, as_of, report);
-	request.slices = PointerGetDatum(construct_empty_array(TEXTOID));
 	live = ml_live_read(&request);
 	measure(live, stage, alpha, report);
 	ml_live_tell_missing(live);

@@ -36,12 +36,12 @@
 char *const ml_live_missing = "";
 
 /*
- * $1 model, $2 from, $3 until, $4 as of, $5 policy, $6 seconds of a window, $7 names of slices, $8 columns
+ * $1 model, $2 from, $3 until, $4 as of, $5 policy, $6 seconds of a group, $7 names of slices, $8 columns
  * of metrics, $9 and $10 deployments. A column is told as '=' and its text, '' if it is null, NULL if it is
- * not there.
+ * not there. To be filled in: the number of the group, the version, a restriction.
  */
 static const char labelled_rows[] =
-"WITH p AS (SELECT pg_catalog.row_number() OVER () AS id, l.at, l.version, l.role, l.key, l.prediction, l.label, l.input, "
+"WITH p AS (SELECT pg_catalog.row_number() OVER () AS id, l.at, l.version, l.role, l.deployment, l.key, l.prediction, l.label, l.input, "
 "pg_catalog.lead(l.at) OVER (PARTITION BY l.role, l.key ORDER BY l.at) AS next_at "
 "FROM mlops_catalog.prediction AS l JOIN mlops_catalog.model AS m ON m.name" EQ "l.model AND m.created_at" LE "l.at "
 "WHERE l.model" EQ "$1 AND l.at" GE "$2 AND l.at" LE "$4 AND l.key IS NOT NULL "
@@ -51,9 +51,12 @@ static const char labelled_rows[] =
 "WHEN 'majority' THEN pg_catalog.mode() WITHIN GROUP (ORDER BY o.outcome) "
 "ELSE (pg_catalog.array_agg(o.outcome ORDER BY o.at DESC, o.recorded_at DESC))[1] END AS outcome "
 "FROM p JOIN mlops_catalog.outcome AS o ON o.key" EQ "p.key AND o.model" EQ "$1 AND o.at" GE "p.at AND o.at" LE "$4 "
-"AND (p.next_at IS NULL OR o.at" LT "p.next_at) WHERE p.at" LT "$3 GROUP BY p.id) "
-"SELECT pg_catalog.floor(pg_catalog.date_part('epoch', p.at OPERATOR(pg_catalog.-) $2) OPERATOR(pg_catalog./) $6)::pg_catalog.int4, "
-"p.role, p.version, s.slice, p.prediction, p.label, o.outcome, "
+"AND (p.next_at IS NULL OR o.at" LT "p.next_at) WHERE p.at" LT "$3 GROUP BY p.id), "
+"b AS (SELECT s.version, LEAST(s.at, v.trained_at, (SELECT pg_catalog.min(r.as_of) FROM mlops_catalog.retraining AS r "
+"WHERE r.model" EQ "$1 AND r.version" EQ "s.version)) AS born "
+"FROM (SELECT l.version, pg_catalog.min(l.at) AS at FROM p AS l GROUP BY l.version) AS s "
+"LEFT JOIN mlops_catalog.version AS v ON v.model" EQ "$1 AND v.version" EQ "s.version) "
+"SELECT %s AS number, p.role, %s AS version, s.slice, p.prediction, p.label, o.outcome, "
 "pg_catalog.date_part('epoch', o.first_at OPERATOR(pg_catalog.-) p.at), "
 "CASE WHEN o.n OPERATOR(pg_catalog.>) 1 THEN "
 "(SELECT pg_catalog.count(*) FROM pg_catalog.unnest(o.outcomes) AS u (x) WHERE u.x" EQ "o.outcome)::pg_catalog.float8 "
@@ -63,13 +66,35 @@ static const char labelled_rows[] =
 "WHEN 'array' THEN '=' OPERATOR(pg_catalog.||) pg_catalog.translate((p.input OPERATOR(pg_catalog.->) c.name)::pg_catalog.text, '[]', '{}') "
 "ELSE '=' OPERATOR(pg_catalog.||) (p.input OPERATOR(pg_catalog.->>) c.name) END "
 "FROM pg_catalog.unnest($8) WITH ORDINALITY AS c (name, place) ORDER BY c.place) END "
-"FROM p LEFT JOIN o ON o.id" EQ "p.id CROSS JOIN LATERAL (SELECT ''::pg_catalog.text AS slice UNION ALL "
+"FROM p LEFT JOIN o ON o.id" EQ "p.id LEFT JOIN b ON b.version" EQ "p.version "
+"CROSS JOIN LATERAL (SELECT ''::pg_catalog.text AS slice UNION ALL "
 "SELECT pg_catalog.concat(f.name, ' = ', CASE pg_catalog.jsonb_typeof(p.input OPERATOR(pg_catalog.->) f.name) "
 "WHEN 'string' THEN pg_catalog.quote_literal(p.input OPERATOR(pg_catalog.->>) f.name) "
 "WHEN 'null' THEN 'NULL' ELSE p.input OPERATOR(pg_catalog.->>) f.name END) "
 "FROM pg_catalog.unnest($7) AS f (name) WHERE p.input OPERATOR(pg_catalog.?) f.name) AS s "
-"WHERE p.at" LT "$3 "
-"ORDER BY 1, p.role, p.version, s.slice COLLATE \"C\", p.at, p.id";
+"WHERE p.at" LT "$3%s "
+"ORDER BY 1, 2, 3, s.slice COLLATE \"C\", p.at, p.id";
+
+#define PLACE_SINCE(since) \
+	"pg_catalog.floor(pg_catalog.date_part('epoch', p.at OPERATOR(pg_catalog.-) " since ") OPERATOR(pg_catalog./) $6)::pg_catalog.int4"
+#define SERVED " AND p.deployment IS NOT NULL AND p.role" EQ "'active'"
+
+static char *
+make_query(MlLiveBy by)
+{
+	switch (by)
+	{
+		case ML_LIVE_BY_WINDOW:
+			return psprintf(labelled_rows, PLACE_SINCE("$2"), "p.version", "");
+		case ML_LIVE_BY_DEPLOYMENT:
+			return psprintf(labelled_rows, "p.deployment", "p.version", " AND p.deployment IS NOT NULL");
+		case ML_LIVE_BY_AGE:
+			return psprintf(labelled_rows, PLACE_SINCE("b.born"), "p.version", SERVED);
+		case ML_LIVE_BY_AGE_POOLED:
+			return psprintf(labelled_rows, PLACE_SINCE("b.born"), "0", SERVED);
+	}
+	return NULL;
+}
 
 /* while rows are read */
 typedef struct Reading
@@ -270,20 +295,20 @@ close_group(Reading *reading)
 }
 
 static void
-open_group(Reading *reading, int window, const char *role, int version, const char *slice)
+open_group(Reading *reading, int number, const char *role, int version, const char *slice)
 {
 	MlLive	   *live = reading->live;
 	MlLiveGroup *group = reading->group;
 	MemoryContext old;
 
-	if (group != NULL && group->window == window && group->version == version &&
+	if (group != NULL && group->number == number && group->version == version &&
 		strcmp(group->role, role) == 0 && strcmp(group->slice, slice) == 0)
 		return;
 	close_group(reading);
 	ml_budget_take(&live->budget, sizeof(MlLiveGroup), "the labelled predictions");
 	old = MemoryContextSwitchTo(live->cxt);
 	group = palloc0(sizeof(MlLiveGroup));
-	group->window = window;
+	group->number = number;
 	group->version = version;
 	group->role = pstrdup(role);
 	group->slice = pstrdup(slice);
@@ -312,7 +337,6 @@ take_row(Reading *reading, uint64 at)
 	add_row(reading, &row);
 }
 
-/* a model of our own making is never NULL; of the deployments both or none are */
 static Portal
 open_cursor(const MlLive *live, const char *policy)
 {
@@ -330,11 +354,12 @@ open_cursor(const MlLive *live, const char *policy)
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(request->as_of), false);
 	ml_bind_text(&args, policy);
 	ml_bind_float(&args, (double) request->width / USECS_PER_SEC);
-	ml_bind_datum(&args, TEXTARRAYOID, request->slices, false);
+	ml_bind_datum(&args, TEXTARRAYOID, request->slices != (Datum) 0 ? request->slices :
+				  PointerGetDatum(construct_empty_array(TEXTOID)), false);
 	ml_bind_datum(&args, TEXTARRAYOID, PointerGetDatum(construct_array(column, n, TEXTOID, -1, false, TYPALIGN_INT)), false);
 	ml_bind_int_or_null(&args, request->first_deployment, request->first_deployment == 0);
 	ml_bind_int_or_null(&args, request->last_deployment, request->first_deployment == 0);
-	return SPI_cursor_open_with_args(NULL, labelled_rows, args.n, args.type, args.value, args.null, true, 0);
+	return SPI_cursor_open_with_args(NULL, make_query(request->by), args.n, args.type, args.value, args.null, true, 0);
 }
 
 static void

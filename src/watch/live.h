@@ -1,7 +1,8 @@
 /*
  * live.h
- *		Logged predictions and what came true of them, in groups by window, role,
- *		version and slice, and the metrics of a group with their intervals.
+ *		Logged predictions and what came true of them, in groups by window (or
+ *		deployment, or age of the version), role, version and slice, and the metrics of a
+ *		group with their intervals.
  *
  * An outcome belongs to the last prediction of its key, in a role, before it; where
  * a prediction has several, the model's policy picks one. All rows weigh the
@@ -19,14 +20,24 @@
 #include "nodes/pg_list.h"
 #include "watch/outcome.h"
 
+/* what the number of a group is */
+typedef enum MlLiveBy
+{
+	ML_LIVE_BY_WINDOW,			/* of width, from 0 at the beginning */
+	ML_LIVE_BY_DEPLOYMENT,		/* of predictions that served; others are left out */
+	ML_LIVE_BY_AGE,				/* of the version, in widths; likewise */
+	ML_LIVE_BY_AGE_POOLED		/* the same of all versions together, as version 0 */
+} MlLiveBy;
+
 typedef struct MlLiveRequest
 {
 	const char *model;
+	MlLiveBy	by;
 	TimestampTz from;			/* predictions of [from, until) */
 	TimestampTz until;
 	TimestampTz as_of;			/* later outcomes and predictions are not known */
 	int64		width;			/* of a window, in microseconds */
-	Datum		slices;			/* text[]: columns of logged inputs */
+	Datum		slices;			/* text[]: columns of logged inputs; 0: none */
 	List	   *metrics;		/* of MlJudgeMetric *, whose columns are read */
 	int			first_deployment;	/* 0: any call; else those of the active version and the canary by these deployments */
 	int			last_deployment;
@@ -34,10 +45,10 @@ typedef struct MlLiveRequest
 
 typedef struct MlLivePrepared MlLivePrepared;	/* live_measure.c */
 
-/* the rows of a window, role, version and slice */
+/* the rows of a number, role, version and slice */
 typedef struct MlLiveGroup
 {
-	int			window;
+	int			number;			/* of the window, the deployment, or the age */
 	char	   *role;
 	int			version;
 	char	   *slice;			/* "": all rows */
@@ -64,7 +75,7 @@ typedef struct MlLive
 	MemoryContext cxt;
 	MlBudget	budget;
 	List	   *columns;		/* of char *: what registered metrics take */
-	List	   *groups;			/* of MlLiveGroup *, by window, role, version and slice */
+	List	   *groups;			/* of MlLiveGroup *, by number, role, version and slice */
 	double	   *delay;			/* of all labelled rows, whatever the slice, ascending */
 	int64		ndelays;
 } MlLive;
@@ -109,6 +120,13 @@ extern void ml_live_forget(MlLive *live, MlLiveGroup *group);
 
 /* NOTICE for registered metrics that are left out everywhere, since their columns were not logged */
 extern void ml_live_tell_missing(const MlLive *live);
+
+/*
+ * The model's primary metric on what its version answered as the active one in a stretch of time;
+ * NaN without outcomes. n: rows that it is of. Checks no privilege.
+ */
+extern double ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until,
+							TimestampTz as_of, int64 *n);
 
 /* of sorted values, the least that a share of them does not exceed; NaN: there are none */
 extern double ml_live_quantile(const double *sorted, int64 n, double share);

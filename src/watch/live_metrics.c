@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "interrupts.h"
 #include "metric/custom.h"
 #include "miscadmin.h"
@@ -94,6 +96,30 @@ ml_live_metrics(const char *model, MlTask task, char **name, int n)
 		if ((ml_metrics[i]->tasks & task) != 0)
 			metrics = add_metric(metrics, model, task, ml_metrics[i]->name);
 	return add_metrics_of_gates(metrics, model, task);
+}
+
+/* ---- one of them ---- */
+
+double
+ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of, int64 *n)
+{
+	MlJudgeMetric *metric = ml_judge_metric(model, ml_live_task(model), NULL);
+	MlLiveRequest request = {.model = model, .from = from, .until = until, .as_of = as_of, .width = until - from,
+	.metrics = list_make1(metric)};
+	MlLive	   *live = ml_live_read(&request);
+	MlLiveEstimate estimate = {.value = NAN};
+	ListCell   *cell;
+
+	foreach(cell, live->groups)
+	{
+		MlLiveGroup *group = lfirst(cell);
+
+		if (group->version == version && strcmp(group->role, "active") == 0)
+			(void) ml_live_estimate(live, group, metric, &estimate);
+	}
+	ml_live_end(live);
+	*n = estimate.n;
+	return estimate.value;
 }
 
 /* ---- what could not be measured ---- */

@@ -1,20 +1,18 @@
 /*
  * performance.c
- *		mlops_performance: how good what was predicted turned out to be.
+ *		mlops_performance: how good what was predicted turned out to be, by window;
+ *		and by deployment and age of the version, for the SQL functions on top.
  *
- * One row for each window, role, version, slice and metric; live.h has the rows, and the
- * intervals.
+ * live.h has the rows, and the intervals.
  */
 #include "postgres.h"
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "judge/hearing.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/timestamp.h"
@@ -25,6 +23,8 @@
 #define MAX_WINDOWS		10000
 
 PG_FUNCTION_INFO_V1(mlops_performance);
+PG_FUNCTION_INFO_V1(mlops_live_by_deployment);
+PG_FUNCTION_INFO_V1(mlops_live_by_age);
 
 static void
 put_seconds(Datum *value, bool *isnull, int i, double seconds)
@@ -41,7 +41,7 @@ static void
 put_window(const MlLive *live, const MlLiveGroup *group, Datum *value, bool *isnull)
 {
 	const MlLiveRequest *request = live->request;
-	TimestampTz since = request->from + group->window * request->width;
+	TimestampTz since = request->from + group->number * request->width;
 	TimestampTz until = Min(since + request->width, request->until);
 	double		usual = ml_live_quantile(live->delay, live->ndelays, 0.9);
 
@@ -103,7 +103,7 @@ refuse_length(const char *name, const char *detail)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument \"%s\" of mlops_performance does not make windows", name),
+			 errmsg("argument \"%s\" does not make windows", name),
 			 errdetail("%s", detail),
 			 errhint("Give a length as in interval '7 days'.")));
 }
@@ -132,34 +132,144 @@ take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
 		refuse_length("every", psprintf("There can be %d windows at most, each longer than nothing.", MAX_WINDOWS));
 	request->until = request->as_of - delay;
 	request->from = request->until - period;
-	request->slices = PG_ARGISNULL(2) ? PointerGetDatum(construct_empty_array(TEXTOID)) : PG_GETARG_DATUM(2);
+	if (!PG_ARGISNULL(2))
+		request->slices = PG_GETARG_DATUM(2);
+}
+
+/* what is common to the functions; the privilege is checked */
+static void
+begin_request(FunctionCallInfo fcinfo, MlLiveRequest *request)
+{
+	char	   *model;
+
+	ml_require_argument(fcinfo, 0, "model");
+	request->model = model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	ml_privilege_require(model, ML_PRIVILEGE_READ);
+	if (ml_registry_model_row(model) == NULL)
+		ml_error_no_model(model, ML_SIGHT_NOW);
 }
 
 /* mlops_performance(model, period, slices, every, label_delay, metrics, as_of) */
 Datum
 mlops_performance(PG_FUNCTION_ARGS)
 {
-	MlLiveRequest request = {0};
+	MlLiveRequest request = {.by = ML_LIVE_BY_WINDOW};
 	MlLive	   *live;
 	MlRows		rows;
 	ListCell   *cell;
-	char	   *model;
 	char	  **metric;
 	int			nmetrics;
 
-	ml_require_argument(fcinfo, 0, "model");
-	request.model = model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	ml_privilege_require(model, ML_PRIVILEGE_READ);
+	begin_request(fcinfo, &request);
 	take_arguments(fcinfo, &request);
-	if (ml_registry_model_row(model) == NULL)
-		ml_error_no_model(model, ML_SIGHT_NOW);
 	metric = ml_argument_texts(fcinfo, 5, "metrics", &nmetrics);
-	request.metrics = ml_live_metrics(model, ml_live_task(model), metric, nmetrics);
+	request.metrics = ml_live_metrics(request.model, ml_live_task(request.model), metric, nmetrics);
 	ml_rows_begin(fcinfo, &rows);
 	live = ml_live_read(&request);
 	foreach(cell, live->groups)
 		put_group(live, lfirst(cell), &rows);
 	ml_live_tell_missing(live);
 	ml_live_end(live);
+	return (Datum) 0;
+}
+
+/* ---- by deployment and by age ---- */
+
+#define GROUP_COLUMNS	10
+
+static void
+put_number(const MlLiveGroup *group, const char *metric, const MlLiveEstimate *estimate, MlRows *rows)
+{
+	Datum		value[GROUP_COLUMNS];
+	bool		isnull[GROUP_COLUMNS] = {0};
+
+	value[0] = Int32GetDatum(group->number);
+	ml_rows_text(value, isnull, 1, group->role);
+	value[2] = Int32GetDatum(group->version);
+	isnull[2] = group->version == 0;
+	ml_rows_text(value, isnull, 3, metric);
+	ml_rows_number(value, isnull, 4, estimate->value);
+	ml_rows_number(value, isnull, 5, estimate->low);
+	ml_rows_number(value, isnull, 6, estimate->high);
+	ml_rows_number(value, isnull, 7, estimate->error);
+	value[8] = Int64GetDatum(estimate->n);
+	value[9] = Int64GetDatum(group->predictions);
+	ml_rows_add(rows, value, isnull);
+}
+
+/* of the model's own metric */
+static void
+return_groups(MlLiveRequest *request, MlRows *rows)
+{
+	MlTask		task = ml_live_task(request->model);
+	MlJudgeMetric *metric = task == 0 ? NULL : ml_judge_metric(request->model, task, NULL);
+	MlLive	   *live;
+	ListCell   *cell;
+
+	request->metrics = metric == NULL ? NIL : list_make1(metric);
+	live = ml_live_read(request);
+	foreach(cell, live->groups)
+	{
+		MlLiveGroup *group = lfirst(cell);
+		MlLiveEstimate estimate = {get_float8_nan(), get_float8_nan(), get_float8_nan(), get_float8_nan()};
+
+		if (metric == NULL || ml_live_estimate(live, group, metric, &estimate))
+			put_number(group, metric == NULL ? NULL : ml_judge_metric_name(metric), &estimate, rows);
+		ml_live_forget(live, group);
+	}
+	ml_live_tell_missing(live);
+	ml_live_end(live);
+}
+
+static void
+take_stretch(FunctionCallInfo fcinfo, int period, int as_of, MlLiveRequest *request)
+{
+	int64		length;
+
+	ml_require_argument(fcinfo, period, "period");
+	ml_require_argument(fcinfo, as_of, "as_of");
+	length = ml_watch_interval(PG_GETARG_INTERVAL_P(period));
+	request->as_of = request->until = PG_GETARG_TIMESTAMPTZ(as_of);
+	if (length <= 0)
+		refuse_length("period", "It is not longer than nothing.");
+	if (TIMESTAMP_NOT_FINITE(request->as_of) || request->as_of < MIN_TIMESTAMP / 2)
+		refuse_length("as_of", "It is infinite, or too long ago.");
+	request->from = request->until - length;
+	request->width = length;
+}
+
+/* mlops.live_by_deployment(model, period, as_of) */
+Datum
+mlops_live_by_deployment(PG_FUNCTION_ARGS)
+{
+	MlLiveRequest request = {.by = ML_LIVE_BY_DEPLOYMENT};
+	MlRows		rows;
+
+	begin_request(fcinfo, &request);
+	take_stretch(fcinfo, 1, 2, &request);
+	ml_rows_begin(fcinfo, &rows);
+	return_groups(&request, &rows);
+	return (Datum) 0;
+}
+
+/* mlops.live_by_age(model, every, period, as_of): each version, then all of them */
+Datum
+mlops_live_by_age(PG_FUNCTION_ARGS)
+{
+	MlLiveRequest request = {.by = ML_LIVE_BY_AGE};
+	int64		period;
+	MlRows		rows;
+
+	begin_request(fcinfo, &request);
+	take_stretch(fcinfo, 2, 3, &request);
+	ml_require_argument(fcinfo, 1, "every");
+	period = request.width;
+	request.width = ml_watch_interval(PG_GETARG_INTERVAL_P(1));
+	if (request.width <= 0 || period / request.width >= MAX_WINDOWS)
+		refuse_length("every", psprintf("There can be %d stretches at most, each longer than nothing.", MAX_WINDOWS));
+	ml_rows_begin(fcinfo, &rows);
+	return_groups(&request, &rows);
+	request.by = ML_LIVE_BY_AGE_POOLED;
+	return_groups(&request, &rows);
 	return (Datum) 0;
 }
