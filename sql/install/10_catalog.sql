@@ -119,6 +119,40 @@ CREATE TABLE mlops_catalog.training_row (
 ALTER TABLE mlops_catalog.training_row ALTER COLUMN data SET STORAGE EXTERNAL;
 COMMENT ON TABLE mlops_catalog.training_row IS 'fingerprints of the rows that a version was trained on, and of their keys where it was told them; sorted, in parts of at most 1 MB';
 
+CREATE TABLE mlops_catalog.training_profile (
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL CHECK (role IN ('feature', 'target', 'prediction')),
+    feature         text COLLATE "C" NOT NULL,
+    position        integer NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('number', 'category', 'time', 'array')),
+    rows            bigint NOT NULL,
+    missing         bigint NOT NULL,
+    sampled         bigint,
+    minimum         float8,
+    maximum         float8,
+    mean            float8,
+    deviation       float8,
+    edge            float8[],
+    edge_rows       bigint[],
+    knot            float8[],
+    knot_upto       bigint[],
+    knot_equal      bigint[],
+    bin_low         float8,
+    bin_high        float8,
+    bin_rows        bigint[],
+    level           text[],
+    level_rows      bigint[],
+    other_rows      bigint,
+    other_levels    bigint,
+    PRIMARY KEY (model, version, role, feature),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+-- numbers that are all different do not become smaller by trying
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot SET STORAGE EXTERNAL;
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot_upto SET STORAGE EXTERNAL;
+COMMENT ON TABLE mlops_catalog.training_profile IS 'what the rows that a version was trained on looked like, column by column, and its predictions: counts, moments, distribution';
+
 CREATE TABLE mlops_catalog.dropped_version (
     model           text COLLATE "C" NOT NULL,
     version         integer NOT NULL,
@@ -590,6 +624,7 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.artifact', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.kept_row', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.training_row', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.training_profile', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.dropped_version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');

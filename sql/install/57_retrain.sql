@@ -21,3 +21,13 @@ SELECT r.model, r.number, r.why, r.as_of, mlops.run_status(r.status, r.pid, r.ba
  WHERE mlops.may(r.model, 'read');
 COMMENT ON VIEW mlops.retraining IS
 'trainings that a policy, a monitor or somebody asked for: open, running, trained, promoted, refused by gates, failed, cancelled or lost';
+
+-- ---- how long a version stays good ----
+
+CREATE FUNCTION mlops.live_by_age(model text, every interval, period interval, as_of timestamptz,
+       OUT number integer, OUT role text, OUT version integer, OUT metric text, OUT value float8, OUT low float8, OUT high float8,
+       OUT error float8, OUT n bigint, OUT predictions bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_live_by_age' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 50;
+COMMENT ON FUNCTION mlops.live_by_age(text, interval, interval, timestamptz) IS
+'the primary metric of logged predictions by age of the version, of each and (version NULL) of all';

@@ -9,6 +9,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA mlops_catalog FROM PUBLIC;
 GRANT USAGE ON SCHEMA mlops TO PUBLIC;
 GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_version, mlops.run,
       mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment TO PUBLIC;
+GRANT SELECT ON mlops.training_profile TO PUBLIC;
 GRANT SELECT ON mlops.gate, mlops.approval TO PUBLIC;
 GRANT SELECT ON mlops.evaluation TO PUBLIC;
 GRANT SELECT ON mlops.metric TO PUBLIC;
