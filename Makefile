@@ -38,6 +38,7 @@ SQL_PIECES = \
 	sql/install/48_gate.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
+	sql/install/52_shadow.sql \
 	sql/install/55_watch.sql \
 	sql/install/56_trace.sql \
 	sql/install/57_retrain.sql \

@@ -48,9 +48,28 @@ SELECT CASE WHEN l.share = 0 THEN 'off'
 $$;
 COMMENT ON FUNCTION mlops.log_scope(jsonb) IS 'which calls of a model are logged, in words, from its settings';
 
+CREATE FUNCTION mlops.shadow_scope(model text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT w.n || CASE WHEN c.calls > 0 THEN
+              COALESCE(': ' || pg_catalog.round(c.mean_us::numeric, 1) || ' us a call', ': none answered') || ', ' ||
+              pg_catalog.round(100 * c.failed / c.calls, 1) || ' % failed, ' ||
+              pg_catalog.round(100 * c.skipped / c.calls, 1) || ' % skipped' ELSE '' END
+  FROM (SELECT pg_catalog.count(*) AS n FROM mlops.shadow AS s WHERE s.model = $1) AS w,
+       (SELECT pg_catalog.sum(d.calls) AS calls, pg_catalog.sum(d.failed) AS failed, pg_catalog.sum(d.skipped) AS skipped,
+               pg_catalog.sum(d.mean_us * (d.calls - d.failed - d.skipped)) /
+               NULLIF(pg_catalog.sum(d.calls - d.failed - d.skipped), 0)::float8 AS mean_us
+          FROM mlops.shadow_cost AS d
+         WHERE d.model = $1 AND d.day >= (pg_catalog.now() AT TIME ZONE 'UTC')::date - 7) AS c
+ WHERE w.n > 0
+$$;
+COMMENT ON FUNCTION mlops.shadow_scope(text) IS
+'how many shadows a model has, and of their logged calls of the last seven days the mean time and the shares that failed or were skipped, in words';
+
 CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
        OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
-       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text)
+       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text, OUT shadows text)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -65,7 +84,7 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
          ORDER BY r.started_at DESC LIMIT 1),
        (SELECT a.version FROM mlops.alias AS a
          WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback'),
-       mlops.log_scope(m.settings)
+       mlops.log_scope(m.settings), mlops.shadow_scope(m.model)
   FROM mlops.model AS m
   LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
   LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model

@@ -26,11 +26,11 @@ COMMENT ON FUNCTION mlops_flush_log(interval) IS
 -- what was written while the model before one of the same name was dropped is nobody's
 CREATE VIEW mlops.prediction WITH (security_barrier) AS
 SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
-       p.latency_us, p.input
+       p.latency_us, p.input, p.shadows
   FROM mlops_catalog.prediction AS p
   JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) p.model AND m.created_at OPERATOR(pg_catalog.<=) p.at
  WHERE mlops.may(p.model, 'read');
-COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on';
+COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on; shadows: what shadows of the model said of the row, by name';
 
 CREATE VIEW mlops.log_gap AS
 SELECT g.at, g.reason, g.calls FROM mlops_catalog.log_gap AS g;

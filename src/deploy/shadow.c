@@ -60,9 +60,10 @@ read_request(FunctionCallInfo fcinfo, ShadowRequest *request)
 	if (request->enabled || request->name == NULL)
 		ml_require_argument(fcinfo, 1, "version");
 	request->version = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT32(1);
-	if (request->name == NULL)
+	if (request->name == NULL && request->enabled)
 		request->name = psprintf("%d", request->version);
-	check_name(request->name);
+	if (request->name != NULL)
+		check_name(request->name);
 	request->share = PG_ARGISNULL(4) ? DEFAULT_SHARE : PG_GETARG_FLOAT8(4);
 	if (!(request->share > 0.0 && request->share <= 1.0))
 		ereport(ERROR,
@@ -167,26 +168,49 @@ set_shadow(const ShadowRequest *request, int active)
 	ml_shadow_write_event(request->model, "set", request->name, request->version, request->share, NULL, request->caused_by);
 }
 
-/* the version that it was; 0: there is none */
-static int
-remove_shadow(const ShadowRequest *request)
+/* one of that name, or all of that version; false: there is none. version and name become those of the last */
+static bool
+remove_shadows(ShadowRequest *request, MemoryContext caller)
 {
 	static MlStatement delete = {
-		"DELETE FROM mlops_catalog.shadow WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2 "
-		"AND ($3 OPERATOR(pg_catalog.=) 0 OR version OPERATOR(pg_catalog.=) $3) RETURNING version"
+		"DELETE FROM mlops_catalog.shadow WHERE model OPERATOR(pg_catalog.=) $1 "
+		"AND ($2 IS NULL OR name OPERATOR(pg_catalog.=) $2) "
+		"AND ($3 OPERATOR(pg_catalog.=) 0 OR version OPERATOR(pg_catalog.=) $3) RETURNING name, version"
 	};
 	MlArguments args = {0};
-	int			version;
+	char	   *name[ML_MAX_SHADOWS];
+	int			n;
 
 	ml_bind_text(&args, request->model);
 	ml_bind_text(&args, request->name);
 	ml_bind_int(&args, request->version);
-	if (ml_statement_run(&delete, &args) == 0)
-		return 0;
-	version = ml_result_int(0, 1, 0);
+	n = (int) ml_statement_run(&delete, &args);
+	if (n == 0)
+		return false;
+	request->version = ml_result_int(0, 2, 0);
+	for (int i = 0; i < n; i++)
+		name[i] = ml_result_text(i, 1);
 	(void) count_shadows(request->model);
-	ml_shadow_write_event(request->model, "removed", request->name, version, NAN, NULL, request->caused_by);
-	return version;
+	for (int i = 0; i < n; i++)
+		ml_shadow_write_event(request->model, "removed", name[i], request->version, NAN, NULL, request->caused_by);
+	request->name = MemoryContextStrdup(caller, name[n - 1]);
+	return true;
+}
+
+static bool
+change(ShadowRequest *request, MemoryContext caller)
+{
+	int			active = ml_serving_lock(request->model);
+	bool		changed = true;
+
+	if (request->enabled)
+		set_shadow(request, active);
+	else
+		changed = remove_shadows(request, caller);
+	if (changed && request->acknowledge != NULL)
+		ml_shadow_write_event(request->model, "acknowledged", request->name, request->version, NAN, request->acknowledge,
+							  request->caused_by);
+	return changed;
 }
 
 /* ---- what the caller should know ---- */
@@ -226,32 +250,34 @@ tell_feedback(const ShadowRequest *request)
 			 errhint("Say why it is meaningful: acknowledge => '...'.")));
 }
 
+static void
+tell_nothing(const ShadowRequest *request)
+{
+	ereport(NOTICE,
+			(request->name != NULL ?
+			 errmsg("model \"%s\" has no such shadow \"%s\"", request->model, request->name) :
+			 errmsg("version %d of model \"%s\" is no shadow", request->version, request->model),
+			 errdetail("Nothing was changed; mlops.shadow lists those that there are.")));
+}
+
 /* mlops_shadow(model text, version int, name text, enabled bool, share float8, acknowledge text) */
 Datum
 mlops_shadow(PG_FUNCTION_ARGS)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	ShadowRequest request;
 	MlRegistryScope scope;
-	int			active;
+	bool		changed;
 
 	read_request(fcinfo, &request);
 	ml_registry_require_writable("set a shadow");
 	ml_privilege_require(request.model, ML_PRIVILEGE_PROMOTE);
 	ml_registry_enter(&scope);
-	active = ml_serving_lock(request.model);
-	if (request.enabled)
-		set_shadow(&request, active);
-	else
-		request.version = remove_shadow(&request);
-	if (request.acknowledge != NULL && request.version != 0)
-		ml_shadow_write_event(request.model, "acknowledged", request.name, request.version, NAN, request.acknowledge,
-							  request.caused_by);
+	changed = change(&request, caller);
 	ml_registry_leave(&scope);
-	if (request.version == 0)
+	if (!changed)
 	{
-		ereport(NOTICE,
-				(errmsg("model \"%s\" has no such shadow \"%s\"", request.model, request.name),
-				 errdetail("Nothing was changed; mlops.shadow lists those that there are.")));
+		tell_nothing(&request);
 		PG_RETURN_NULL();
 	}
 	if (request.enabled)

@@ -380,7 +380,7 @@ put_shadow(StringInfo json, Shadow *shadow, MemoryContext cxt, const MlAnswer *a
 	if (status == NULL)
 	{
 		put_result(json, shadow->scorer, output);
-		appendStringInfo(json, ", \"us\": %.1f", us);
+		appendStringInfo(json, ", \"us\": %.2f", us);
 	}
 	appendStringInfoChar(json, '}');
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "compat.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
@@ -76,6 +77,10 @@ extern bool ml_log_has_tables(void);
 
 /* microseconds of an interval, months of 30 days; more than a thousand years are a thousand */
 extern int64 ml_watch_interval(const Interval *interval);
+
+/* 22023 unless they make [as_of - delay - period, as_of - delay); lengths in microseconds */
+extern void ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of);
+ml_noreturn extern void ml_watch_refuse_length(const char *argument, const char *detail);
 
 /* ---- forget.c ---- */
 

@@ -41,11 +41,11 @@ COMMENT ON FUNCTION mlops_shadow_report(text, interval, timestamptz) IS
 'what shadows did in a period of the log: calls by status, their time, and on the n rows that no rule touched how often the labels agreed and how far predictions lay from those given';
 
 CREATE FUNCTION mlops_compare_live(model text, shadow text, period interval DEFAULT '30 days', champion integer DEFAULT NULL,
-       metrics text[] DEFAULT NULL, label_delay interval DEFAULT '0', acknowledge text DEFAULT NULL,
+       metrics text[] DEFAULT NULL, slices text[] DEFAULT NULL, label_delay interval DEFAULT '0', acknowledge text DEFAULT NULL,
        as_of timestamptz DEFAULT pg_catalog.now(),
-       OUT metric text, OUT candidate float8, OUT champion float8, OUT difference float8, OUT low float8, OUT high float8,
+       OUT slice text, OUT metric text, OUT candidate float8, OUT champion float8, OUT difference float8, OUT low float8, OUT high float8,
        OUT p_value float8, OUT n bigint, OUT needed bigint, OUT predictions bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 10;
-COMMENT ON FUNCTION mlops_compare_live(text, text, interval, integer, text[], interval, text, timestamptz) IS
+COMMENT ON FUNCTION mlops_compare_live(text, text, interval, integer, text[], text[], interval, text, timestamptz) IS
 'a shadow, by name or version, and the active version on the same logged calls whose outcomes are known: differences with intervals of 95 % and p values';
