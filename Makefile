@@ -167,6 +167,8 @@ REGRESS = \
 	explain \
 	permutation \
 	score_log \
+	shadow \
+	shadow_errors \
 	outcomes \
 	performance \
 	serving_at \

@@ -380,7 +380,8 @@ put_shadow(StringInfo json, Shadow *shadow, MemoryContext cxt, const MlAnswer *a
 	if (status == NULL)
 	{
 		put_result(json, shadow->scorer, output);
-		appendStringInfo(json, ", \"us\": %.2f", us);
+		if (answer->is_row)
+			appendStringInfo(json, ", \"us\": %.2f", us);
 	}
 	appendStringInfoChar(json, '}');
 }
