@@ -188,10 +188,11 @@ error_in_use(const char *model, int version, const char *uses)
 			(errcode(ERRCODE_OBJECT_IN_USE),
 			 errmsg("cannot drop version %d of model \"%s\": it is in use", version, model),
 			 errdetail("Its uses: %s.", uses),
-			 errhint("Promote another version, or remove the alias with mlops_set_alias(%s, alias, NULL), or the shadow with mlops_shadow(%s, version, enabled => false); "
+			 errhint("Promote another version, or remove the alias with mlops_set_alias(%s, alias, NULL); "
 					 "a bundle leaves the rollback stack after mlops.rollback_depth promotions.%s",
-					 quote_literal_cstr(model), quote_literal_cstr(model),
-					 strstr(uses, "encoder of version") ? " What an encoder encodes for goes first." : "")));
+					 quote_literal_cstr(model),
+					 strstr(uses, "encoder of version") ? " What an encoder encodes for goes first." :
+					 strstr(uses, "shadow \"") ? " mlops_shadow(model, version, enabled => false) takes a shadow away." : "")));
 }
 
 /* mlops_drop_version(model text, version int, reason text) */
