@@ -43,9 +43,8 @@ predict_directly(MlScorer *scorer, const MlScoreInput *input)
 	return true;
 }
 
-/* the outputs of the scorer's model; NULL: there are none */
-static const double *
-predict(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
+const double *
+ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
 {
 	*is_row = true;
 	if (predict_directly(scorer, input))
@@ -61,7 +60,7 @@ ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, Ml
 	answer->input = input;
 	if (scorer->logging.on)
 		INSTR_TIME_SET_CURRENT(answer->start);
-	answer->output = predict(scorer, input, &answer->is_row);
+	answer->output = ml_score_outputs(scorer, input, &answer->is_row);
 	answer->ruled = answer->is_row && scorer->rules != NULL;
 	if (answer->ruled)
 		ml_score_decide(scorer, input, answer->output, result, &answer->decided);

@@ -21,6 +21,7 @@
 
 #include "fmgr.h"
 #include "frame/isotime.h"
+#include "lib/stringinfo.h"
 #include "model/model.h"
 #include "portability/instr_time.h"
 #include "registry/registry.h"
@@ -248,6 +249,10 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 
 /* answer.c: the whole way of a row through a bundle; what answer points to is good until the next row */
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
+
+/* the outputs of the scorer's model on a row; NULL: it has none, or *is_row is false */
+extern const double *ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_row);
+
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
 
 /*
@@ -272,11 +277,11 @@ extern void ml_score_rules_document(MlScorer *scorer, const JsonbContainer *obje
 extern void ml_score_rules_flat(MlScorer *scorer, const double *value);
 
 /*
- * shadow.c: what the shadows of the bundle make of a row that was answered, and
- * that hash says is in their samples, as JSON text in the current context. NULL:
- * none was asked. Raises nothing but what ends the statement anyway.
+ * shadow.c: what the shadows of the bundle make of a row that was answered, and that hash says is in their
+ * samples; packed (shadow.h), good until the next row. start: now. NULL: none was asked. Raises nothing but what
+ * ends the statement anyway.
  */
-extern char *ml_score_shadows(const MlAnswer *answer, uint64 hash);
+extern StringInfo ml_score_shadows(const MlAnswer *answer, uint64 hash, instr_time start);
 extern void ml_score_age_shadows(MlScorer *scorer);
 
 /* kept.c */

@@ -22,20 +22,21 @@
 
 #include <math.h>
 
-#include "common/shortest_dec.h"
 #include "errors.h"
 #include "frame/hash.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "score/score.h"
+#include "score/shadow.h"
 #include "settings.h"
+#include "utils/float.h"
 #include "utils/hsearch.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 
 #define RETRY			256		/* of the calls that are skipped for their time, one in so many is made */
 #define SETTLED			4		/* calls after which a mean is believed */
-#define FAR				8		/* times the limit: the first call will do */
+#define CAP				4.0		/* times the limit: a call that was interrupted does not count for more */
+#define FAR				100.0	/* times the limit: one such call will do */
 #define WEIGHT			0.125	/* of a call in the mean */
 #define RETRY_WEIGHT	0.5
 
@@ -53,7 +54,6 @@ typedef struct Shadow
 {
 	MlShadowRow row;
 	uint64		limit;			/* of hashes in its sample */
-	char	   *opening;		/* "name": {"version": 5, "status": " */
 	ShadowCost *cost;
 	MlScorer   *scorer;			/* NULL: not loaded */
 	const char *unfit;			/* why it cannot be asked in this statement; NULL: it can */
@@ -65,6 +65,7 @@ struct MlScorerShadows
 	bool		current;		/* read under the statement's snapshot */
 	int			n;
 	Shadow	   *shadow;
+	StringInfoData packed;		/* of the latest row; outlives cxt */
 };
 
 static HTAB *costs = NULL;
@@ -100,14 +101,8 @@ find_cost(const uint8 *sha256)
 static void
 make_shadow(Shadow *shadow, const MlShadowRow *row)
 {
-	StringInfoData opening;
-
-	initStringInfo(&opening);
-	escape_json(&opening, row->name);
-	appendStringInfo(&opening, ": {\"version\": %d, \"status\": \"", row->resolved.version);
 	shadow->row = *row;
 	shadow->limit = ml_hash_limit(row->share);
-	shadow->opening = opening.data;
 	shadow->cost = find_cost(row->resolved.sha256);
 }
 
@@ -149,15 +144,17 @@ static MlScorerShadows *
 take_shadows(MlScorer *scorer)
 {
 	MlScorerShadows *shadows = scorer->shadows;
+	MemoryContext old;
 	MlShadowRow *row;
 	int			n;
 
-	if (shadows != NULL && shadows->current)
-		return shadows;
 	if (shadows == NULL)
 	{
 		shadows = MemoryContextAllocZero(scorer->cxt, sizeof(MlScorerShadows));
 		shadows->cxt = AllocSetContextCreate(scorer->cxt, "mlops predict shadows", ALLOCSET_SMALL_SIZES);
+		old = MemoryContextSwitchTo(scorer->cxt);
+		initStringInfo(&shadows->packed);
+		MemoryContextSwitchTo(old);
 		scorer->shadows = shadows;
 	}
 	n = ml_registry_shadows(&scorer->resolved, &row);
@@ -256,7 +253,7 @@ load(Shadow *shadow, MemoryContext parent)
 
 /* why a shadow is not to be asked; NULL: it is */
 static const char *
-obstacle(Shadow *shadow, MemoryContext cxt, bool *again)
+obstacle(Shadow *shadow, MemoryContext cxt, bool *again, instr_time *start)
 {
 	ShadowCost *cost = shadow->cost;
 	double		limit = ml_shadow_time_limit_ms * 1000.0;
@@ -266,14 +263,17 @@ obstacle(Shadow *shadow, MemoryContext cxt, bool *again)
 		return shadow->unfit;
 	if (cost->too_large_for == ml_artifact_cache_kb)
 		return "skipped: memory";
-	if (limit > 0.0 && cost->mean > limit && (cost->calls >= SETTLED || cost->mean > limit * FAR))
+	if (limit > 0.0 && cost->mean > limit && cost->calls >= SETTLED)
 	{
 		if (++cost->skipped % RETRY != 0)
 			return "skipped: slow";
 		*again = true;
 	}
 	if (shadow->scorer == NULL)
+	{
 		shadow->unfit = load(shadow, cxt);
+		INSTR_TIME_SET_CURRENT(*start);
+	}
 	return shadow->unfit;
 }
 
@@ -284,7 +284,7 @@ has_columns(const MlScoreInput *input)
 	return input->fcinfo == NULL || input->first_column > 0 || input->input == ML_INPUT_RECORD;
 }
 
-/* the outputs of a shadow; NULL: none, *status says whether that is a failure */
+/* the outputs of a shadow, or NULL; *status: why it has none, NULL where nothing went wrong */
 static const double *
 ask(Shadow *shadow, const MlScoreInput *input, const char **status)
 {
@@ -294,11 +294,11 @@ ask(Shadow *shadow, const MlScoreInput *input, const char **status)
 	MlScorer   *scorer = shadow->scorer;
 	const double *volatile output = NULL;
 	const char *volatile failure = NULL;
+	bool		is_row;
 
 	PG_TRY();
 	{
-		if (ml_score_take(scorer, input))
-			output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
+		output = ml_score_outputs(scorer, input, &is_row);
 	}
 	PG_CATCH();
 	{
@@ -319,93 +319,79 @@ ask(Shadow *shadow, const MlScoreInput *input, const char **status)
 static void
 learn(ShadowCost *cost, double us, bool again)
 {
+	double		limit = ml_shadow_time_limit_ms * 1000.0;
 	double		weight = again ? RETRY_WEIGHT : Max(WEIGHT, 1.0 / (cost->calls + 1));
 
+	if (limit > 0.0 && us > limit * CAP)
+	{
+		cost->calls = us > limit * FAR ? Max(cost->calls, SETTLED) : cost->calls;
+		weight = us > limit * FAR ? 1.0 : weight;
+		us = limit * CAP;
+	}
 	cost->mean += weight * (us - cost->mean);
 	cost->calls++;
 }
 
+/* until now; the next one begins here */
 static double
-microseconds_since(instr_time start)
+microseconds_since(instr_time *start)
 {
-	instr_time	end;
+	instr_time	now;
+	instr_time	took;
 
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, start);
-	return INSTR_TIME_GET_DOUBLE(end) * 1e6;
+	INSTR_TIME_SET_CURRENT(now);
+	took = now;
+	INSTR_TIME_SUBTRACT(took, *start);
+	*start = now;
+	return INSTR_TIME_GET_DOUBLE(took) * 1e6;
 }
 
-/* ---- the result ---- */
+/* ---- what is logged ---- */
 
 static void
-put_result(StringInfo json, const MlScorer *scorer, const double *output)
+put_shadow(MlScorerShadows *shadows, Shadow *shadow, const MlAnswer *answer, instr_time *start)
 {
-	char		decimal[DOUBLE_SHORTEST_DECIMAL_LEN];
 	char		number[ML_CLUSTER_LENGTH];
-	const char *label;
-	double		prediction = ml_score_number(scorer, output, number, &label);
-
-	if (isnan(prediction))
-	{
-		appendStringInfoString(json, ", \"prediction\": null");
-		return;
-	}
-	double_to_shortest_decimal_buf(prediction, decimal);
-	appendStringInfo(json, ", \"prediction\": %s", decimal);
-	if (label == NULL)
-		return;
-	appendStringInfoString(json, ", \"label\": ");
-	escape_json(json, label);
-}
-
-static void
-put_shadow(StringInfo json, Shadow *shadow, MemoryContext cxt, const MlAnswer *answer)
-{
+	MlShadowSaid said = {.name = shadow->row.name, .version = shadow->row.resolved.version};
 	const double *output = NULL;
 	bool		again;
-	const char *status;
-	double		us = 0.0;
 
-	status = obstacle(shadow, cxt, &again);
-	if (status == NULL && answer->is_row)
+	said.prediction = said.us = get_float8_nan();
+	said.status = obstacle(shadow, shadows->cxt, &again, start);
+	if (said.status == NULL && answer->is_row)
 	{
-		instr_time	start;
-
-		INSTR_TIME_SET_CURRENT(start);
-		output = ask(shadow, answer->input, &status);
-		us = microseconds_since(start);
-		learn(shadow->cost, us, again);
+		output = ask(shadow, answer->input, &said.status);
+		said.us = microseconds_since(start);
+		learn(shadow->cost, said.us, again);
 	}
-	appendStringInfo(json, "%s%s%s\"", json->len == 0 ? "{" : ", ", shadow->opening, status ? status : "ok");
-	if (status == NULL)
+	if (said.status == NULL)
 	{
-		put_result(json, shadow->scorer, output);
-		if (answer->is_row)
-			appendStringInfo(json, ", \"us\": %.2f", us);
+		said.status = ML_SHADOW_OK;
+		said.prediction = ml_score_number(shadow->scorer, output, number, &said.label);
 	}
-	appendStringInfoChar(json, '}');
+	ml_shadow_pack(&shadows->packed, &said);
 }
 
-char *
-ml_score_shadows(const MlAnswer *answer, uint64 hash)
+StringInfo
+ml_score_shadows(const MlAnswer *answer, uint64 hash, instr_time start)
 {
-	MlScorerShadows *shadows = take_shadows(answer->asked);
+	MlScorerShadows *shadows = answer->asked->shadows;
 	const uint8 *answered = answer->scorer->resolved.sha256;
-	StringInfoData json = {0};
 
+	if (shadows == NULL || !shadows->current)
+	{
+		shadows = take_shadows(answer->asked);
+		INSTR_TIME_SET_CURRENT(start);
+	}
+	resetStringInfo(&shadows->packed);
 	for (int i = 0; i < shadows->n; i++)
 	{
 		Shadow	   *shadow = &shadows->shadow[i];
 
 		/* the version that answered has been asked */
-		if ((hash >= shadow->limit && shadow->limit != PG_UINT64_MAX) ||
-			memcmp(shadow->row.resolved.sha256, answered, ML_SHA256_LENGTH) == 0)
-			continue;
-		if (json.data == NULL)
-			initStringInfo(&json);
-		put_shadow(&json, shadow, shadows->cxt, answer);
+		if ((hash < shadow->limit || shadow->limit == PG_UINT64_MAX) &&
+			memcmp(shadow->row.resolved.sha256, answered, ML_SHA256_LENGTH) != 0)
+			put_shadow(shadows, shadow, answer, &start);
 	}
-	if (json.data != NULL)
-		appendStringInfoChar(&json, '}');
-	return json.data;
+	return shadows->packed.len > 0 ? &shadows->packed : NULL;
 }

@@ -96,7 +96,7 @@ ml_log_rows_begin(MlLogRows *rows)
 	rows->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops log row", ALLOCSET_DEFAULT_SIZES);
 	rows->models = NIL;
 	rows->n = 0;
-	rows->has_shadows = false;
+	rows->costs = NIL;
 }
 
 /* when the model was made; DT_NOEND: it is not there */
@@ -214,8 +214,7 @@ ml_log_rows_add(MlLogRows *rows, const MlLogCall *call)
 	isnull[10] = call->input == NULL;
 	value[10] = isnull[10] ? (Datum) 0 : read_json(call->input, call->ninput, &isnull[10]);
 	isnull[11] = call->shadows == NULL;
-	value[11] = isnull[11] ? (Datum) 0 : read_json(call->shadows, call->nshadows, &isnull[11]);
-	rows->has_shadows = rows->has_shadows || !isnull[11];
+	value[11] = isnull[11] ? (Datum) 0 : ml_log_shadows(rows, call);
 	MemoryContextSwitchTo(old);
 	tuplestore_putvalues(rows->store, rows->desc, value, isnull);
 	MemoryContextReset(rows->cxt);
@@ -237,30 +236,6 @@ register_batch(MlLogRows *rows)
 		elog(ERROR, "could not register the rows of the log");
 }
 
-/*
- * What shadows of the batch have cost is added up by day. The log writer has rows of its own there, and
- * each session: nobody waits for a row that another transaction has changed.
- */
-static void
-add_costs(void)
-{
-	Oid			type[1] = {INT4OID};
-	Datum		value[1] = {Int32GetDatum(IsBackgroundWorker ? 0 : MyProcPid)};
-
-	if (SPI_execute_with_args("INSERT INTO mlops_catalog.shadow_cost AS c "
-							  "(model, day, name, version, process, calls, failed, skipped, microseconds) "
-							  "SELECT b.model, (b.at AT TIME ZONE 'UTC')::pg_catalog.date, s.key, (s.value ->> 'version')::pg_catalog.int4, $1, "
-							  "pg_catalog.count(*), pg_catalog.count(*) FILTER (WHERE s.value ->> 'status' LIKE 'failed%'), "
-							  "pg_catalog.count(*) FILTER (WHERE s.value ->> 'status' LIKE 'skipped%'), "
-							  "COALESCE(pg_catalog.sum((s.value ->> 'us')::pg_catalog.float8), 0) "
-							  "FROM " BATCH " AS b, pg_catalog.jsonb_each(b.shadows) AS s GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 "
-							  "ON CONFLICT (model, day, name, version, process) DO UPDATE SET calls = c.calls + EXCLUDED.calls, "
-							  "failed = c.failed + EXCLUDED.failed, skipped = c.skipped + EXCLUDED.skipped, "
-							  "microseconds = c.microseconds + EXCLUDED.microseconds",
-							  1, type, value, NULL, false, 0) != SPI_OK_INSERT)
-		elog(ERROR, "could not add up what shadows cost");
-}
-
 uint64
 ml_log_rows_write(MlLogRows *rows)
 {
@@ -276,8 +251,7 @@ ml_log_rows_write(MlLogRows *rows)
 					false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the rows of the log");
 	written = SPI_processed;
-	if (rows->has_shadows)
-		add_costs();
+	ml_log_write_costs(rows->costs);
 	ml_registry_leave(&scope);
 	tuplestore_end(rows->store);
 	MemoryContextDelete(rows->cxt);

@@ -142,7 +142,8 @@ score_row(ScoredQuery *query, HeapTuple tuple, TupleDesc desc)
 	if (!ml_watch_in_sample(hash, query->limit))
 		return;
 	take_input(query, record, &call);
-	ml_watch_shadows(&answer, hash, &call);
+	INSTR_TIME_SET_CURRENT(start);
+	ml_watch_shadows(&answer, hash, start, &call);
 	ml_log_rows_add(&query->log, &call);
 }
 

@@ -114,14 +114,16 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 	call->has_rules = true;
 }
 
-/* in the current context */
 void
-ml_watch_shadows(const MlAnswer *answer, uint64 hash, MlLogCall *call)
+ml_watch_shadows(const MlAnswer *answer, uint64 hash, instr_time start, MlLogCall *call)
 {
+	StringInfo	packed;
+
 	if (answer->asked->resolved.shadows == 0)
 		return;
-	call->shadows = ml_score_shadows(answer, hash);
-	call->nshadows = call->shadows ? strlen(call->shadows) : 0;
+	packed = ml_score_shadows(answer, hash, start);
+	call->shadows = packed ? packed->data : NULL;
+	call->nshadows = packed ? packed->len : 0;
 }
 
 static void
@@ -133,6 +135,7 @@ record(const MlAnswer *answer)
 	char		label[ML_LABEL_MAX + 1];
 	MlLogCall	call = {0};
 	instr_time	end;
+	instr_time	took;
 	uint64		hash;
 
 	if (planning > 0)
@@ -145,13 +148,14 @@ record(const MlAnswer *answer)
 	if (!ml_watch_in_sample(hash, scorer->logging.limit))
 		return;
 	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, answer->start);
-	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
+	took = end;
+	INSTR_TIME_SUBTRACT(took, answer->start);
+	call.latency = (float) (INSTR_TIME_GET_DOUBLE(took) * 1e6);
+	ml_watch_shadows(answer, hash, end, &call);
 	call.at = GetCurrentTimestamp();
 	ml_watch_describe(answer, label, &call);
 	if (scorer->logging.input)
 		ml_watch_input(input, &call);
-	ml_watch_shadows(answer, hash, &call);
 	ml_ring_put(&call);
 }
 

@@ -49,7 +49,7 @@ typedef struct MlLogRows
 	TupleDesc	desc;
 	Tuplestorestate *store;
 	uint64		n;				/* those of models that are not there do not count */
-	bool		has_shadows;	/* one of them does */
+	List	   *costs;			/* of shadows (log_shadows.c) */
 } MlLogRows;
 
 extern void ml_log_rows_begin(MlLogRows *rows);
@@ -57,6 +57,10 @@ extern void ml_log_rows_add(MlLogRows *rows, const MlLogCall *call);
 
 /* into mlops_catalog.prediction; how many */
 extern uint64 ml_log_rows_write(MlLogRows *rows);
+
+/* log_shadows.c: what shadows said of a call as jsonb, and what it cost is added up; inside a scope: written */
+extern Datum ml_log_shadows(MlLogRows *rows, const MlLogCall *call);
+extern void ml_log_write_costs(List *costs);
 
 /* what was counted instead of logged; reasons as in MlLogLoss */
 extern void ml_log_write_losses(const uint64 *lost);
