@@ -85,3 +85,15 @@ ml_score_key_argument(FunctionCallInfo fcinfo, int n, char *buffer)
 			return -1;
 	}
 }
+
+PG_FUNCTION_INFO_V1(mlops_logged_key);
+
+/* mlops.logged_key(key text) */
+Datum
+mlops_logged_key(PG_FUNCTION_ARGS)
+{
+	char		key[ML_KEY_BUFFER];
+	int			length = ml_score_key_argument(fcinfo, 0, key);
+
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(key, length));
+}
