@@ -116,10 +116,15 @@ static bool
 position_of_key(const MlScoreInput *input, uint64 seed, double *position)
 {
 	char		buffer[ML_KEY_BUFFER];
-	const char *key = input->fcinfo == NULL ? input->key : buffer;
-	int			length = input->fcinfo == NULL ? input->nkey :
-		ml_score_key_argument(input->fcinfo, input->key_argument, buffer);
+	const char *key = input->key;
+	int			length = input->nkey;
 
+	if (input->fcinfo != NULL)
+	{
+		key = buffer;
+		length = input->key_argument == 0 ? -1 :
+			ml_score_key_argument(input->fcinfo, input->key_argument, buffer);
+	}
 	if (key == NULL || length < 0)
 		return false;
 	*position = ml_canary_position(key, length, seed);

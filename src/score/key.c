@@ -68,7 +68,7 @@ ml_score_key_argument(FunctionCallInfo fcinfo, int n, char *buffer)
 {
 	text	   *key;
 
-	if (n <= 0 || n >= PG_NARGS() || PG_ARGISNULL(n))
+	if (n >= PG_NARGS() || PG_ARGISNULL(n))
 		return -1;
 	switch (get_fn_expr_argtype(fcinfo->flinfo, n))
 	{

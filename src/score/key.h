@@ -16,7 +16,7 @@
 /* a key as it is logged: itself, or its hash if it is longer than ML_KEY_MAX; terminated; its length */
 extern int	ml_score_key(const char *bytes, Size length, char *buffer);
 
-/* the same of an argument of type text, bigint or uuid; -1: n is 0, it is NULL, or of another type */
+/* the same of an argument of type text, bigint or uuid; -1: it is NULL, or of another type */
 extern int	ml_score_key_argument(FunctionCallInfo fcinfo, int n, char *buffer);
 
 #endif							/* ML_SCORE_KEY_H */
