@@ -142,6 +142,8 @@ REGRESS = \
 	promote \
 	rollback \
 	rollback_walk \
+	canary \
+	canary_errors \
 	rule_language \
 	rule_errors \
 	rule_sets \
@@ -179,6 +181,7 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	canary_scan \
 	train_and_rollback \
 	train_unlocked \
 	notice \

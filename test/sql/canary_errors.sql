@@ -1,0 +1,147 @@
+-- What a canary is refused, what keeps it, and whom its promotion asks: gates
+-- are heard before it gets its first row, and not again while nothing of what
+-- they have looked at changes.
+CREATE SCHEMA ml_canary_errors;
+SET search_path = ml_canary_errors;
+\set SHOW_CONTEXT never
+CREATE TABLE visit AS SELECT i AS n, i % 7 AS pages, i * 5 % 13 > 5 AS bought FROM generate_series(1, 80) AS i;
+CREATE TABLE allowed (version int);
+SET client_min_messages = error;
+SELECT count(mlops_train_now('buys', 'SELECT pages, bought FROM ml_canary_errors.visit', 'bought', params => jsonb_build_object('l2', i))) AS trained
+  FROM generate_series(1, 4) AS i;
+RESET client_min_messages;
+
+-- ---- refused ----
+
+-- nothing is active beside which it could run
+SELECT mlops_promote('buys', 1, share => 0.5);
+\echo :LAST_ERROR_SQLSTATE
+SELECT mlops_predict('buys@canary', '{"pages": 1}'::jsonb);
+\echo :LAST_ERROR_SQLSTATE
+SET client_min_messages = warning;
+SELECT version FROM mlops_promote('buys', 1, threshold => 0.5);
+-- shares outside 0 to 1
+SELECT mlops_promote('buys', 2, share => 0);
+\echo :LAST_ERROR_SQLSTATE
+SELECT mlops_promote('buys', 2, share => -0.1);
+SELECT mlops_promote('buys', 2, share => 1.01);
+SELECT mlops_promote('buys', 2, share => 'NaN');
+SELECT mlops_promote('buys', 2, share => NULL);
+-- a canary of what is active already
+SELECT mlops_promote('buys', 1, share => 0.1);
+\echo :LAST_ERROR_SQLSTATE
+-- nobody runs as the canary
+SELECT mlops_predict('buys@canary', '{"pages": 1}'::jsonb);
+SELECT mlops_set_alias('buys', 'canary', 2);
+-- two canaries at once: of other versions, of other thresholds
+SELECT version, share FROM mlops_promote('buys', 2, share => 0.1, threshold => 0.5);
+SELECT mlops_promote('buys', 3, share => 0.1);
+\echo :LAST_ERROR_SQLSTATE
+SELECT mlops_promote('buys', 2, share => 0.1, threshold => 0.6);
+-- the same again changes nothing
+RESET client_min_messages;
+SELECT version, share, deployment FROM mlops_promote('buys', 2, share => 0.1);
+SET client_min_messages = warning;
+-- expect is the active version, not the canary
+SELECT mlops_promote('buys', 2, share => 0.2, expect => 2);
+\echo :LAST_ERROR_SQLSTATE
+-- the canary and its rules cannot be dropped
+SELECT mlops_drop_version('buys', 2);
+\echo :LAST_ERROR_SQLSTATE
+SELECT version FROM mlops_rollback('buys');
+SELECT mlops_create_rules('buys', '[{"name": "one", "when": "pages = 0", "then": {"set": 0.5}}]') AS rules;
+SELECT version FROM mlops_promote('buys', 2, share => 0.1, rules => 1);
+SELECT mlops_drop_rules('buys', 1);
+\echo :LAST_ERROR_SQLSTATE
+-- more steps than there are: the canary stays
+SELECT mlops_rollback('buys', steps => 2);
+SELECT canary_version FROM mlops.serving WHERE model = 'buys';
+SELECT version FROM mlops_rollback('buys');
+-- a position is for who may predict with the model, which must be there
+CREATE ROLE ml_canary_nobody;
+GRANT USAGE ON SCHEMA ml_canary_errors TO ml_canary_nobody;
+SET ROLE ml_canary_nobody;
+SELECT mlops_canary_position('buys', 'anna');
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+SELECT mlops_grant('buys', 'ml_canary_nobody', 'predict');
+SET ROLE ml_canary_nobody;
+SELECT mlops_canary_position('buys', 'anna') BETWEEN 0 AND 1 AS position;
+SELECT mlops_promote('buys', 2, share => 0.1);
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+SELECT mlops_revoke('buys', 'ml_canary_nobody', 'predict');
+DROP OWNED BY ml_canary_nobody;
+DROP ROLE ml_canary_nobody;
+SELECT mlops_canary_position('sells', 'anna');
+\echo :LAST_ERROR_SQLSTATE
+SELECT mlops_set_model('buys', '{"canary_salt": ["a"]}');
+
+-- ---- bytes that are no pair of bundles ----
+
+SELECT version FROM mlops_promote('buys', 2, share => 0.5, rules => 0);
+CREATE FUNCTION changed(at int, bytes bytea) RETURNS mlops.bundle LANGUAGE sql AS $$
+    SELECT ('\x' || encode(overlay(decode(substr(mlops_bundle('buys')::text, 3), 'hex') PLACING bytes FROM at + 1), 'hex'))::mlops.bundle $$;
+SELECT length(changed(0, '\x')::text) > 0 AS sound;
+SELECT changed(168, '\x0000000000000000');      -- a share of nothing
+\echo :LAST_ERROR_SQLSTATE
+SELECT changed(168, '\x000000000000f03f');      -- of everything
+SELECT changed(184, '\x00000000');              -- a canary without a number
+SELECT changed(184, '\x09000000');              -- another version than the bundle's
+SELECT changed(160, '\xffffffffffffff7f');      -- longer than what there is
+SELECT changed(160, '\x0000000000000000');      -- nothing of the active one
+SELECT changed(130, '\x0000');                  -- another checksum
+SELECT changed(400, '\xffff');                  -- other bytes
+SELECT ('\x' || substr(mlops_bundle('buys')::text, 3, 300))::mlops.bundle;
+-- a pair in a pair, with a length and a checksum that are right
+SELECT ('\x' || encode(substr(p, 1, 128) || sha256(p || p) || set_byte(set_byte('\x0000000000000000', 0, length(p) & 255), 1, length(p) >> 8)
+                       || substr(p, 169, 24) || p || p, 'hex'))::mlops.bundle
+  FROM (SELECT decode(substr(mlops_bundle('buys')::text, 3), 'hex') AS p) AS b WHERE length(p) < 65536;
+SELECT version FROM mlops_rollback('buys');
+
+-- ---- whom it asks ----
+
+RESET client_min_messages;
+SELECT mlops_set_gate('buys', 'allowed', query => $$SELECT count(*) > 0, count(*) || ' permits' FROM allowed WHERE version = $2$$);
+-- before the first row
+SELECT mlops_promote('buys', 3, share => 0.1, threshold => 0.5);
+\echo :LAST_ERROR_SQLSTATE
+INSERT INTO allowed VALUES (3);
+SELECT version, share FROM mlops_promote('buys', 3, share => 0.1, threshold => 0.5);
+-- not when it grows, nor when it completes: what it passed is what there is
+TRUNCATE allowed;
+SELECT version, share FROM mlops_promote('buys', 3, share => 0.2);
+BEGIN;
+SELECT version, share FROM mlops_promote('buys', 3);
+ROLLBACK;
+-- but a gate that was set since has not been passed; a smaller share asks nobody
+SELECT mlops_set_gate('buys', 'allowed too', query => 'SELECT false, $1 || $2');
+SELECT mlops_promote('buys', 3, share => 0.3);
+SELECT version, share FROM mlops_promote('buys', 3, share => 0.05);
+SELECT mlops_promote('buys', 3);
+SELECT mlops_drop_gate('buys', 'allowed too');
+-- nor has one that is set anew
+SELECT mlops_set_gate('buys', 'allowed', query => $$SELECT count(*) > 0, count(*) || ' permits' FROM allowed WHERE version = $2$$);
+SELECT mlops_promote('buys', 3);
+-- to serve all rows it is the active one's turn at any time
+SELECT version, share FROM mlops_promote('buys', 1);
+-- what was forced has passed nothing
+SELECT version, share FROM mlops_promote('buys', 4, share => 0.1, threshold => 0.5, force => true, reason => 'the fair');
+SELECT mlops_promote('buys', 4);
+SELECT version FROM mlops_rollback('buys');
+-- having been a canary is not having served: only who served all rows comes back unasked
+SELECT mlops_promote('buys', 4);
+INSERT INTO allowed VALUES (2);
+SELECT version FROM mlops_promote('buys', 2, threshold => 0.5, rules => 0);
+SELECT version FROM mlops_promote('buys', 1);
+TRUNCATE allowed;
+SELECT version, share FROM mlops_promote('buys', 2, share => 0.1);
+-- and not if a rollback took it down since, as a canary
+SELECT version FROM mlops_rollback('buys');
+SELECT mlops_promote('buys', 2);
+SELECT number, action, version, share, from_version, forced, evidence IS NOT NULL AS heard
+  FROM mlops.deployment WHERE model = 'buys' AND number > 7 ORDER BY number;
+
+SELECT mlops_drop_model('buys', force => true);
+SET client_min_messages = warning;
+DROP SCHEMA ml_canary_errors CASCADE;
