@@ -20,6 +20,7 @@
 #define AT_SHARE		168
 #define AT_SEED			176
 #define AT_VERSION		184
+#define AT_RESERVED		188
 
 struct varlena *
 ml_bundle_join(const MlResolved *active, const struct varlena *of_active, const struct varlena *of_canary)
@@ -63,6 +64,8 @@ ml_bundle_canary_header(const char *bytes, Size length, MlBundle *bundle)
 		ml_bundle_refuse("The share of the canary is not between 0 and 1.");
 	canary->seed = ml_image_get(bytes + AT_SEED, 8);
 	bundle->active_length = ml_image_get(bytes + AT_ACTIVE, 8);
+	if (ml_image_get(bytes + AT_RESERVED, 4) != 0)
+		ml_bundle_refuse("The last bytes of the header are not zero.");
 }
 
 void

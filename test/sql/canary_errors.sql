@@ -90,6 +90,7 @@ SELECT changed(184, '\x00000000');              -- a canary without a number
 SELECT changed(184, '\x09000000');              -- another version than the bundle's
 SELECT changed(160, '\xffffffffffffff7f');      -- longer than what there is
 SELECT changed(160, '\x0000000000000000');      -- nothing of the active one
+SELECT changed(188, '\x01');                    -- something where nothing is
 SELECT changed(130, '\x0000');                  -- another checksum
 SELECT changed(400, '\xffff');                  -- other bytes
 SELECT ('\x' || substr(mlops_bundle('buys')::text, 3, 300))::mlops.bundle;
