@@ -98,6 +98,18 @@ SELECT ('\x' || substr(mlops_bundle('buys')::text, 3, 300))::mlops.bundle;
 SELECT ('\x' || encode(substr(p, 1, 128) || sha256(p || p) || set_byte(set_byte('\x0000000000000000', 0, length(p) & 255), 1, length(p) >> 8)
                        || substr(p, 169, 24) || p || p, 'hex'))::mlops.bundle
   FROM (SELECT decode(substr(mlops_bundle('buys')::text, 3), 'hex') AS p) AS b WHERE length(p) < 65536;
+-- any one bit of the header, and of what follows in places: refused, but for another share or seed, which are as good
+CREATE FUNCTION outcome(bytes bytea) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM ('\x' || encode(bytes, 'hex'))::mlops.bundle;
+    RETURN 'read';
+EXCEPTION WHEN OTHERS THEN
+    RETURN 'refused';
+END $$;
+SELECT outcome(set_bit(p, bit, 1 - get_bit(p, bit))) AS outcome, bool_and(bit / 8 BETWEEN 168 AND 183) AS share_or_seed
+  FROM (SELECT decode(substr(mlops_bundle('buys')::text, 3), 'hex') AS p) AS b,
+       LATERAL (SELECT i::bigint FROM generate_series(0, 192 * 8 - 1) AS i UNION ALL SELECT i FROM generate_series(192 * 8, length(p) * 8 - 1, 101) AS i) AS t (bit)
+ GROUP BY outcome ORDER BY outcome;
 SELECT version FROM mlops_rollback('buys');
 
 -- ---- whom it asks ----
