@@ -58,21 +58,21 @@ SELECT mlops_rollback('buys', steps => 2);
 SELECT canary_version FROM mlops.serving WHERE model = 'buys';
 SELECT version FROM mlops_rollback('buys');
 -- a position is for who may predict with the model, which must be there
-CREATE ROLE ml_canary_nobody;
-GRANT USAGE ON SCHEMA ml_canary_errors TO ml_canary_nobody;
-SET ROLE ml_canary_nobody;
+CREATE ROLE regress_ml_canary;
+GRANT USAGE ON SCHEMA ml_canary_errors TO regress_ml_canary;
+SET ROLE regress_ml_canary;
 SELECT mlops_canary_position('buys', 'anna');
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
-SELECT mlops_grant('buys', 'ml_canary_nobody', 'predict');
-SET ROLE ml_canary_nobody;
+SELECT mlops_grant('buys', 'regress_ml_canary', 'predict');
+SET ROLE regress_ml_canary;
 SELECT mlops_canary_position('buys', 'anna') BETWEEN 0 AND 1 AS position;
 SELECT mlops_promote('buys', 2, share => 0.1);
 \echo :LAST_ERROR_SQLSTATE
 RESET ROLE;
-SELECT mlops_revoke('buys', 'ml_canary_nobody', 'predict');
-DROP OWNED BY ml_canary_nobody;
-DROP ROLE ml_canary_nobody;
+SELECT mlops_revoke('buys', 'regress_ml_canary', 'predict');
+DROP OWNED BY regress_ml_canary;
+DROP ROLE regress_ml_canary;
 SELECT mlops_canary_position('sells', 'anna');
 \echo :LAST_ERROR_SQLSTATE
 SELECT mlops_set_model('buys', '{"canary_salt": ["a"]}');
