@@ -31,7 +31,9 @@
 
 static const char setup[] =
 	"CREATE TABLE visitor AS SELECT i::bigint AS key, i %% %d AS kind FROM generate_series(1, %d) AS i; "
-	"ANALYZE visitor; "
+	"ALTER TABLE visitor ADD PRIMARY KEY (key); ANALYZE visitor; "
+	"CREATE FUNCTION says(k bigint) RETURNS float8 LANGUAGE plpgsql STABLE AS $$ "
+	"DECLARE v visitor; BEGIN v := (k, k %% %d); RETURN mlops_predict('" MODEL "', v, k); END $$; "
 	"SELECT mlops_train_now('" MODEL "', format('SELECT kind, (%%s + key %%%% 2 * 2 - 1)::float8 AS says FROM visitor WHERE key <= 500', i), "
 	"'says', algorithm => 'baseline', holdout => 0) FROM generate_series(1, %d) AS i; "
 	"SELECT mlops_set_model('" MODEL "', '{\"log_sample\": 1}'); "
@@ -44,7 +46,7 @@ make_model(Session *session)
 {
 	char		sql[2000];
 
-	snprintf(sql, sizeof(sql), setup, KINDS, VISITORS, FIRST_VERSIONS, RULED, RULE_SETS);
+	snprintf(sql, sizeof(sql), setup, KINDS, VISITORS, KINDS, FIRST_VERSIONS, RULED, RULE_SETS);
 	PQclear(ask(session, sql, NULL));
 }
 

@@ -36,19 +36,25 @@ typedef struct Scan
 {
 	const char *name;
 	Hashed		hashed;
+	int			rows;
+	int			times;			/* in each round */
 	const char *sql;
 } Scan;
 
 static const Scan scans[] = {
-	{"with a key", BY_KEY, "SELECT " SERVING ", v.key, v.kind, mlops_predict('" MODEL "', v, v.key) "
+	{"with a key", BY_KEY, 100, 1, "SELECT " SERVING ", v.key, v.kind, mlops_predict('" MODEL "', v, v.key) "
 		"FROM mlops.serving AS s CROSS JOIN visitor AS v WHERE s.model = '" MODEL "' AND " SOME_ROWS},
-	{"with a key as text, from JSON", BY_KEY, "SELECT " SERVING ", v.key, v.kind, mlops_predict('" MODEL "', to_jsonb(v), v.key::text) "
+	{"with a key as text, from JSON", BY_KEY, 100, 1, "SELECT " SERVING ", v.key, v.kind, mlops_predict('" MODEL "', to_jsonb(v), v.key::text) "
 		"FROM mlops.serving AS s CROSS JOIN visitor AS v WHERE s.model = '" MODEL "' AND " SOME_ROWS},
-	{"without a key", BY_ROW, "SELECT " SERVING ", v.key, v.kind, mlops_predict('" MODEL "', v) "
+	{"without a key", BY_ROW, 100, 1, "SELECT " SERVING ", v.key, v.kind, mlops_predict('" MODEL "', v) "
 		"FROM mlops.serving AS s CROSS JOIN visitor AS v WHERE s.model = '" MODEL "' AND " SOME_ROWS},
-	{"with a bundle", BY_ROW, "WITH b AS MATERIALIZED (SELECT mlops_bundle('" MODEL "') AS b) "
+	{"with a bundle", BY_ROW, 100, 1, "WITH b AS MATERIALIZED (SELECT mlops_bundle('" MODEL "') AS b) "
 		"SELECT " SERVING ", v.key, v.kind, mlops_predict((SELECT b FROM b), v) "
-		"FROM mlops.serving AS s CROSS JOIN visitor AS v WHERE s.model = '" MODEL "' AND " SOME_ROWS}};
+		"FROM mlops.serving AS s CROSS JOIN visitor AS v WHERE s.model = '" MODEL "' AND " SOME_ROWS},
+	{"of one row", BY_KEY, 1, 100, "SELECT " SERVING ", v.key, v.kind, mlops_predict('" MODEL "', v, v.key) "
+		"FROM mlops.serving AS s CROSS JOIN visitor AS v WHERE s.model = '" MODEL "' AND v.key = $1"},
+	{"in a function", BY_KEY, 1, 50, "SELECT " SERVING ", v.key, v.kind, says(v.key) "
+		"FROM mlops.serving AS s CROSS JOIN visitor AS v WHERE s.model = '" MODEL "' AND v.key = $1"}};
 
 #define NSCANS ((int) (sizeof(scans) / sizeof(scans[0])))
 
@@ -99,13 +105,14 @@ check_row(Session *session, const char *what, const Serving *serving, bool canar
 static void
 scan(Session *session, int n)
 {
-	PGresult   *result = ask_prepared(session, scans[n].name, 1 + 100 * random_below(session, VISITORS / 100));
+	int			first = 1 + scans[n].rows * random_below(session, VISITORS / scans[n].rows);
+	PGresult   *result = ask_prepared(session, scans[n].name, first);
 	Serving		serving;
 
 	if (result == NULL)
 		return;
-	if (PQntuples(result) != 100)
-		fail(session->load, "scan %s: %d rows instead of 100", scans[n].name, PQntuples(result));
+	if (PQntuples(result) != scans[n].rows)
+		fail(session->load, "scan %s: %d rows instead of %d", scans[n].name, PQntuples(result), scans[n].rows);
 	for (int i = 0; i < PQntuples(result); i++)
 	{
 		const char *key = PQgetvalue(result, i, NSERVING);
@@ -116,8 +123,9 @@ scan(Session *session, int n)
 				  field_double(result, i, NSERVING + 2));
 	}
 	PQclear(result);
-	session->changed += ask_number(session, "SELECT count(*) FROM mlops.deployment WHERE model = '" MODEL "' "
-								   "AND deployed_at BETWEEN now() - interval '40 ms' AND now()") > 0;
+	if (scans[n].rows > 1)
+		session->changed += ask_number(session, "SELECT count(*) FROM mlops.deployment WHERE model = '" MODEL "' "
+									   "AND deployed_at BETWEEN now() - interval '40 ms' AND now()") > 0;
 }
 
 /* a query that is logged in the transaction, by what the transaction's snapshot sees */
@@ -197,7 +205,8 @@ score(void *arg)
 	session->prepared = true;
 	for (int n = 0; !atomic_load(&session->load->stop); n++)
 	{
-		scan(session, n % NSCANS);
+		for (int i = 0; i < scans[n % NSCANS].times && !atomic_load(&session->load->stop); i++)
+			scan(session, n % NSCANS);
 		if (n % 10 == 5)
 			score_query(session);
 		if (n % 10 == 9)
