@@ -69,7 +69,7 @@ CREATE VIEW mlops.monitor WITH (security_barrier) AS
 SELECT m.model, m.name, m.what, m.feature,
        CASE WHEN m.error IS NOT NULL THEN 'failed'
             WHEN o.alert IS NOT NULL THEN o.state
-            ELSE COALESCE(l.verdict, 'new') END AS state,
+            ELSE COALESCE(l.verdict, 'new') END AS state, l.verdict,
        m.minimum, m.maximum, m.minimum IS NULL AND m.maximum IS NULL AS learns,
        l.minimum AS minimum_now, l.maximum AS maximum_now, l.value, l.low, l.high, l.n, l.note,
        o.alert, s.alerts, s.acknowledged,

@@ -1,0 +1,192 @@
+/*
+ * monitor_action.c
+ *		What a monitor does about what it found: as its author, who must still
+ *		hold the privilege.
+ *
+ * rollback goes one step back. fallback makes the version that has the alias
+ * fallback the active one, whatever its gates say: that is what the alias is
+ * for. Both act only while the version that was seen is the active one, so that
+ * nobody is taken down for what another did.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "attempt.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "registry/registry_catalog.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "watch/monitor.h"
+
+#define EQ " OPERATOR(pg_catalog.=) "
+
+typedef struct Act
+{
+	const MlMonitor *monitor;
+	const char *reason;
+	int			fallback;		/* version, or 0 */
+	int			version;		/* that serves afterwards */
+	int			deployment;
+} Act;
+
+/* ---- words ---- */
+
+static void
+append_number(StringInfo text, double value)
+{
+	appendStringInfo(text, "%.4g", value);
+}
+
+char *
+ml_monitor_words(const MlMonitor *monitor, const MlSeen *seen, double minimum, double maximum)
+{
+	StringInfoData text;
+	bool		below = !isnan(minimum) && seen->value < minimum;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, monitor->what);
+	if (monitor->feature != NULL)
+		appendStringInfo(&text, " of %s", monitor->feature);
+	appendStringInfoString(&text, " is ");
+	append_number(&text, seen->value);
+	if (!isnan(seen->low))
+	{
+		appendStringInfoString(&text, " (");
+		append_number(&text, seen->low);
+		appendStringInfoString(&text, " to ");
+		append_number(&text, seen->high);
+		appendStringInfoString(&text, ")");
+	}
+	appendStringInfoString(&text, below ? ", below " : ", above ");
+	append_number(&text, below ? minimum : maximum);
+	return text.data;
+}
+
+/* ---- doing it ---- */
+
+/* what serves, and what has the alias fallback */
+static int
+look(const char *model, int *fallback)
+{
+	static MlStatement select = {
+		"SELECT s.version, (SELECT a.version FROM mlops_catalog.alias AS a WHERE a.model" EQ "s.model "
+		"AND a.alias" EQ "'fallback') FROM mlops_catalog.serving AS s WHERE s.model" EQ "$1"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	int			active = 0;
+
+	*fallback = 0;
+	ml_bind_text(&args, model);
+	ml_registry_enter(&scope);
+	if (ml_statement_run(&select, &args) > 0)
+	{
+		active = ml_result_int(0, 1, 0);
+		*fallback = ml_result_int(0, 2, 0);
+	}
+	ml_registry_leave(&scope);
+	return active;
+}
+
+/* calls what anybody would call, so that its rules hold; as the author */
+static void
+move(const Act *act, const char *query, int *version, int *deployment)
+{
+	Oid			type[3] = {TEXTOID, TEXTOID, INT4OID};
+	Datum		value[3] = {
+		CStringGetTextDatum(act->monitor->model), CStringGetTextDatum(act->reason), Int32GetDatum(act->fallback)
+	};
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute_with_args(query, lengthof(type), type, value, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not move what serves of model \"%s\"", act->monitor->model);
+	*version = ml_result_int(0, 1, 0);
+	*deployment = ml_result_int(0, 2, 0);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+static void
+act_as_author(void *arg)
+{
+	static const char rollback[] =
+		"SELECT d.version, d.deployment FROM pg_catalog.mlops_rollback($1, reason => $2) AS d WHERE $3 IS NOT NULL";
+	static const char fallback[] =
+		"SELECT d.version, d.deployment FROM pg_catalog.mlops_promote($1, $3, force => true, reason => $2) AS d";
+	Act		   *act = arg;
+	MlAuthored	what = {
+		.what = psprintf("monitor \"%s\"", act->monitor->name),
+		.model = act->monitor->model,
+		.privilege = ML_PRIVILEGE_PROMOTE,
+		.hint = "Set it again with mlops_set_monitor()."
+	};
+	Oid			user;
+	int			security;
+	int			level;
+
+	GetUserIdAndSecContext(&user, &security);
+	level = NewGUCNestLevel();
+	ml_author_set("search_path", "pg_catalog, pg_temp");
+	ml_author_set("client_min_messages", "error");
+	ml_author_become(act->monitor->author.role, &what);
+	move(act, act->monitor->action == ML_ACTION_ROLLBACK ? rollback : fallback, &act->version, &act->deployment);
+	SetUserIdAndSecContext(user, security);
+	AtEOXact_GUC(false, level);
+}
+
+/* NULL: go on; else why nothing is done */
+static char *
+why_not(const Act *act, int active, const MlSeen *seen)
+{
+	if (active == 0)
+		return pstrdup("nothing: no version is active");
+	if (seen->version != 0 && seen->version != active)
+		return psprintf("nothing: version %d, which was seen, is not active; version %d is", seen->version, active);
+	if (act->monitor->action != ML_ACTION_FALLBACK)
+		return NULL;
+	if (act->fallback == 0)
+		return pstrdup("nothing: no version has the alias fallback");
+	if (act->fallback == active)
+		return psprintf("nothing: version %d, the fallback, is active", active);
+	return NULL;
+}
+
+static char *
+move_serving(const MlMonitor *monitor, const MlSeen *seen, const char *reason, int *made)
+{
+	Act			act = {.monitor = monitor, .reason = reason};
+	int			active = look(monitor->model, &act.fallback);
+	char	   *nothing = why_not(&act, active, seen);
+	ErrorData  *error;
+
+	if (nothing != NULL)
+		return nothing;
+	error = ml_attempt(act_as_author, &act);
+	if (error != NULL)
+		return psprintf("failed: %s", error->message);
+	*made = act.deployment;
+	if (monitor->action == ML_ACTION_ROLLBACK)
+		return psprintf("rolled back from version %d to version %d", active, act.version);
+	return psprintf("fell back from version %d to version %d", active, act.version);
+}
+
+char *
+ml_monitor_act(const MlMonitor *monitor, const MlSeen *seen, const char *reason, TimestampTz as_of, int *made)
+{
+	*made = 0;
+	switch (monitor->action)
+	{
+		case ML_ACTION_ROLLBACK:
+		case ML_ACTION_FALLBACK:
+			return move_serving(monitor, seen, reason, made);
+		case ML_ACTION_RETRAIN:
+		case ML_ACTION_ALERT:
+		case ML_NACTIONS:
+			break;
+	}
+	return NULL;
+}
