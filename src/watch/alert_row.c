@@ -47,7 +47,7 @@ void
 ml_alert_find(const MlMonitor *monitor, TimestampTz as_of, MlAlert *alert)
 {
 	static MlStatement select = {
-		"SELECT number, minimum, maximum, COALESCE(muted_until OPERATOR(pg_catalog.>) $3, false) FROM mlops_catalog.alert "
+		"SELECT number, minimum, maximum, COALESCE(muted_until OPERATOR(pg_catalog.>) $3, false), done IS NOT NULL FROM mlops_catalog.alert "
 		"WHERE model" EQ "$1 AND monitor" EQ "$2 AND resolved_at IS NULL ORDER BY number DESC LIMIT 1"
 	};
 	MlArguments args = {0};
@@ -65,6 +65,7 @@ ml_alert_find(const MlMonitor *monitor, TimestampTz as_of, MlAlert *alert)
 		alert->minimum = ml_result_float(0, 2);
 		alert->maximum = ml_result_float(0, 3);
 		alert->muted = DatumGetBool(ml_result_datum(0, 4, &isnull));
+		alert->acted = DatumGetBool(ml_result_datum(0, 5, &isnull));
 	}
 	ml_registry_leave(&scope);
 }

@@ -101,6 +101,12 @@ ml_measure_require(const char *model, const char *name)
 	return of_metric(ml_custom_as_metric(custom));
 }
 
+bool
+ml_measure_has_outcomes(const MlMeasure *measure)
+{
+	return measure->source == ML_WATCH_METRIC || measure->source == ML_WATCH_COVERAGE;
+}
+
 /* mlops_measures() */
 Datum
 mlops_measures(PG_FUNCTION_ARGS)

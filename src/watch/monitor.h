@@ -70,6 +70,9 @@ typedef struct MlMeasure
  */
 extern const MlMeasure *ml_measure_require(const char *model, const char *name);
 
+/* is it of predictions and what came true? */
+extern bool ml_measure_has_outcomes(const MlMeasure *measure);
+
 /* ---- monitors as they are stored (monitor_row.c) ---- */
 
 typedef enum MlMonitorAction
@@ -106,7 +109,10 @@ extern MlMonitor *ml_monitor_row(const char *model, const char *name);
 /* names of a model's, in the current context */
 extern List *ml_monitor_names(const char *model);
 
-/* one of the same name is replaced; what it learned stays if it watches the same */
+/* until the end of the transaction nobody else judges or sets monitors of the model */
+extern void ml_monitor_lock(const char *model);
+
+/* one of the same name is replaced; what it learned stays */
 extern void ml_monitor_put(const MlMonitor *monitor);
 /* its periods, so that it begins anew */
 extern void ml_monitor_forget(const char *model, const char *name);
@@ -163,6 +169,7 @@ typedef struct MlAlert
 	double		minimum;		/* by which it was opened */
 	double		maximum;
 	bool		muted;
+	bool		acted;			/* something was done because of it */
 } MlAlert;
 
 /* the one of a monitor that is not resolved; number 0: there is none */
@@ -179,14 +186,24 @@ extern void ml_alert_close_all(const char *model, const char *monitor, const cha
 
 /* ---- actions (monitor_action.c) ---- */
 
-/* does it, as the author; what was done in words; made: number of the deployment that it made, or 0 */
-extern char *ml_monitor_act(const MlMonitor *monitor, const MlSeen *seen, const char *reason, TimestampTz as_of,
-							int *made);
+typedef struct MlDeed
+{
+	char	   *words;			/* what was done, or why nothing was */
+	bool		tried;
+	int			made;			/* number of the deployment that it made, or 0 */
+} MlDeed;
+
+/* does what the monitor is to do, as its author; a failure is a result */
+extern void ml_monitor_act(const MlMonitor *monitor, const MlSeen *seen, const char *reason, TimestampTz as_of,
+						   MlDeed *deed);
 
 /* "accuracy is 0.61 (0.58 to 0.64), below 0.7" */
 extern char *ml_monitor_words(const MlMonitor *monitor, const MlSeen *seen, double minimum, double maximum);
 
 /* ---- the tick ---- */
+
+/* a time that lies ahead of the server's clock is the clock's: nobody looks at what has not happened */
+extern TimestampTz ml_monitors_time(TimestampTz as_of);
 
 /* models and monitors of which a period may have ended, lists of the same length in the current context */
 extern void ml_monitors_due(TimestampTz as_of, List **models, List **names);

@@ -155,38 +155,40 @@ why_not(const Act *act, int active, const MlSeen *seen)
 	return NULL;
 }
 
-static char *
-move_serving(const MlMonitor *monitor, const MlSeen *seen, const char *reason, int *made)
+static void
+move_serving(const MlMonitor *monitor, const MlSeen *seen, const char *reason, MlDeed *deed)
 {
 	Act			act = {.monitor = monitor, .reason = reason};
 	int			active = look(monitor->model, &act.fallback);
-	char	   *nothing = why_not(&act, active, seen);
 	ErrorData  *error;
 
-	if (nothing != NULL)
-		return nothing;
+	deed->words = why_not(&act, active, seen);
+	if (deed->words != NULL)
+		return;
+	deed->tried = true;
 	error = ml_attempt(act_as_author, &act);
+	deed->made = act.deployment;
 	if (error != NULL)
-		return psprintf("failed: %s", error->message);
-	*made = act.deployment;
-	if (monitor->action == ML_ACTION_ROLLBACK)
-		return psprintf("rolled back from version %d to version %d", active, act.version);
-	return psprintf("fell back from version %d to version %d", active, act.version);
+		deed->words = psprintf("failed: %s", error->message);
+	else if (monitor->action == ML_ACTION_ROLLBACK)
+		deed->words = psprintf("rolled back from version %d to version %d", active, act.version);
+	else
+		deed->words = psprintf("fell back from version %d to version %d", active, act.version);
 }
 
-char *
-ml_monitor_act(const MlMonitor *monitor, const MlSeen *seen, const char *reason, TimestampTz as_of, int *made)
+void
+ml_monitor_act(const MlMonitor *monitor, const MlSeen *seen, const char *reason, TimestampTz as_of, MlDeed *deed)
 {
-	*made = 0;
+	memset(deed, 0, sizeof(MlDeed));
 	switch (monitor->action)
 	{
 		case ML_ACTION_ROLLBACK:
 		case ML_ACTION_FALLBACK:
-			return move_serving(monitor, seen, reason, made);
+			move_serving(monitor, seen, reason, deed);
+			break;
 		case ML_ACTION_RETRAIN:
 		case ML_ACTION_ALERT:
 		case ML_NACTIONS:
 			break;
 	}
-	return NULL;
 }

@@ -89,6 +89,12 @@ is_due(uint64 row, TimestampTz as_of)
 	return never || newest_end(as_of, delay, every) > DatumGetTimestampTz(judged);
 }
 
+TimestampTz
+ml_monitors_time(TimestampTz as_of)
+{
+	return Min(as_of, GetCurrentTimestamp());
+}
+
 /* a model whose clock is ahead is named once, without a monitor */
 void
 ml_monitors_due(TimestampTz as_of, List **models, List **names)
@@ -107,7 +113,7 @@ ml_monitors_due(TimestampTz as_of, List **models, List **names)
 	uint64		n;
 
 	*models = *names = NIL;
-	if (TIMESTAMP_NOT_FINITE(as_of))
+	if (TIMESTAMP_IS_NOBEGIN(as_of))
 		return;
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
 	ml_registry_enter(&scope);
@@ -129,15 +135,39 @@ ml_monitors_due(TimestampTz as_of, List **models, List **names)
 
 /* ---- the clock ---- */
 
-/* false: another session has it, or it is ahead of as_of, which is then in *clock */
-static bool
-take_clock(const char *model, TimestampTz as_of, TimestampTz *clock)
+/* inside a scope: a model gets its clock when it is needed */
+static void
+make_clock(MlArguments *model)
 {
 	static MlStatement insert = {
 		"INSERT INTO mlops_catalog.monitor_clock (model, as_of) SELECT m.name, '-infinity' FROM mlops_catalog.model AS m "
 		"WHERE m.name" EQ "$1 AND NOT EXISTS (SELECT FROM mlops_catalog.monitor_clock AS c WHERE c.model" EQ "$1) "
 		"ON CONFLICT DO NOTHING"
 	};
+
+	ml_statement_run(&insert, model);
+}
+
+void
+ml_monitor_lock(const char *model)
+{
+	static MlStatement lock = {
+		"SELECT 1 FROM mlops_catalog.monitor_clock WHERE model" EQ "$1 FOR UPDATE"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_bind_text(&args, model);
+	ml_registry_enter(&scope);
+	make_clock(&args);
+	ml_statement_run(&lock, &args);
+	ml_registry_leave(&scope);
+}
+
+/* false: another session has it, or it is ahead of as_of, which is then in *clock */
+static bool
+take_clock(const char *model, TimestampTz as_of, TimestampTz *clock)
+{
 	static MlStatement lock = {
 		"SELECT as_of FROM mlops_catalog.monitor_clock WHERE model" EQ "$1 FOR UPDATE SKIP LOCKED"
 	};
@@ -155,7 +185,7 @@ take_clock(const char *model, TimestampTz as_of, TimestampTz *clock)
 	ml_bind_text(&args, model);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
 	ml_registry_enter(&scope);
-	ml_statement_run(&insert, &name);
+	make_clock(&name);
 	taken = ml_statement_run(&lock, &name) > 0;
 	if (taken)
 		*clock = DatumGetTimestampTz(ml_result_datum(0, 1, &isnull));
@@ -408,20 +438,26 @@ act(Judgement *judgement, const Window *window)
 {
 	MlMonitor  *monitor = judgement->monitor;
 	char	   *words = ml_monitor_words(monitor, &window->seen, judgement->minimum, judgement->maximum);
-	char	   *done;
-	int			made;
+	MlDeed		deed;
 
 	if (monitor->action == ML_ACTION_ALERT || judgement->alert.muted || window->until != judgement->newest ||
 		judgement->as_of < monitor->acted_until)
 		return;
-	done = ml_monitor_act(monitor, &window->seen,
-						  psprintf("alert %d of monitor \"%s\": %s", judgement->alert.number, monitor->name, words),
-						  judgement->as_of, &made);
-	monitor->acted_until = judgement->as_of + ml_watch_interval(monitor->cooldown);
-	ml_monitor_acted(monitor, monitor->acted_until);
-	ml_alert_done(monitor->model, judgement->alert.number, done, made, judgement->as_of);
+	ml_monitor_act(monitor, &window->seen,
+				   psprintf("alert %d of monitor \"%s\": %s", judgement->alert.number, monitor->name, words),
+				   judgement->as_of, &deed);
+	/* once is enough to say that there is nothing to do */
+	if (!deed.tried && judgement->alert.acted)
+		return;
+	if (deed.tried)
+	{
+		monitor->acted_until = judgement->as_of + ml_watch_interval(monitor->cooldown);
+		ml_monitor_acted(monitor, monitor->acted_until);
+	}
+	judgement->alert.acted = true;
+	ml_alert_done(monitor->model, judgement->alert.number, deed.words, deed.made, judgement->as_of);
 	ereport(WARNING,
-			(errmsg("monitor \"%s\" of model \"%s\": %s", monitor->name, monitor->model, done),
+			(errmsg("monitor \"%s\" of model \"%s\": %s", monitor->name, monitor->model, deed.words),
 			 errdetail("Alert %d: %s.", judgement->alert.number, words)));
 }
 
@@ -435,7 +471,7 @@ open_alert(Judgement *judgement, Window *window)
 		return;
 	judgement->alert.minimum = judgement->minimum;
 	judgement->alert.maximum = judgement->maximum;
-	judgement->alert.muted = false;
+	judgement->alert.muted = judgement->alert.acted = false;
 	ml_alert_open(monitor, &window->seen, window->until - ml_watch_interval(monitor->period), window->until,
 				  judgement->as_of, &judgement->alert);
 	mark_windows(judgement, from);
@@ -551,6 +587,8 @@ ml_monitor_judge(const char *model, const char *name, TimestampTz as_of)
 		return;
 	judgement.monitor = monitor;
 	monitor->measure = ml_measure_require(model, monitor->what);
+	if (strcmp(name, ML_MONITOR_SLO) == 0)
+		monitor->author.role = ml_registry_model_row(model)->owner;	/* whoever that is now */
 	every = every_of(monitor);
 	judgement.newest = newest_end(as_of, ml_watch_interval(monitor->label_delay), every);
 	if (monitor->judged_until >= judgement.newest)

@@ -173,6 +173,8 @@ check_times(const MlMonitor *monitor)
 			   "Leave every out to look once a period.");
 	if (ml_watch_interval(monitor->label_delay) < 0)
 		refuse(monitor, "Its label_delay is negative.", "It is how long outcomes take.");
+	if (ml_watch_interval(monitor->label_delay) > 0 && !ml_measure_has_outcomes(monitor->measure))
+		refuse(monitor, psprintf("\"%s\" needs no outcomes, and no label_delay.", monitor->what), "Leave label_delay out.");
 	if (ml_watch_interval(monitor->cooldown) < 0)
 		refuse(monitor, "Its cooldown is negative.", "It is the time between two actions.");
 	if (monitor->consecutive < 1 || monitor->consecutive > MAX_CONSECUTIVE)
@@ -264,12 +266,14 @@ watches_the_same(const MlMonitor *a, const MlMonitor *b)
 void
 ml_monitor_set(MlMonitor *monitor)
 {
-	MlMonitor  *there = ml_monitor_row(monitor->model, monitor->name);
+	MlMonitor  *there;
 
 	ml_reference_check_name(monitor->name, "monitor");
 	check_times(monitor);
 	check_bounds(monitor);
 	check_feature(monitor);
+	ml_monitor_lock(monitor->model);
+	there = ml_monitor_row(monitor->model, monitor->name);
 	if (there != NULL)
 		require_authorship(there, "replace");
 	else if (list_length(ml_monitor_names(monitor->model)) >= MAX_MONITORS)
@@ -358,6 +362,7 @@ mlops_drop_monitor(PG_FUNCTION_ARGS)
 	ml_privilege_require(model, ML_PRIVILEGE_READ);
 	ml_monitor_require_privilege(model, ML_ACTION_ALERT);
 	refuse_slo(model, name);
+	ml_monitor_lock(model);
 	there = ml_monitor_row(model, name);
 	if (there == NULL)
 		error_no_monitor(model, name);
@@ -387,11 +392,11 @@ static const struct
 };
 
 static Interval *
-day(void)
+days(int n)
 {
 	Interval   *interval = palloc0(sizeof(Interval));
 
-	interval->day = 1;
+	interval->day = n;
 	return interval;
 }
 
@@ -442,8 +447,8 @@ mlops_set_default_monitors(PG_FUNCTION_ARGS)
 			continue;
 		monitor.what = pstrdup(what);
 		monitor.period = monitor.every = interval_argument(fcinfo, 1, "period");
-		monitor.label_delay = interval_argument(fcinfo, 2, "label_delay");
-		monitor.cooldown = day();
+		monitor.label_delay = defaults[i].of_outcomes ? interval_argument(fcinfo, 2, "label_delay") : days(0);
+		monitor.cooldown = days(1);
 		monitor.action = i == 0 ? action_argument(&monitor, ml_argument_text(fcinfo, 3)) : ML_ACTION_ALERT;
 		ml_monitor_require_privilege(model, monitor.action);
 		monitor.measure = ml_measure_require(model, what);

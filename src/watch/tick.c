@@ -75,7 +75,7 @@ judge_monitor(void *arg)
 {
 	Tick	   *tick = arg;
 
-	ml_monitor_judge(tick->model, tick->name, tick->as_of);
+	ml_monitor_judge(tick->model, tick->name, ml_monitors_time(tick->as_of));
 }
 
 static void
@@ -160,7 +160,7 @@ do_monitors(MlTraining *procedure, Tick *tick)
 	ListCell   *model;
 	ListCell   *name;
 
-	ml_monitors_due(tick->as_of, &models, &names);
+	ml_monitors_due(ml_monitors_time(tick->as_of), &models, &names);
 	commit(tick, procedure);
 	forboth(model, models, name, names)
 	{
