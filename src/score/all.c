@@ -20,19 +20,12 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 	Datum		value[ALL_COLUMNS];
 	bool		isnull[ALL_COLUMNS] = {false, false, false, true};
 	MlScoreInput how = {.fcinfo = fcinfo, .input = input};
-	MlDecided	decided = {.scorer = scorer};
+	MlAnswer	answer;
 	const double *output;
 	bool		known;
 
-	if (ml_score_input(fcinfo, scorer, input))
-	{
-		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-		if (scorer->rules)
-			ml_score_decide(scorer, &how, output, ML_RESULT_ANY, &decided);
-		else
-			decided.output = output;
-	}
-	output = decided.output;
+	ml_score_answer(scorer, &how, ML_RESULT_ANY, &answer);
+	output = answer.decided.output;
 	known = output != NULL && !isnan(output[0]);
 	ml_rows_text(value, isnull, 0, role);
 	value[1] = Int32GetDatum(scorer->resolved.version);
@@ -40,11 +33,11 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 				   known && task != ML_TASK_MULTICLASS ? output[0] : get_float8_nan());
 	if (known && task != ML_TASK_REGRESSION && task != ML_TASK_ANOMALY)
 	{
-		value[3] = ml_score_label(decided.scorer, output);
+		value[3] = ml_score_label(answer.decided.scorer, output);
 		isnull[3] = false;
 	}
-	if (decided.label != NULL)
-		ml_rows_text(value, isnull, 3, decided.label);
+	if (answer.decided.label != NULL)
+		ml_rows_text(value, isnull, 3, answer.decided.label);
 	ml_rows_add(rows, value, isnull);
 }
 

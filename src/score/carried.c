@@ -118,6 +118,7 @@ load(CarriedSite *site, struct varlena *value, const char *header, Size length, 
 	ml_score_prepare(scorer, model, result);
 	if (bundle.resolved.rules != 0 && result != ML_RESULT_ANY)
 		load_rules(scorer, value, &bundle, result);
+	scorer->plain = scorer->rules == NULL;
 	error_context_stack = context.previous;
 	site->header_length = bundle.header_length;
 	memcpy(site->header, header, bundle.header_length);
@@ -162,33 +163,35 @@ carried_scorer(FunctionCallInfo fcinfo, MlResult result)
 	return &site->scorer;
 }
 
+/* the whole way, where a bundle is more than its version */
+static pg_noinline Datum
+score_fully(FunctionCallInfo fcinfo, MlScorer *scorer, const MlScoreInput *input, MlResult result)
+{
+	MlAnswer	answer;
+
+	ml_score_answer(scorer, input, result, &answer);
+	return ml_score_decided(fcinfo, &answer.decided, result);
+}
+
 static Datum
 score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 {
 	MlScorer   *scorer = carried_scorer(fcinfo, result);
-	const double *output;
+	MlScoreInput how = {.fcinfo = fcinfo, .input = input};
 
+	if (!scorer->plain)
+		return score_fully(fcinfo, scorer, &how, result);
 	if (!ml_score_input(fcinfo, scorer, input))
 		PG_RETURN_NULL();
-	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	if (scorer->rules)
-	{
-		MlScoreInput how = {.fcinfo = fcinfo, .input = input};
-
-		return ml_score_ruled(scorer, &how, output, result);
-	}
-	return ml_score_result(fcinfo, scorer, output, result);
+	return ml_score_result(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
-static Datum
-finish_columns(FunctionCallInfo fcinfo, MlScorer *scorer, const double *output, MlResult result)
+static pg_noinline Datum
+score_columns_fully(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
 {
 	MlScoreInput how = {.fcinfo = fcinfo, .first_column = ARG_FIRST_COLUMN};
 
-	if (likely(scorer->rules == NULL))
-		return ml_score_result(fcinfo, scorer, output, result);
-	scorer->rules->view.column = &fcinfo->args[ARG_FIRST_COLUMN];
-	return ml_score_ruled(scorer, &how, output, result);
+	return score_fully(fcinfo, scorer, &how, result);
 }
 
 static Datum
@@ -196,6 +199,8 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
 	MlScorer   *scorer = carried_scorer(fcinfo, result);
 
+	if (unlikely(!scorer->plain))
+		return score_columns_fully(fcinfo, scorer, result);
 	if (scorer->is_bound && scorer->direct)
 	{
 		double		prediction =
@@ -204,11 +209,11 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 									 scorer->direct_position);
 
 		if (likely(!isnan(prediction)))
-			return finish_columns(fcinfo, scorer, &prediction, result);
+			return ml_score_result(fcinfo, scorer, &prediction, result);
 	}
 	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
 		PG_RETURN_NULL();
-	return finish_columns(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
+	return ml_score_result(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
 #define CARRIED(name, call) \

@@ -137,54 +137,38 @@ ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input)
 	elog(ERROR, "unknown sort of input: %d", (int) input);
 }
 
-/* rules and the log come after the outputs; a row that is NULL, or all of which is, meets no rule */
+/* the whole way, where a bundle is more than its version */
 static pg_noinline Datum
-finish_with(FunctionCallInfo fcinfo, MlScorer *scorer, bool is_row, const double *output, MlScored *scored,
-			MlResult result)
+score_fully(FunctionCallInfo fcinfo, MlScorer *scorer, const MlScoreInput *input, MlResult result)
 {
-	MlDecided	decided;
+	MlAnswer	answer;
 
-	if (is_row && scorer->rules != NULL)
-	{
-		ml_score_decide(scorer, &scored->how, output, result, &decided);
-		scored->decided = &decided;
-	}
-	if (scorer->logging.on)
-		ml_score_watch->record(fcinfo, scorer, output, scored);
-	if (scored->decided != NULL)
-		return ml_score_decided(fcinfo, &decided, result);
-	return finish(fcinfo, scorer, output, result);
+	ml_score_answer(scorer, input, result, &answer);
+	if (answer.scorer->logging.on)
+		ml_score_watch->record(&answer);
+	return ml_score_decided(fcinfo, &answer.decided, result);
 }
 
 static Datum
 score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
-	MlScored	scored = {.how = {.fcinfo = fcinfo, .input = input, .key_argument = ARG_KEY}};
-	const double *output = NULL;
-	bool		is_row;
+	MlScoreInput how = {.fcinfo = fcinfo, .input = input, .key_argument = ARG_KEY};
 
-	if (unlikely(scorer->logging.on))
-		INSTR_TIME_SET_CURRENT(scored.start);
-	is_row = ml_score_input(fcinfo, scorer, input);
-	if (is_row)
-		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	if (unlikely(scorer->logging.on || scorer->rules != NULL))
-		return finish_with(fcinfo, scorer, is_row, output, &scored, result);
-	return finish(fcinfo, scorer, output, result);
+	if (unlikely(!scorer->plain))
+		return score_fully(fcinfo, scorer, &how, result);
+	if (!ml_score_input(fcinfo, scorer, input))
+		PG_RETURN_NULL();
+	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
-static void
-begin_columns(FunctionCallInfo fcinfo, MlScorer *scorer, MlScored *scored)
+/* apart, so that the short way need not make room for it */
+static pg_noinline Datum
+score_columns_fully(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
 {
-	memset(scored, 0, sizeof(MlScored));
-	scored->how.fcinfo = fcinfo;
-	scored->how.key_argument = ARG_KEY_OF_COLUMNS;
-	scored->how.first_column = ARG_FIRST_COLUMN;
-	if (scorer->rules != NULL)
-		scorer->rules->view.column = &fcinfo->args[ARG_FIRST_COLUMN];
-	if (scorer->logging.on)
-		INSTR_TIME_SET_CURRENT(scored->start);
+	MlScoreInput how = {.fcinfo = fcinfo, .key_argument = ARG_KEY_OF_COLUMNS, .first_column = ARG_FIRST_COLUMN};
+
+	return score_fully(fcinfo, scorer, &how, result);
 }
 
 /* Columns that are what the model reads need not be encoded, but for NULL and the like. */
@@ -192,13 +176,9 @@ static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
 {
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
-	bool		more = scorer->logging.on || scorer->rules != NULL;
-	MlScored	scored;
-	const double *output = NULL;
-	bool		is_row;
 
-	if (unlikely(more))
-		begin_columns(fcinfo, scorer, &scored);
+	if (unlikely(!scorer->plain))
+		return score_columns_fully(fcinfo, scorer, result);
 	if (likely(scorer->is_bound && scorer->direct))
 	{
 		double		prediction =
@@ -207,18 +187,11 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 									 scorer->direct_position);
 
 		if (likely(!isnan(prediction)))
-		{
-			if (unlikely(more))
-				return finish_with(fcinfo, scorer, true, &prediction, &scored, result);
 			return finish(fcinfo, scorer, &prediction, result);
-		}
 	}
-	is_row = ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN);
-	if (is_row)
-		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	if (unlikely(more))
-		return finish_with(fcinfo, scorer, is_row, output, &scored, result);
-	return finish(fcinfo, scorer, output, result);
+	if (!ml_score_columns(scorer, fcinfo, ARG_FIRST_COLUMN))
+		PG_RETURN_NULL();
+	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
 #define SCORE_INPUT(name, result, input) \

@@ -119,16 +119,6 @@ used_scorer(MlScorer *scorer, int i, MlResult result)
 	return used;
 }
 
-static bool
-encode(MlScorer *scorer, const MlScoreInput *input)
-{
-	if (input->fcinfo == NULL)
-		return ml_score_record(scorer, input->record);
-	if (input->first_column > 0)
-		return ml_score_columns(scorer, input->fcinfo, input->first_column);
-	return ml_score_input(input->fcinfo, scorer, input->input);
-}
-
 static void
 use(MlScorer *scorer, int i, const MlScoreInput *input, MlResult result, MlDecided *decided)
 {
@@ -142,7 +132,7 @@ use(MlScorer *scorer, int i, const MlScoreInput *input, MlResult result, MlDecid
 		return;
 	}
 	decided->scorer = used;
-	if (encode(used, input))
+	if (ml_score_take(used, input))
 		decided->output = ml_model_outputs(used->model, &used->row, used->work);
 }
 
@@ -226,13 +216,4 @@ ml_score_decided(FunctionCallInfo fcinfo, const MlDecided *decided, MlResult res
 	if (result == ML_RESULT_LABEL)
 		return ml_score_label(decided->scorer, decided->output);
 	return ml_score_proba(decided->scorer, decided->output);
-}
-
-Datum
-ml_score_ruled(MlScorer *scorer, const MlScoreInput *input, const double *output, MlResult result)
-{
-	MlDecided	decided;
-
-	ml_score_decide(scorer, input, output, result, &decided);
-	return ml_score_decided(input->fcinfo, &decided, result);
 }

@@ -129,6 +129,7 @@ struct MlScorer
 	NullableDatum *column;
 
 	MlScorerRules *rules;		/* NULL: none */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a log */
 };
 
 /* how a row came, so that another version can score it too */
@@ -191,23 +192,26 @@ typedef struct MlCallSite
 	MlScorer	scorer[ML_SCORERS_PER_SITE];
 } MlCallSite;
 
-/* a call that was made, for the log */
-typedef struct MlScored
+/* a row that went through a bundle */
+typedef struct MlAnswer
 {
-	MlScoreInput how;
-	instr_time	start;
-	const MlDecided *decided;	/* what rules made of the outputs; NULL: there are none */
-} MlScored;
+	MlScorer   *scorer;			/* that answered */
+	const MlScoreInput *input;
+	bool		is_row;			/* false: the row is NULL, or all of it is */
+	const double *output;		/* of the scorer's model; NULL: none */
+	bool		ruled;			/* rules were asked */
+	MlDecided	decided;		/* what is to be given back */
+	instr_time	start;			/* where the call is logged */
+} MlAnswer;
 
 /*
- * Who watches calls: the log, in a server that has one. output: NULL or NaN for
- * NULL. Neither may change what the call returns.
+ * Who watches calls: the log, in a server that has one. Neither may change what
+ * the call returns.
  */
 typedef struct MlScoreWatch
 {
 	void		(*resolve) (const char *model, MlLogging *logging);
-	void		(*record) (FunctionCallInfo fcinfo, const MlScorer *scorer,
-						   const double *output, const MlScored *scored);
+	void		(*record) (const MlAnswer *answer);
 } MlScoreWatch;
 
 extern const MlScoreWatch *ml_score_watch;	/* NULL: nobody */
@@ -237,11 +241,14 @@ extern void ml_score_prepare(MlScorer *scorer, const MlModel *model, MlResult re
 
 extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result);
 
+/* answer.c: the whole way of a row through a bundle; what answer points to is good until the next row */
+extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
+extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
+
 /* ruled.c: output may be NULL, as ml_model_outputs has it */
 extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,
 							MlResult result, MlDecided *decided);
 extern Datum ml_score_decided(FunctionCallInfo fcinfo, const MlDecided *decided, MlResult result);
-extern Datum ml_score_ruled(MlScorer *scorer, const MlScoreInput *input, const double *output, MlResult result);
 
 /* rule_input.c: the rules of the resolved bundle, as they are for this statement */
 extern void ml_score_take_rules(MlScorer *scorer);

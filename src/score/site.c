@@ -215,6 +215,7 @@ ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
 	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
 		ml_score_take_rules(scorer);
+	scorer->plain = !scorer->logging.on && scorer->rules == NULL;
 	scorer->current = true;
 }
 

@@ -60,17 +60,18 @@ text_of_array(Datum array)
 }
 
 void
-ml_watch_input(FunctionCallInfo fcinfo, const MlScored *scored, MlLogCall *call)
+ml_watch_input(const MlScoreInput *input, MlLogCall *call)
 {
+	FunctionCallInfo fcinfo = input->fcinfo;
 	text	   *json;
 
-	if (scored->how.first_column > 0)
-		json = DatumGetTextPP(text_of_record(row_of_columns(fcinfo, scored->how.first_column)));
+	if (input->first_column > 0)
+		json = DatumGetTextPP(text_of_record(row_of_columns(fcinfo, input->first_column)));
 	else if (PG_ARGISNULL(ARG_INPUT))
 		return;
 	else
 	{
-		switch (scored->how.input)
+		switch (input->input)
 		{
 			case ML_INPUT_RECORD:
 				json = DatumGetTextPP(text_of_record(PG_GETARG_DATUM(ARG_INPUT)));

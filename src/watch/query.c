@@ -119,32 +119,20 @@ score_row(ScoredQuery *query, HeapTuple tuple, TupleDesc desc)
 	char		key[ML_KEY_BUFFER];
 	char		label[ML_LABEL_MAX + 1];
 	MlLogCall	call = {0};
-	const double *output = NULL;
 	Datum		record = heap_copy_tuple_as_datum(tuple, desc);
 	bool		has_key = take_key(query, tuple, desc, key, &call);
-	bool		is_row;
-	MlDecided	decided;
+	MlScoreInput how = {.record = record, .key = call.key, .nkey = call.nkey};
+	MlAnswer	answer;
 	instr_time	start;
 	instr_time	end;
 
 	INSTR_TIME_SET_CURRENT(start);
-	is_row = ml_score_record(scorer, record);
-	if (is_row)
-		output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	if (is_row && scorer->rules != NULL)
-	{
-		MlScoreInput how = {.record = record, .key = call.key, .nkey = call.nkey};
-
-		ml_score_decide(scorer, &how, output, ML_RESULT_ANY, &decided);
-	}
+	ml_score_answer(scorer, &how, ML_RESULT_ANY, &answer);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
 	call.at = GetCurrentTimestamp();
-	if (is_row && scorer->rules != NULL)
-		ml_watch_describe_decided(scorer, &decided, label, &call);
-	else
-		ml_watch_describe(scorer, output, label, &call);
+	ml_watch_describe(&answer, label, &call);
 	add_result(query, &call);
 	if (!query->logs || (!has_key && !query->settings.without_key) ||
 		!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, query->limit))

@@ -92,17 +92,18 @@ put_label(const char *text, char *label, MlLogCall *call)
 	call->nlabel = strlen(label);
 }
 
-void
-ml_watch_describe(const MlScorer *scorer, const double *output, char *label, MlLogCall *call)
+/* what is given back: that of another version, where a rule used one */
+static void
+describe_result(const MlDecided *decided, char *label, MlLogCall *call)
 {
+	const MlScorer *scorer = decided->scorer;
+	const double *output = decided->output;
 	const MlTarget *target = &scorer->model->recipe->target;
 	int			class;
 
 	call->model = scorer->resolved.model;
 	call->nmodel = strlen(call->model);
 	call->version = scorer->resolved.version;
-	call->deployment = scorer->resolved.deployment;
-	describe_role(scorer, call);
 	call->label = NULL;
 	call->prediction = output == NULL ? NAN : output[0];
 	if (isnan(call->prediction))
@@ -122,22 +123,28 @@ ml_watch_describe(const MlScorer *scorer, const double *output, char *label, MlL
 	}
 }
 
-/* what rules made of the outputs; a version that they use is still asked in this one's role */
+/* a version that rules use is asked in the role of the one that they serve with */
 void
-ml_watch_describe_decided(const MlScorer *scorer, const MlDecided *decided, char *label, MlLogCall *call)
+ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 {
-	ml_watch_describe(decided->scorer, decided->output, label, call);
-	call->deployment = scorer->resolved.deployment;
-	describe_role(scorer, call);
+	const MlDecided *decided = &answer->decided;
+
+	describe_result(decided, label, call);
+	call->deployment = answer->scorer->resolved.deployment;
+	describe_role(answer->scorer, call);
 	if (decided->label != NULL)
 		put_label(pnstrdup(decided->label, decided->label_length), label, call);
-	call->rules = ml_score_fired(scorer).rules;
+	if (!answer->ruled)
+		return;
+	call->rules = ml_score_fired(answer->scorer).rules;
 	call->has_rules = true;
 }
 
 static void
-record(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, const MlScored *scored)
+record(const MlAnswer *answer)
 {
+	const MlScorer *scorer = answer->scorer;
+	const MlScoreInput *input = answer->input;
 	char		key[ML_KEY_BUFFER];
 	char		label[ML_LABEL_MAX + 1];
 	MlLogCall	call = {0};
@@ -145,22 +152,19 @@ record(FunctionCallInfo fcinfo, const MlScorer *scorer, const double *output, co
 
 	if (planning > 0)
 		return;
-	call.nkey = ml_watch_key_argument(fcinfo, scored->how.key_argument, key);
+	call.nkey = ml_watch_key_argument(input->fcinfo, input->key_argument, key);
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;
 	if (!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, scorer->logging.limit))
 		return;
 	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, scored->start);
+	INSTR_TIME_SUBTRACT(end, answer->start);
 	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
 	call.at = GetCurrentTimestamp();
-	if (scored->decided != NULL)
-		ml_watch_describe_decided(scorer, scored->decided, label, &call);
-	else
-		ml_watch_describe(scorer, output, label, &call);
+	ml_watch_describe(answer, label, &call);
 	if (scorer->logging.input)
-		ml_watch_input(fcinfo, scored, &call);
+		ml_watch_input(input, &call);
 	ml_ring_put(&call);
 }
 

@@ -1,0 +1,72 @@
+/*
+ * answer.c
+ *		The whole way of a row through a bundle: encoded, predicted, and what
+ *		rules make of the prediction.
+ *
+ * predict.c goes the short way itself where a bundle is plain, that is, where
+ * nothing is asked of it but outputs. Whatever else a bundle has comes in
+ * here, in one order, for every function that answers with a bundle.
+ */
+#include "postgres.h"
+
+#include "score/score.h"
+
+/* Encodes a row as this scorer's version reads it; false: the row is NULL, or all of it is. */
+bool
+ml_score_take(MlScorer *scorer, const MlScoreInput *input)
+{
+	if (input->fcinfo == NULL)
+		return ml_score_record(scorer, input->record);
+	if (input->first_column > 0)
+		return ml_score_columns(scorer, input->fcinfo, input->first_column);
+	return ml_score_input(input->fcinfo, scorer, input->input);
+}
+
+/* columns that are what the model reads need not be encoded; false: one is NULL or the like */
+static bool
+predict_directly(MlScorer *scorer, const MlScoreInput *input)
+{
+	const NullableDatum *column;
+	double		prediction;
+
+	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct)
+		return false;
+	column = &input->fcinfo->args[input->first_column];
+	prediction = ml_model_predict_columns(scorer->model, column + scorer->direct_first, scorer->direct_position);
+	if (isnan(prediction))
+		return false;
+	scorer->work[0] = prediction;
+	if (scorer->rules != NULL)
+		scorer->rules->view.column = column;
+	return true;
+}
+
+/* the outputs of the scorer's model; NULL: there are none */
+static const double *
+predict(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
+{
+	*is_row = true;
+	if (predict_directly(scorer, input))
+		return scorer->work;
+	*is_row = ml_score_take(scorer, input);
+	return *is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
+}
+
+void
+ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer)
+{
+	answer->scorer = scorer;
+	answer->input = input;
+	if (scorer->logging.on)
+		INSTR_TIME_SET_CURRENT(answer->start);
+	answer->output = predict(scorer, input, &answer->is_row);
+	answer->ruled = answer->is_row && scorer->rules != NULL;
+	if (answer->ruled)
+		ml_score_decide(scorer, input, answer->output, result, &answer->decided);
+	else
+	{
+		answer->decided.scorer = scorer;
+		answer->decided.output = answer->output;
+		answer->decided.label = NULL;
+	}
+}
