@@ -6,7 +6,8 @@
  * rollback goes one step back. fallback makes the version that has the alias
  * fallback the active one, whatever its gates say: that is what the alias is
  * for. Both act only while the version that was seen is the active one, so that
- * nobody is taken down for what another did.
+ * nobody is taken down for what another did. retrain has the next tick train the
+ * model by its policy, which says whether what passes the gates serves.
  */
 #include "postgres.h"
 
@@ -19,6 +20,7 @@
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "watch/monitor.h"
 
 #define EQ " OPERATOR(pg_catalog.=) "
@@ -30,6 +32,7 @@ typedef struct Act
 	int			fallback;		/* version, or 0 */
 	int			version;		/* that serves afterwards */
 	int			deployment;
+	TimestampTz as_of;
 } Act;
 
 /* ---- words ---- */
@@ -91,21 +94,33 @@ look(const char *model, int *fallback)
 	return active;
 }
 
-/* calls what anybody would call, so that its rules hold; as the author */
+/* calls what anybody would call, so that its rules hold; as the author. One row: version, deployment */
 static void
-move(const Act *act, const char *query, int *version, int *deployment)
+call(Act *act)
 {
-	Oid			type[3] = {TEXTOID, TEXTOID, INT4OID};
-	Datum		value[3] = {
-		CStringGetTextDatum(act->monitor->model), CStringGetTextDatum(act->reason), Int32GetDatum(act->fallback)
+	static const char *const query[ML_NACTIONS] = {
+		[ML_ACTION_ROLLBACK] =
+		"SELECT d.version, d.deployment FROM pg_catalog.mlops_rollback($1, reason => $2) AS d "
+		"WHERE $3 IS NOT NULL AND $4 IS NOT NULL",
+		[ML_ACTION_FALLBACK] =
+		"SELECT d.version, d.deployment FROM pg_catalog.mlops_promote($1, $3, force => true, reason => $2) AS d "
+		"WHERE $4 IS NOT NULL",
+		[ML_ACTION_RETRAIN] =
+		"SELECT CASE WHEN pg_catalog.mlops_request_retraining($1, $2, as_of => $4) THEN 1 ELSE 0 END, 0 WHERE $3 IS NOT NULL"
+	};
+	Oid			type[4] = {TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID};
+	Datum		value[4] = {
+		CStringGetTextDatum(act->monitor->model), CStringGetTextDatum(act->reason), Int32GetDatum(act->fallback),
+		TimestampTzGetDatum(act->as_of)
 	};
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args(query, lengthof(type), type, value, NULL, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "could not move what serves of model \"%s\"", act->monitor->model);
-	*version = ml_result_int(0, 1, 0);
-	*deployment = ml_result_int(0, 2, 0);
+	if (SPI_execute_with_args(query[act->monitor->action], lengthof(type), type, value, NULL, false, 0) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "monitor \"%s\" of model \"%s\" could not act", act->monitor->name, act->monitor->model);
+	act->version = ml_result_int(0, 1, 0);
+	act->deployment = ml_result_int(0, 2, 0);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 }
@@ -113,15 +128,11 @@ move(const Act *act, const char *query, int *version, int *deployment)
 static void
 act_as_author(void *arg)
 {
-	static const char rollback[] =
-		"SELECT d.version, d.deployment FROM pg_catalog.mlops_rollback($1, reason => $2) AS d WHERE $3 IS NOT NULL";
-	static const char fallback[] =
-		"SELECT d.version, d.deployment FROM pg_catalog.mlops_promote($1, $3, force => true, reason => $2) AS d";
 	Act		   *act = arg;
 	MlAuthored	what = {
 		.what = psprintf("monitor \"%s\"", act->monitor->name),
 		.model = act->monitor->model,
-		.privilege = ML_PRIVILEGE_PROMOTE,
+		.privilege = act->monitor->action == ML_ACTION_RETRAIN ? ML_PRIVILEGE_TRAIN : ML_PRIVILEGE_PROMOTE,
 		.hint = "Set it again with mlops_set_monitor()."
 	};
 	Oid			user;
@@ -133,7 +144,7 @@ act_as_author(void *arg)
 	ml_author_set("search_path", "pg_catalog, pg_temp");
 	ml_author_set("client_min_messages", "error");
 	ml_author_become(act->monitor->author.role, &what);
-	move(act, act->monitor->action == ML_ACTION_ROLLBACK ? rollback : fallback, &act->version, &act->deployment);
+	call(act);
 	SetUserIdAndSecContext(user, security);
 	AtEOXact_GUC(false, level);
 }
@@ -176,19 +187,25 @@ move_serving(const MlMonitor *monitor, const MlSeen *seen, const char *reason, M
 		deed->words = psprintf("fell back from version %d to version %d", active, act.version);
 }
 
+static void
+ask_for_training(const MlMonitor *monitor, const char *reason, TimestampTz as_of, MlDeed *deed)
+{
+	Act			act = {.monitor = monitor, .reason = reason, .as_of = as_of};
+	ErrorData  *error = ml_attempt(act_as_author, &act);
+
+	deed->tried = true;
+	if (error != NULL)
+		deed->words = psprintf("failed: %s", error->message);
+	else
+		deed->words = pstrdup(act.version ? "asked for a retraining" : "nothing: a retraining was asked for already");
+}
+
 void
 ml_monitor_act(const MlMonitor *monitor, const MlSeen *seen, const char *reason, TimestampTz as_of, MlDeed *deed)
 {
 	memset(deed, 0, sizeof(MlDeed));
-	switch (monitor->action)
-	{
-		case ML_ACTION_ROLLBACK:
-		case ML_ACTION_FALLBACK:
-			move_serving(monitor, seen, reason, deed);
-			break;
-		case ML_ACTION_RETRAIN:
-		case ML_ACTION_ALERT:
-		case ML_NACTIONS:
-			break;
-	}
+	if (monitor->action == ML_ACTION_RETRAIN)
+		ask_for_training(monitor, reason, as_of, deed);
+	else
+		move_serving(monitor, seen, reason, deed);
 }

@@ -19,6 +19,8 @@
 
 #include "catalog/pg_type.h"
 #include "metric/interval.h"
+#include "metric/metric.h"
+#include "recipe/task.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -266,6 +268,16 @@ measure_log(const MlMonitor *monitor, TimestampTz since, TimestampTz until, MlSe
 
 /* ---- outcomes ---- */
 
+/* a metric of the model's task that costs little, for what is no metric */
+static const char *
+some_metric(const char *model)
+{
+	MlModelRow *row = ml_registry_model_row(model);
+	const MlMetric *metric = row != NULL && row->task != NULL ? ml_metric_default((MlTask) ml_task_find(row->task)) : NULL;
+
+	return metric != NULL ? metric->name : "accuracy";
+}
+
 /*
  * Outcomes that come after label_delay do not count, whenever it is asked: the same
  * period looks the same to a tick that is late. One row a version.
@@ -274,18 +286,16 @@ static void
 measure_outcomes(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 {
 	static const char query[] =
-		"SELECT r.version, CASE WHEN $5 IS NULL THEN r.predictions ELSE r.n END, r.value, r.low, r.high, r.n "
-		"FROM pg_catalog.mlops_performance($1, period => $2, label_delay => $3, as_of => $4) AS r "
-		"WHERE r.role" EQ "'active' AND (r.slice IS NULL OR r.slice" EQ "'') "
-		"AND (r.metric" EQ "$5 OR r.n" EQ "0 OR ($5 IS NULL AND r.value IS NOT NULL)) "
-		"ORDER BY r.version, r.metric COLLATE \"C\"";
+		"SELECT r.version, CASE WHEN $6 THEN r.predictions ELSE r.n END, r.value, r.low, r.high, r.n "
+		"FROM pg_catalog.mlops_performance($1, period => $2, label_delay => $3, as_of => $4, metrics => ARRAY[$5]) AS r "
+		"WHERE r.role" EQ "'active' AND (r.metric" EQ "$5 OR r.n" EQ "0) ORDER BY r.version";
 	bool		coverage = monitor->measure->source == ML_WATCH_COVERAGE;
-	Oid			type[5] = {TEXTOID, INTERVALOID, INTERVALOID, TIMESTAMPTZOID, TEXTOID};
-	Datum		value[5] = {
+	Oid			type[6] = {TEXTOID, INTERVALOID, INTERVALOID, TIMESTAMPTZOID, TEXTOID, BOOLOID};
+	Datum		value[6] = {
 		CStringGetTextDatum(monitor->model), IntervalPGetDatum(monitor->period), IntervalPGetDatum(monitor->label_delay),
-		TimestampTzGetDatum(until + ml_watch_interval(monitor->label_delay)), coverage ? (Datum) 0 : CStringGetTextDatum(monitor->what)
+		TimestampTzGetDatum(until + ml_watch_interval(monitor->label_delay)),
+		CStringGetTextDatum(coverage ? some_metric(monitor->model) : monitor->what), BoolGetDatum(coverage)
 	};
-	const char *nulls = coverage ? "    n" : "     ";
 	MlRegistryScope scope;
 	int			active;
 	int64		row;
@@ -295,7 +305,7 @@ measure_outcomes(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 	ml_registry_leave(&scope);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args(query, lengthof(type), type, value, nulls, false, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args(query, lengthof(type), type, value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not measure model \"%s\"", monitor->model);
 	row = choose_row(monitor, active, SPI_processed);
 	if (row >= 0)

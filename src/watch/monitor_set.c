@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "watch/monitor.h"
+#include "watch/retraining.h"
 #include "watch/watch.h"
 
 PG_FUNCTION_INFO_V1(mlops_set_monitor);
@@ -280,6 +281,12 @@ ml_monitor_set(MlMonitor *monitor)
 		refuse(monitor, psprintf("The model has %d monitors.", MAX_MONITORS), "Drop some with mlops_drop_monitor().");
 	ml_author_here(&monitor->author);
 	ml_monitor_put(monitor);
+	if (monitor->action == ML_ACTION_RETRAIN && !ml_retrain_has_policy(monitor->model))
+		ereport(NOTICE,
+				(errmsg("monitor \"%s\" has nothing to train model \"%s\" by", monitor->name, monitor->model),
+				 errdetail("The model has no retraining policy."),
+				 errhint("SELECT mlops_set_retraining(%s) lets it be trained as the active version was.",
+						 quote_literal_cstr(monitor->model))));
 	if (there == NULL || watches_the_same(there, monitor))
 		return;
 	ml_monitor_forget(monitor->model, monitor->name);
