@@ -169,6 +169,8 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	monitor \
+	monitor_bounds \
 	serving_at \
 	trace \
 	artifact \

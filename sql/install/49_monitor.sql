@@ -28,7 +28,7 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_set_default_monitors(text, interval, interval, text) IS
 'sets the monitors that every model should have, with bounds that they learn, unless monitors of these names are there; action: of the one that watches the quality';
 
-CREATE FUNCTION mlops_acknowledge_alert(model text, alert integer, "real" boolean, note text DEFAULT NULL) RETURNS void
+CREATE FUNCTION mlops_acknowledge_alert(model text, alert integer, is_real boolean, note text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_acknowledge_alert(text, integer, boolean, text) IS
 'says of an alert that it was real, or that it was not: one that was not is resolved, and the monitor learns from its periods';

@@ -77,7 +77,7 @@ require_open(const char *model, int alert)
 				 errhint("mlops_acknowledge_alert() still says whether it was real.")));
 }
 
-/* mlops_acknowledge_alert(model text, alert int, real boolean, note text) */
+/* mlops_acknowledge_alert(model text, alert int, is_real boolean, note text) */
 Datum
 mlops_acknowledge_alert(PG_FUNCTION_ARGS)
 {
@@ -95,7 +95,7 @@ mlops_acknowledge_alert(PG_FUNCTION_ARGS)
 	uint64		n;
 
 	model = take_alert(fcinfo, "acknowledge an alert", &alert);
-	ml_require_argument(fcinfo, 2, "real");
+	ml_require_argument(fcinfo, 2, "is_real");
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, alert);
 	ml_bind_bool(&args, PG_GETARG_BOOL(2));

@@ -47,7 +47,7 @@ void
 ml_alert_find(const MlMonitor *monitor, TimestampTz as_of, MlAlert *alert)
 {
 	static MlStatement select = {
-		"SELECT number, minimum, maximum, COALESCE(muted_until OPERATOR(pg_catalog.>) $3, false), done IS NOT NULL FROM mlops_catalog.alert "
+		"SELECT number, minimum, maximum, COALESCE(muted_until OPERATOR(pg_catalog.>) $3, false), done IS NOT NULL, version FROM mlops_catalog.alert "
 		"WHERE model" EQ "$1 AND monitor" EQ "$2 AND resolved_at IS NULL ORDER BY number DESC LIMIT 1"
 	};
 	MlArguments args = {0};
@@ -66,6 +66,7 @@ ml_alert_find(const MlMonitor *monitor, TimestampTz as_of, MlAlert *alert)
 		alert->maximum = ml_result_float(0, 3);
 		alert->muted = DatumGetBool(ml_result_datum(0, 4, &isnull));
 		alert->acted = DatumGetBool(ml_result_datum(0, 5, &isnull));
+		alert->version = ml_result_int(0, 6, 0);
 	}
 	ml_registry_leave(&scope);
 }
@@ -100,6 +101,7 @@ ml_alert_open(const MlMonitor *monitor, const MlSeen *seen, TimestampTz since, T
 
 	ml_registry_enter(&scope);
 	alert->number = next_number(monitor->model);
+	alert->version = seen->version;
 	ml_bind_text(&args, monitor->model);
 	ml_bind_int(&args, alert->number);
 	ml_bind_text(&args, monitor->name);

@@ -166,6 +166,7 @@ extern bool ml_bound_propose(const MlMeasure *measure, const MlPast *past, int n
 typedef struct MlAlert
 {
 	int			number;			/* 0: none */
+	int			version;		/* that was seen; 0: of none */
 	double		minimum;		/* by which it was opened */
 	double		maximum;
 	bool		muted;

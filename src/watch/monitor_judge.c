@@ -202,7 +202,7 @@ tell_stepped_back(const char *model, TimestampTz as_of, TimestampTz clock)
 	ereport(NOTICE,
 			(errmsg("monitors of model \"%s\" do not look: the clock stepped back", model),
 			 errdetail("The tick is as of %s, and they have come to %s.", pstrdup(timestamptz_to_str(as_of)),
-					   timestamptz_to_str(clock)),
+					   pstrdup(timestamptz_to_str(clock))),
 			 errhint("They go on when time has come there again.")));
 }
 
@@ -499,6 +499,20 @@ close_alert(Judgement *judgement)
 	judgement->alert.number = 0;
 }
 
+/* an alert about what a version does ends when another one is seen */
+static void
+leave_alert(Judgement *judgement, const MlSeen *seen)
+{
+	const MlMonitor *monitor = judgement->monitor;
+
+	if (judgement->alert.number == 0 || !monitor->measure->of_version || seen->version == 0 ||
+		seen->version == judgement->alert.version)
+		return;
+	ml_alert_close(monitor->model, judgement->alert.number, NULL, judgement->as_of,
+				   psprintf("version %d was seen then; version %d is now", judgement->alert.version, seen->version));
+	judgement->alert.number = 0;
+}
+
 static void
 judge_window(Judgement *judgement, TimestampTz until, bool history)
 {
@@ -507,6 +521,7 @@ judge_window(Judgement *judgement, TimestampTz until, bool history)
 	memset(window, 0, sizeof(Window));
 	window->until = until;
 	ml_monitor_measure(judgement->monitor, until, &window->seen);
+	leave_alert(judgement, &window->seen);
 	window->verdict = judge(judgement, history);
 	/* what lies within an alert teaches nothing */
 	if (judgement->alert.number != 0 && window->verdict != VERDICT_GOOD)
