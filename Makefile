@@ -171,6 +171,9 @@ REGRESS = \
 	performance \
 	monitor \
 	monitor_bounds \
+	alert \
+	monitor_errors \
+	slo \
 	serving_at \
 	trace \
 	artifact \
