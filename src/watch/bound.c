@@ -10,11 +10,11 @@
  * American Statistician 40), m + t * s * sqrt(1 + 1/n), t of n - 1 degrees of
  * freedom with ALPHA above it.
  *
- * Periods that are far out are left out before, as Hampel 1974 ("The influence
+ * One period that is far out is left out before, as Hampel 1974 ("The influence
  * curve and its role in robust estimation", JASA 69) does: more than HAMPEL
- * times 1.4826 median absolute deviations from the median. Not where they are
- * many: what happens every week is usual, however far out it is. The deviation
- * is never taken to be less than sampling alone makes it.
+ * times 1.4826 median absolute deviations from the median. Not where there are
+ * several: what comes again is usual, a Sunday or the end of a month. The
+ * deviation is never taken to be less than sampling alone makes it.
  *
  * ALPHA: a monitor of a day has 365 chances in a year. Ten with two bounds have
  * 7,300, of which 0.7 go wrong; the interval of what is seen, which must lie
@@ -30,7 +30,7 @@
 #define ALPHA			1e-4
 #define HAMPEL			5.0
 #define MAD_TO_SD		1.4826
-#define MOST_OUTLIERS	0.1		/* of the periods */
+#define MOST_OUTLIERS	1
 #define SHARE_LIMIT		(M_PI / 2)
 
 /* ---- scales ---- */
@@ -148,7 +148,7 @@ leave_out(const MlPast *past, double *value, int n)
 	for (int i = 0; i < n; i++)
 		if (past[i].kept || fabs(value[i] - middle) <= limit)
 			work[kept++] = value[i];
-	if (n - kept <= MOST_OUTLIERS * n)
+	if (n - kept <= MOST_OUTLIERS)
 		memcpy(value, work, sizeof(double) * kept);
 	else
 		kept = n;

@@ -197,6 +197,9 @@ check_bounds(const MlMonitor *monitor)
 	if (!monitor->measure->learns)
 		refuse(monitor, psprintf("What is usual of \"%s\" says nothing, so that no bound can be proposed.", monitor->what),
 			   "Give a bound.");
+	if (ml_watch_interval(monitor->period) < USECS_PER_DAY)
+		refuse(monitor, "What is usual of a part of a day depends on which, so that bounds are proposed for whole days only.",
+			   "Give a bound, or a period of a day or longer.");
 	if (ml_watch_interval(monitor->every) != ml_watch_interval(monitor->period))
 		refuse(monitor, "Bounds are proposed from periods that do not overlap.", "Give a bound, or leave every out.");
 }

@@ -74,7 +74,7 @@ SELECT verdict, value, round(low::numeric, 3) AS low FROM mlops.monitor WHERE na
 SELECT logged('2024-06-16', 100, without => 100);
 CALL mlops_tick('2024-06-17');
 
--- one period far out in a hundred teaches nothing; as many as one in seven do
+-- one period that is far out teaches nothing; what comes again, as on Sundays, does
 SELECT mlops_drop_monitor('learns', name) FROM mlops.monitor;
 SELECT count(logged('2024-08-01'::date + d, 100 + d % 3, prediction => CASE WHEN d = 10 THEN 0.9 ELSE 0.5 + d % 3 * 0.01 END, version => 2)) FROM generate_series(0, 40) AS d;
 SELECT mlops_set_monitor('learns', 'mean', 'prediction_mean');

@@ -40,6 +40,7 @@ SELECT mlops_set_monitor('shop', 'm', 'volume', 10, period => '0');
 SELECT mlops_set_monitor('shop', 'm', 'volume', 10, period => '-1 day');
 SELECT mlops_set_monitor('shop', 'm', 'volume', 10, every => '2 days');
 SELECT mlops_set_monitor('shop', 'm', 'volume', period => '7 days', every => '1 day');
+SELECT mlops_set_monitor('shop', 'm', 'volume', period => '1 hour');
 SELECT mlops_set_monitor('shop', 'm', 'accuracy', 0.7, label_delay => '-1 day');
 SELECT mlops_set_monitor('shop', 'm', 'volume', 10, label_delay => '1 day');
 SELECT mlops_set_monitor('shop', 'm', 'volume', 10, cooldown => '-1 day');
