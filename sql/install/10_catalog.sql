@@ -432,6 +432,8 @@ CREATE TABLE mlops_catalog.prediction (
     prediction      float8,
     label           text,
     rules_fired     bigint,
+    rule_errors     bigint,
+    checks_failed   bigint,
     latency_us      real,
     input           jsonb
 ) PARTITION BY RANGE (at);
@@ -488,9 +490,10 @@ CREATE TABLE mlops_catalog.rule_set (
     note            text,
     created_by      text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    checks          jsonb,
     PRIMARY KEY (model, number)
 );
-COMMENT ON TABLE mlops_catalog.rule_set IS 'rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
+COMMENT ON TABLE mlops_catalog.rule_set IS 'checks of rows and rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
 
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');

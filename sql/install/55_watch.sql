@@ -26,7 +26,7 @@ COMMENT ON FUNCTION mlops_flush_log(interval) IS
 -- what was written while the model before one of the same name was dropped is nobody's
 CREATE VIEW mlops.prediction WITH (security_barrier) AS
 SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
-       p.latency_us, p.input
+       p.rule_errors, p.checks_failed, p.latency_us, p.input
   FROM mlops_catalog.prediction AS p
   JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) p.model AND m.created_at OPERATOR(pg_catalog.<=) p.at
  WHERE mlops.may(p.model, 'read');

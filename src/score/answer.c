@@ -1,7 +1,7 @@
 /*
  * answer.c
- *		The whole way of a row through a bundle: encoded, predicted, and what
- *		rules make of the prediction.
+ *		The whole way of a row through a bundle: encoded, predicted, checked, and
+ *		what rules make of the prediction.
  *
  * predict.c goes the short way itself where a bundle is plain, that is, where
  * nothing is asked of it but outputs. Whatever else a bundle has comes in
@@ -41,32 +41,48 @@ predict_directly(MlScorer *scorer, const MlScoreInput *input)
 	return true;
 }
 
-/* the outputs of the scorer's model; NULL: there are none */
+/* the outputs of the scorer's model; NULL: there are none. encoded: the row is in scorer->row */
 static const double *
-predict(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
+predict(MlScorer *scorer, const MlScoreInput *input, bool *is_row, bool *encoded)
 {
 	*is_row = true;
+	*encoded = false;
 	if (predict_directly(scorer, input))
 		return scorer->work;
-	*is_row = ml_score_take(scorer, input);
+	scorer->mistyped = 0;
+	*is_row = *encoded = ml_score_take(scorer, input);
 	return *is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
+}
+
+static void
+apply_rules(MlScorer *scorer, const MlScoreInput *input, MlResult result, bool encoded, MlAnswer *answer)
+{
+	MlScorerRules *rules = scorer->rules;
+	MlDecided  *decided = &answer->decided;
+
+	answer->checked = rules->checks != NULL;
+	if (answer->checked)
+		ml_score_check(scorer, result, encoded, answer);
+	answer->ruled = rules->program->nrules > 0 && !(answer->barred && decided->output == NULL);
+	if (answer->ruled)
+		ml_score_decide(scorer, input, result, decided);
+	else
+		rules->fired.rules = rules->fired.errors = 0;
 }
 
 void
 ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer)
 {
+	bool		encoded;
+
 	answer->scorer = scorer;
 	answer->input = input;
 	if (scorer->logging.on)
 		INSTR_TIME_SET_CURRENT(answer->start);
-	answer->output = predict(scorer, input, &answer->is_row);
-	answer->ruled = answer->is_row && scorer->rules != NULL;
-	if (answer->ruled)
-		ml_score_decide(scorer, input, answer->output, result, &answer->decided);
-	else
-	{
-		answer->decided.scorer = scorer;
-		answer->decided.output = answer->output;
-		answer->decided.label = NULL;
-	}
+	answer->output = predict(scorer, input, &answer->is_row, &encoded);
+	answer->checked = answer->barred = answer->ruled = false;
+	answer->failed = 0;
+	ml_score_undecided(scorer, answer->output, &answer->decided);
+	if (answer->is_row && scorer->rules != NULL)
+		apply_rules(scorer, input, result, encoded, answer);
 }
