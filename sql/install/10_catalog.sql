@@ -119,6 +119,40 @@ CREATE TABLE mlops_catalog.training_row (
 ALTER TABLE mlops_catalog.training_row ALTER COLUMN data SET STORAGE EXTERNAL;
 COMMENT ON TABLE mlops_catalog.training_row IS 'fingerprints of the rows that a version was trained on, and of their keys where it was told them; sorted, in parts of at most 1 MB';
 
+CREATE TABLE mlops_catalog.training_profile (
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL CHECK (role IN ('feature', 'target', 'prediction')),
+    feature         text COLLATE "C" NOT NULL,
+    position        integer NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('number', 'category', 'time', 'array')),
+    rows            bigint NOT NULL,
+    missing         bigint NOT NULL,
+    sampled         bigint,
+    minimum         float8,
+    maximum         float8,
+    mean            float8,
+    deviation       float8,
+    edge            float8[],
+    edge_rows       bigint[],
+    knot            float8[],
+    knot_upto       bigint[],
+    knot_equal      bigint[],
+    bin_low         float8,
+    bin_high        float8,
+    bin_rows        bigint[],
+    level           text[],
+    level_rows      bigint[],
+    other_rows      bigint,
+    other_levels    bigint,
+    PRIMARY KEY (model, version, role, feature),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+-- numbers that are all different do not become smaller by trying
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot SET STORAGE EXTERNAL;
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot_upto SET STORAGE EXTERNAL;
+COMMENT ON TABLE mlops_catalog.training_profile IS 'what the rows that a version was trained on looked like, column by column, and its predictions: counts, moments, distribution';
+
 CREATE TABLE mlops_catalog.dropped_version (
     model           text COLLATE "C" NOT NULL,
     version         integer NOT NULL,
@@ -495,6 +529,52 @@ CREATE TABLE mlops_catalog.rule_set (
 );
 COMMENT ON TABLE mlops_catalog.rule_set IS 'checks of rows and rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
 
+CREATE TABLE mlops_catalog.retraining_policy (
+    model           text COLLATE "C" PRIMARY KEY REFERENCES mlops_catalog.model,
+    every           interval,
+    new_labels      bigint CHECK (new_labels > 0),
+    drop            float8 CHECK (drop > 0),
+    changes         jsonb NOT NULL,
+    promote         boolean NOT NULL,
+    period          interval,
+    time_column     text,
+    label_delay     interval NOT NULL,
+    pause           interval NOT NULL,
+    live_period     interval NOT NULL,
+    min_rows        bigint NOT NULL CHECK (min_rows > 0),
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    as_of           timestamptz NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE mlops_catalog.retraining_policy IS 'when a model is trained again, from what, and whether a version that passes the gates serves; as its author';
+
+CREATE TABLE mlops_catalog.retraining (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL CHECK (number > 0),
+    why             text NOT NULL,
+    as_of           timestamptz NOT NULL,
+    status          text COLLATE "C" NOT NULL DEFAULT 'open'
+                    CHECK (status IN ('open', 'running', 'trained', 'promoted', 'refused', 'failed', 'cancelled', 'lost')),
+    from_version    integer,
+    version         integer,
+    deployment      integer,
+    sqlstate        text,
+    message         text,
+    detail          text,
+    pid             integer,
+    backend_start   timestamptz,
+    trained_by      text,
+    requested_by    text NOT NULL,
+    requested_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    PRIMARY KEY (model, number)
+);
+CREATE UNIQUE INDEX retraining_open ON mlops_catalog.retraining (model)
+    WHERE status OPERATOR(pg_catalog.=) ANY (ARRAY['open', 'running']::pg_catalog.text[]);
+COMMENT ON TABLE mlops_catalog.retraining IS 'trainings that a policy, a monitor or somebody asked for: why, and what became of them';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -502,6 +582,7 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.artifact', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.kept_row', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.training_row', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.training_profile', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.dropped_version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');
@@ -524,3 +605,5 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.log_gap', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining', '');

@@ -7,6 +7,11 @@ AS 'MODULE_PATHNAME', 'mlops_may' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10
 COMMENT ON FUNCTION mlops.may(text, text) IS
 'whether the current user has a privilege on a model: train, promote, read or predict';
 
+CREATE FUNCTION mlops.require(model text, privilege text) RETURNS void
+AS 'MODULE_PATHNAME', 'mlops_require' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION mlops.require(text, text) IS
+'raises an error unless the model is there and the current user has the privilege';
+
 CREATE FUNCTION mlops.run_status(status text, pid integer, backend_start timestamptz) RETURNS text
 AS 'MODULE_PATHNAME', 'mlops_run_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops.run_status(text, integer, timestamptz) IS
@@ -73,6 +78,14 @@ SELECT v.model, v.version, v.algorithm, v.task, v.target, v.threshold, v.scratch
   FROM mlops_catalog.version AS v
  WHERE mlops.may(v.model, 'read');
 COMMENT ON VIEW mlops.version IS 'versions of models: spec, lineage, metrics and checksum of what scores';
+
+CREATE VIEW mlops.training_profile WITH (security_barrier) AS
+SELECT p.model, p.version, p.role, p.feature, p.kind, p.rows, p.missing, p.sampled,
+       p.minimum, p.maximum, p.mean, p.deviation, p.edge, p.edge_rows, p.knot, p.knot_upto, p.knot_equal,
+       p.bin_low, p.bin_high, p.bin_rows, p.level, p.level_rows, p.other_rows, p.other_levels
+  FROM mlops_catalog.training_profile AS p
+ WHERE mlops.may(p.model, 'read');
+COMMENT ON VIEW mlops.training_profile IS 'what the training rows of a version looked like, column by column, and its predictions';
 
 CREATE VIEW mlops.dropped_version WITH (security_barrier) AS
 SELECT d.model, d.version, d.algorithm, d.trained_by, d.trained_at, d.dropped_by, d.dropped_at,

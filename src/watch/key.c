@@ -112,3 +112,15 @@ ml_watch_in_sample(const char *model, const char *key, int length, uint64 limit)
 		hash = ml_hash_word(++count, (uint64) MyProcPid);
 	return hash < limit;
 }
+
+PG_FUNCTION_INFO_V1(mlops_logged_key);
+
+/* mlops.logged_key(key text) */
+Datum
+mlops_logged_key(PG_FUNCTION_ARGS)
+{
+	char		key[ML_KEY_BUFFER];
+	int			length = ml_watch_key_argument(fcinfo, 0, key);
+
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(key, length));
+}
