@@ -147,6 +147,9 @@ REGRESS = \
 	rule_sets \
 	rules \
 	check_rules \
+	checks \
+	checks_errors \
+	propose_checks \
 	alias \
 	interval \
 	evaluate \

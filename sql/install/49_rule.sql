@@ -17,6 +17,11 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_create_rules(text, jsonb, text, jsonb) IS
 'compiles and keeps rules, a list of {name, when, then, stop}, and checks, a list of {name, check, columns, severity}; the number to promote them by';
 
+CREATE FUNCTION mlops_propose_checks(model text) RETURNS jsonb
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_propose_checks(text) IS
+'checks that the training rows of a version suggest, each with its reason: missing, out of range, never seen, of a wrong type, no finite answer; for mlops_create_rules';
+
 CREATE FUNCTION mlops_drop_rules(model text, rules integer) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_drop_rules(text, integer) IS

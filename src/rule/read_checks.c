@@ -292,7 +292,8 @@ set_bounds(Found *found)
 	double		high = found->has_high ? found->high : INFINITY;
 
 	if (ml_check_is_share(check->kind) && (!found->has_high || found->has_low))
-		refuse(found, "has no \"high\" alone", "A share of rows has one bound, which it must not exceed.", "As in \"high\": 0.1.");
+		refuse(found, found->has_high ? "has a \"low\"" : "has no \"high\"",
+			   "A share of rows has one bound, which it must not exceed.", "As in \"high\": 0.1.");
 	if (check->kind == ML_CHECK_RANGE && !found->has_low && !found->has_high)
 		refuse(found, "has neither \"low\" nor \"high\"", "A range has at least one bound.", EXAMPLE);
 	check_bounds(found, low, high);
