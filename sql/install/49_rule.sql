@@ -30,11 +30,11 @@ COMMENT ON FUNCTION mlops_drop_rules(text, integer) IS
 CREATE VIEW mlops.rule_set WITH (security_barrier) AS
 SELECT r.model, r.number, r.rules, r.uses, r.note,
        EXISTS (SELECT 1 FROM mlops_catalog.serving AS s
-                WHERE s.model OPERATOR(pg_catalog.=) r.model AND s.rules OPERATOR(pg_catalog.=) r.number) AS serves,
+                WHERE s.model OPERATOR(pg_catalog.=) r.model AND r.number IN (s.rules, s.canary_rules)) AS serves,
        r.created_by, r.created_at, r.sha256, r.checks
   FROM mlops_catalog.rule_set AS r
  WHERE mlops.may(r.model, 'read');
-COMMENT ON VIEW mlops.rule_set IS 'rules on top of predictions, and checks, as they were written; serves: with the active version now';
+COMMENT ON VIEW mlops.rule_set IS 'rules on top of predictions, and checks, as they were written; serves: with the active version or the canary now';
 
 CREATE FUNCTION mlops.program_checks(program bytea,
        OUT "position" integer, OUT name text, OUT kind text, OUT severity text, OUT column_name text, OUT low float8, OUT high float8)
@@ -44,12 +44,13 @@ COMMENT ON FUNCTION mlops.program_checks(bytea) IS
 'the checks in a program of rules, a row for each column that they name; column_name NULL: all that the kind fits, or what the version answers; position: their bit in checks_failed, from 0';
 
 CREATE VIEW mlops.serving_check WITH (security_barrier) AS
-SELECT s.model, s.version, s.rules, c."position", c.name, c.kind, c.severity, c.column_name, c.low, c.high
+SELECT s.model, b.role, b.version, b.rules, c."position", c.name, c.kind, c.severity, c.column_name, c.low, c.high
   FROM mlops_catalog.serving AS s
-  JOIN mlops_catalog.rule_set AS r ON r.model OPERATOR(pg_catalog.=) s.model AND r.number OPERATOR(pg_catalog.=) s.rules,
-       LATERAL mlops.program_checks(r.program) AS c
- WHERE s.version IS NOT NULL AND mlops.may(s.model, 'read');
-COMMENT ON VIEW mlops.serving_check IS 'the checks that serve now, a row for each column; those of severity drift are bounds of shares of rows over a period';
+ CROSS JOIN LATERAL (VALUES ('active', s.version, s.rules), ('canary', s.canary_version, s.canary_rules)) AS b(role, version, rules)
+  JOIN mlops_catalog.rule_set AS r ON r.model OPERATOR(pg_catalog.=) s.model AND r.number OPERATOR(pg_catalog.=) b.rules
+ CROSS JOIN LATERAL mlops.program_checks(r.program) AS c
+ WHERE b.version IS NOT NULL AND mlops.may(s.model, 'read');
+COMMENT ON VIEW mlops.serving_check IS 'the checks that serve now, with the active version and with the canary, a row for each column; those of severity drift are bounds of shares of rows over a period';
 
 CREATE FUNCTION mlops_check_rules(model text, rules jsonb, source text, checks jsonb DEFAULT NULL,
        OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,

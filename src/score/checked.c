@@ -13,12 +13,14 @@
 
 /* columns that the version read itself are encoded only where one of them may be wrong */
 static uint64
-failed_checks(MlScorer *scorer, const MlScoreInput *input, const double *output, bool encoded)
+failed_checks(const MlAnswer *answer)
 {
+	MlScorer   *scorer = answer->scorer;
+	const MlScoreInput *input = answer->input;
 	const MlCheckPlan *plan = scorer->rules->checks;
-	uint64		failed = ml_checks_output(plan, output, scorer->model->noutputs);
+	uint64		failed = ml_checks_output(plan, answer->output, scorer->model->noutputs);
 
-	if (!encoded)
+	if (!answer->is_taken)
 	{
 		const NullableDatum *column = &input->fcinfo->args[input->first_column] + scorer->direct_first;
 
@@ -49,12 +51,12 @@ ml_score_barred(MlScorer *scorer, const MlScoreInput *input, MlResult result, Ml
 
 /* Fills in what checks find in a row, and changes what was decided where one of them bars it. */
 void
-ml_score_check(MlScorer *scorer, MlResult result, bool encoded, MlAnswer *answer)
+ml_score_check(MlAnswer *answer, MlResult result)
 {
-	answer->failed = failed_checks(scorer, answer->input, answer->output, encoded);
-	answer->barred = (answer->failed & scorer->rules->checks->hard) != 0;
+	answer->failed = failed_checks(answer);
+	answer->barred = (answer->failed & answer->scorer->rules->checks->hard) != 0;
 	if (unlikely(answer->barred))
-		ml_score_barred(scorer, answer->input, result, &answer->decided);
+		ml_score_barred(answer->scorer, answer->input, result, &answer->decided);
 }
 
 /* ---- types ---- */

@@ -24,6 +24,7 @@
 #include "utils/float.h"
 
 #define ARG_CLASS		2
+#define ARG_KEY			3
 #define EXPLAIN_COLUMNS 3		/* feature, value, contribution */
 #define BASE_NAME		"(base)"
 
@@ -280,29 +281,35 @@ explain_rules(const MlAnswer *answer, MlRows *rows)
 			add_row(rows, psprintf("(rule %s)", program->rule[i].name), action_text(&program->rule[i]), get_float8_nan());
 }
 
-/* No rows for a row that scores NULL, but for checks that failed and rules that fired. */
+ml_noreturn static void refuse_algorithm(const MlScorer *scorer);
+
+static void
+refuse_algorithm(const MlScorer *scorer)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("scores of model \"%s\" cannot be explained", scorer->resolved.model),
+			 errdetail("Version %d is of algorithm \"%s\", whose scores are no sum of what features add.",
+					   scorer->resolved.version, scorer->model->algorithm),
+			 errhint("See mlops_importance(model), or mlops_permutation_importance(model, source), for the features that matter.")));
+}
+
+/* By the side that answers; no rows for a row that scores NULL, but for checks that failed and rules that fired. */
 static Datum
 explain(FunctionCallInfo fcinfo, MlInput input)
 {
 	MlScorer   *scorer = ml_score_resolve(fcinfo, ML_RESULT_ANY, ml_score_reference(fcinfo));
-	MlScoreInput how = {.fcinfo = fcinfo, .input = input};
+	MlScoreInput how = {.fcinfo = fcinfo, .input = input, .key_argument = ARG_KEY};
 	MlAnswer	answer;
-	const double *output;
 	MlRows		rows;
 
-	if (scorer->model->routine->explain == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("scores of model \"%s\" cannot be explained", scorer->resolved.model),
-				 errdetail("Version %d is of algorithm \"%s\", whose scores are no sum of what features add.",
-						   scorer->resolved.version, scorer->model->algorithm),
-				 errhint("See mlops_importance(model), or mlops_permutation_importance(model, source), for the features that matter.")));
-	ml_rows_begin(fcinfo, &rows);
 	ml_score_answer(scorer, &how, ML_RESULT_ANY, &answer);
-	output = answer.output;
-	if (output != NULL && !isnan(output[0]))
-		explain_row(fcinfo, scorer, output, &rows);
-	if (answer.is_row && scorer->rules != NULL)
+	if (answer.scorer->model->routine->explain == NULL)
+		refuse_algorithm(answer.scorer);
+	ml_rows_begin(fcinfo, &rows);
+	if (answer.output != NULL && !isnan(answer.output[0]))
+		explain_row(fcinfo, answer.scorer, answer.output, &rows);
+	if (answer.is_row && answer.scorer->rules != NULL)
 		explain_rules(&answer, &rows);
 	return (Datum) 0;
 }

@@ -96,6 +96,15 @@ typedef struct MlScorerRules
 	MlFired		fired;			/* on the latest row */
 } MlScorerRules;
 
+/* the canary that runs beside what a scorer stands for */
+typedef struct MlScorerCanary
+{
+	MemoryContext cxt;			/* child of the scorer's: all of this */
+	double		share;
+	uint64		seed;			/* of the positions of rows */
+	MlScorer   *side;			/* its own bundle; without a model where loading it failed */
+} MlScorerCanary;
+
 /* a model reference at a call site */
 struct MlScorer
 {
@@ -133,7 +142,8 @@ struct MlScorer
 	NullableDatum *column;
 
 	MlScorerRules *rules;		/* and checks; NULL: none */
-	bool		plain;			/* nothing is asked but outputs: neither rules nor a log */
+	MlScorerCanary *canary;		/* NULL: none */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log */
 };
 
 /* how a row came, so that another version can score it too */
@@ -201,6 +211,7 @@ typedef struct MlAnswer
 {
 	MlScorer   *scorer;			/* that answered */
 	const MlScoreInput *input;
+	bool		is_taken;		/* the scorer has encoded the row already */
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
 	bool		checked;		/* there are checks of rows */
@@ -261,8 +272,21 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
 
+/* the same by the scorer itself, whatever side the row is on */
+extern void ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
+
+/* canary.c: that of the resolved bundle, as it is for this statement */
+extern void ml_score_take_canary(MlScorer *scorer, MlResult result);
+extern void ml_score_drop_canary(MlScorer *scorer);
+
+/* an empty canary of a scorer, to be filled */
+extern MlScorer *ml_score_make_canary(MlScorer *scorer);
+
+/* the scorer that answers for a row; is_taken, is_row: as in MlAnswer, of that scorer */
+extern MlScorer *ml_score_side(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row);
+
 /* checked.c */
-extern void ml_score_check(MlScorer *scorer, MlResult result, bool encoded, MlAnswer *answer);
+extern void ml_score_check(MlAnswer *answer, MlResult result);
 extern void ml_score_barred(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlDecided *decided);
 extern void ml_score_tolerate(MlScorer *used, const MlRuleProgram *program);
 extern bool ml_score_spares(MlScorer *scorer, const MlFeature *feature);

@@ -146,6 +146,22 @@ SELECT version, rules FROM mlops_rollback('churn');
 SELECT version, rules FROM mlops_rollback('churn');
 SELECT what, mlops_predict('churn', t) FROM today AS t WHERE what = 'no signup';
 
+-- a canary has checks of its own: those of the rule set that it was promoted with, in terms of its own columns
+SET client_min_messages = error;
+SELECT mlops_train_now('churn', 'SELECT plan, tenure, churned FROM customer', 'churned') AS third;
+SELECT mlops_create_rules('churn', checks => '[{"name": "long", "check": "range", "column": "tenure", "high": 30, "severity": "hard"}]') AS number;
+SELECT mlops_promote('churn', 1, rules => 1) IS NOT NULL AS active, mlops_promote('churn', 3, share => 0.5, rules => 5) IS NOT NULL AS canary;
+RESET client_min_messages;
+SELECT role, version, rules, name FROM mlops.serving_check WHERE model = 'churn' AND kind = 'range' ORDER BY role;
+SELECT count(*) FILTER (WHERE canary) > 50 AS canary, count(*) FILTER (WHERE canary AND tenure > 30) > 5 AS to_fallback,
+       bool_and(mlops_predict('churn', c, id) IS NOT DISTINCT FROM mlops_predict(CASE WHEN canary AND tenure > 30 THEN 'churn/2' WHEN canary THEN 'churn/3' ELSE 'churn/1' END, c)) AS as_said,
+       bool_and(mlops_predict('churn', to_jsonb(c), id) IS NOT DISTINCT FROM mlops_predict('churn', c, id)) AS jsonb
+  FROM customer AS c, LATERAL (SELECT mlops_canary_position('churn', id) < 0.5 AS canary OFFSET 0) AS p;
+SET client_min_messages = error;
+SELECT rules FROM mlops_rollback('churn');
+SELECT rules FROM mlops_promote('churn', 1, rules => 1);
+RESET client_min_messages;
+
 -- what each check would do is tried before it serves: rows that fail, and what is predicted for them before and after
 SELECT rule, rows, fired, errors, suppressed FROM mlops_check_rules('churn', 1, 'today');
 SELECT mlops_set_alias('churn', 'fallback', NULL);
@@ -158,15 +174,15 @@ SELECT mlops_create_validation_set('churn', 'recent', 'SELECT id, tenure, plan, 
 SELECT (mlops_refresh_validation_set('churn', 'recent')).edition;
 SELECT mlops_set_gate('churn', 'few decided', metric => 'rules_fired_share', maximum => 0.1, validation_set => 'recent');
 SELECT mlops_create_rules('churn', checks => '[{"name": "short", "check": "range", "column": "tenure", "high": 19.5, "severity": "hard"}]') AS number;
-SELECT gate, verdict, value FROM mlops_check_gates('churn', 2, rules => 5);
-SELECT mlops_create_rules('churn', checks => '[{"name": "short", "check": "range", "column": "tenure", "high": 19.5, "severity": "soft"}]') AS number;
 SELECT gate, verdict, value FROM mlops_check_gates('churn', 2, rules => 6);
+SELECT mlops_create_rules('churn', checks => '[{"name": "short", "check": "range", "column": "tenure", "high": 19.5, "severity": "soft"}]') AS number;
+SELECT gate, verdict, value FROM mlops_check_gates('churn', 2, rules => 7);
 RESET client_min_messages;
 
 -- logged: bit i of checks_failed is the check at that place; of rules, what fired and what had no value
 SELECT mlops_create_rules('churn', '[{"name": "ratio", "when": "1 / (tenure - 12) > 0", "then": {"clip": [0, 1]}}, {"name": "root", "when": "sqrt(-tenure) > 0 OR tenure > 40", "then": {"set": 0.5}}]',
                           checks => '[{"name": "known plan", "check": "unseen", "column": "plan"}, {"name": "signed up", "check": "missing", "column": "signup", "severity": "hard"}]') AS number;
-SELECT rules FROM mlops_promote('churn', 1, rules => 7, force => true, reason => 'to see the log');
+SELECT rules FROM mlops_promote('churn', 1, rules => 8, force => true, reason => 'to see the log');
 SELECT count(*) FROM mlops_score('churn', 'today', key => 'what');
 SELECT p.key, p.prediction IS NULL AS without, p.checks_failed, p.rules_fired, p.rule_errors, mlops.check_names('churn', p.deployment, p.checks_failed) AS checks,
        mlops.rule_names('churn', p.deployment, p.rules_fired) AS fired, mlops.rule_names('churn', p.deployment, p.rule_errors) AS errors
