@@ -170,6 +170,8 @@ REGRESS = \
 	performance \
 	serving_at \
 	trace \
+	retraining \
+	retraining_errors \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -181,6 +183,7 @@ ISOLATION = \
 	rules_scan \
 	train_and_rollback \
 	train_unlocked \
+	retrain_unlocked \
 	notice \
 	revoke \
 	metric_drop \

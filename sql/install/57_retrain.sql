@@ -1,5 +1,20 @@
 -- Training again: policies, and what became of the trainings that they asked for.
 
+CREATE FUNCTION mlops_set_retraining(model text, every interval DEFAULT NULL, new_labels bigint DEFAULT NULL,
+       drop float8 DEFAULT NULL, changes jsonb DEFAULT '{}', promote boolean DEFAULT false,
+       period interval DEFAULT NULL, time_column text DEFAULT NULL, label_delay interval DEFAULT '0',
+       pause interval DEFAULT '1 day', live_period interval DEFAULT '7 days', min_rows bigint DEFAULT 200,
+       as_of timestamptz DEFAULT pg_catalog.now())
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_set_retraining(text, interval, bigint, float8, jsonb, boolean, interval, text, interval, interval, interval, bigint, timestamptz) IS
+'when ticks train a model again, as the caller: at an interval, after so many new labels, after a drop of the primary metric; from a moving window if a period is given';
+
+CREATE FUNCTION mlops_drop_retraining(model text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_drop_retraining(text) IS
+'drops the retraining policy of a model; its history stays';
+
 CREATE FUNCTION mlops_request_retraining(model text, reason text DEFAULT 'asked for', as_of timestamptz DEFAULT pg_catalog.now())
 RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
