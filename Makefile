@@ -172,6 +172,7 @@ REGRESS = \
 	trace \
 	retraining \
 	retraining_errors \
+	quality_by_age \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
