@@ -1,321 +1,385 @@
 /*
  * live_measure.c
- *		What metrics say of a group of labelled predictions.
+ *		Metrics of a group of live rows, with intervals.
  *
- * Metrics are those of training. Of a class the log has the label and its
- * probability only: with several classes a metric is given if it depends on
- * labels alone, which is found out by measuring twice. The threshold of two
- * classes is that of the logged labels.
- *
- * Intervals are those of evaluations (metric/interval.h), but for metrics that
- * need a bootstrap: live groups are large, and there are many.
+ * Metrics of the labels of two classes are of the labels as they were logged, whatever the
+ * threshold was or a rule made of it. Of several classes the log has the label
+ * and its probability only: a metric is given if it depends on labels alone,
+ * which is found out by measuring three times, with all else said differently.
  */
 #include "postgres.h"
 
 #include <math.h>
 
+#include "frame/hash.h"
 #include "interrupts.h"
-#include "json.h"
+#include "metric/custom.h"
 #include "metric/interval.h"
 #include "metric/measure.h"
-#include "registry/registry_catalog.h"
 #include "sort.h"
-#include "utils/float.h"
 #include "utils/memutils.h"
 #include "watch/live.h"
 
-#define SOFT			0.9		/* of 1, to see whether a metric cares */
+#define SEED	42
+#define SOFT	0.9				/* of 1, for the label; the rest to the others */
 
-/* that of the logged labels: the least probability of those called positive */
-static double
-threshold_of(const MlLiveState *live)
+/* what the metrics of a group share; random, order and cluster are as in MlSample */
+struct MlLivePrepared
 {
-	const MlLiveGroup *group = &live->group;
-	double		threshold = 2.0;
+	MemoryContext cxt;
+	Size		taken;			/* from the budget */
+	uint64	   *random;
+	uint32	   *cluster;
+	int64		nclusters;
+	uint32	   *order;			/* by prediction; NULL: not yet needed */
+	double	   *said;			/* BINARY: 1 for rows labelled positive */
+	double	   *certain;		/* MULTICLASS: n x classes, 1 for the label; the others are alike */
+	double	   *rising;			/* the rest rises from class to class */
+	double	   *falling;
+};
 
-	for (int64 i = 0; i < group->labelled; i++)
-		if (group->class[i] == live->kind.positive && group->prediction[i] < threshold)
-			threshold = group->prediction[i];
-	return threshold;
+/* ---- what is shared ---- */
+
+static void *
+take(MlLive *live, MlLivePrepared *prepared, int64 n, Size size)
+{
+	Size		bytes = ml_size_mul(n, size);
+
+	ml_budget_take(&live->budget, bytes, "measuring live predictions");
+	prepared->taken += bytes;
+	return MemoryContextAllocHuge(prepared->cxt, Max(bytes, 1));
 }
 
-/* probabilities of several classes, of which the log has one: certainty for the label, or nearly */
-static double *
-spread(const MlLiveState *live, double certainty)
+static void
+sort_keyed(MlLive *live, MlLivePrepared *prepared, const MlLiveGroup *group, MlKeyed *item)
 {
-	const MlLiveGroup *group = &live->group;
-	int			n = live->kind.nclasses;
-	double	   *result = palloc_extended(sizeof(double) * group->labelled * n, MCXT_ALLOC_HUGE);
+	Size		bytes = ml_size_mul(group->n, sizeof(MlKeyed));
+	MlKeyed    *spare;
 
-	for (int64 i = 0; i < group->labelled; i++)
+	ml_budget_take(&live->budget, bytes, "measuring live predictions");
+	spare = MemoryContextAllocHuge(prepared->cxt, bytes);
+	ml_sort(item, spare, group->n, 64);
+	pfree(spare);
+	ml_budget_give(&live->budget, bytes);
+}
+
+static void
+give_items(MlLive *live, MlLivePrepared *prepared, const MlLiveGroup *group, MlKeyed *item)
+{
+	pfree(item);
+	prepared->taken -= sizeof(MlKeyed) * group->n;
+	ml_budget_give(&live->budget, sizeof(MlKeyed) * group->n);
+}
+
+/* rows of the same key are a cluster, numbered in the order of the keys' hashes */
+static void
+find_clusters(MlLive *live, MlLivePrepared *prepared, const MlLiveGroup *group)
+{
+	MlKeyed    *item = take(live, prepared, group->n, sizeof(MlKeyed));
+
+	prepared->cluster = take(live, prepared, group->n, sizeof(uint32));
+	prepared->random = take(live, prepared, group->n, sizeof(uint64));
+	for (int64 i = 0; i < group->n; i++)
 	{
 		ml_check_row(i);
+		prepared->random[i] = ml_hash_mix(group->key[i]);
+		item[i].key = group->key[i];
+		item[i].row = i;
+	}
+	sort_keyed(live, prepared, group, item);
+	for (int64 i = 0; i < group->n; i++)
+	{
+		ml_check_row(i);
+		prepared->nclusters += i == 0 || item[i].key != item[i - 1].key;
+		prepared->cluster[item[i].row] = (uint32) (prepared->nclusters - 1);
+	}
+	give_items(live, prepared, group, item);
+}
+
+static const uint32 *
+order_of(MlLive *live, MlLivePrepared *prepared, const MlLiveGroup *group)
+{
+	MlKeyed    *item;
+
+	if (prepared->order != NULL)
+		return prepared->order;
+	item = take(live, prepared, group->n, sizeof(MlKeyed));
+	for (int64 i = 0; i < group->n; i++)
+	{
+		ml_check_row(i);
+		item[i].key = ml_double_key(group->prediction[i]);
+		item[i].row = i;
+	}
+	sort_keyed(live, prepared, group, item);
+	prepared->order = take(live, prepared, group->n, sizeof(uint32));
+	for (int64 i = 0; i < group->n; i++)
+	{
+		ml_check_row(i);
+		prepared->order[i] = (uint32) item[i].row;
+	}
+	give_items(live, prepared, group, item);
+	return prepared->order;
+}
+
+static void
+say_labels(MlLive *live, MlLivePrepared *prepared, const MlLiveGroup *group)
+{
+	prepared->said = take(live, prepared, group->n, sizeof(double));
+	for (int64 i = 0; i < group->n; i++)
+	{
+		ml_check_row(i);
+		prepared->said[i] = group->class[i] == 1 ? 1.0 : 0.0;
+	}
+}
+
+/* certainty for the label, and the rest by the classes' weights */
+static double *
+spread(MlLive *live, MlLivePrepared *prepared, const MlLiveGroup *group, double certainty, int direction)
+{
+	int			n = live->kind.nclasses;
+	double	   *result = take(live, prepared, ml_size_mul(group->n, n), sizeof(double));
+
+	for (int64 i = 0; i < group->n; i++)
+	{
+		double		total = 0.0;
+		double	   *p = result + i * n;
+
+		ml_check_row(i);
 		for (int c = 0; c < n; c++)
-			result[i * n + c] = group->class[i] < 0 ? get_float8_nan() :
-				c == group->class[i] ? certainty : (1.0 - certainty) / Max(n - 1, 1);
+		{
+			p[c] = c == group->class[i] ? 0.0 : direction == 0 ? 1.0 : direction > 0 ? c + 1 : n - c;
+			total += p[c];
+		}
+		for (int c = 0; c < n; c++)
+			p[c] = c == group->class[i] ? certainty : total > 0.0 ? (1.0 - certainty) * p[c] / total : 0.0;
 	}
 	return result;
 }
 
-/* rows in the order of their predictions, none of which is NaN */
-static uint32 *
-order_of(const MlMeasurement *rows)
+static MlLivePrepared *
+prepare(MlLive *live, MlLiveGroup *group)
 {
-	MlKeyed    *item = palloc_extended(sizeof(MlKeyed) * Max(rows->n, 1) * 2, MCXT_ALLOC_HUGE);
-	uint32	   *order = palloc_extended(sizeof(uint32) * Max(rows->n, 1), MCXT_ALLOC_HUGE);
+	MlLivePrepared *prepared;
+	MemoryContext cxt;
 
-	for (int64 i = 0; i < rows->n; i++)
+	if (group->prepared != NULL)
+		return group->prepared;
+	cxt = AllocSetContextCreate(live->cxt, "mlops live group", ALLOCSET_DEFAULT_SIZES);
+	prepared = MemoryContextAllocZero(cxt, sizeof(MlLivePrepared));
+	prepared->cxt = cxt;
+	find_clusters(live, prepared, group);
+	if (live->kind.task == ML_TASK_BINARY)
+		say_labels(live, prepared, group);
+	if (live->kind.task == ML_TASK_MULTICLASS)
 	{
-		item[i].row = i;
-		item[i].key = ml_double_key(rows->prediction[i]);
+		prepared->certain = spread(live, prepared, group, 1.0, 0);
+		prepared->rising = spread(live, prepared, group, SOFT, 1);
+		prepared->falling = spread(live, prepared, group, SOFT, -1);
 	}
-	ml_sort(item, item + rows->n, rows->n, 64);
-	for (int64 i = 0; i < rows->n; i++)
-		order[i] = (uint32) item[i].row;
-	pfree(item);
-	return order;
+	group->prepared = prepared;
+	return prepared;
 }
 
-/* rows that metrics count, moved to the front: those that have a prediction */
-static void
-leave_out(MlMeasurement *rows, int width, double *label, double *prediction, double *soft)
+void
+ml_live_forget(MlLive *live, MlLiveGroup *group)
 {
+	if (group->prepared == NULL)
+		return;
+	ml_budget_give(&live->budget, group->prepared->taken);
+	MemoryContextDelete(group->prepared->cxt);
+	group->prepared = NULL;
+}
+
+/* ---- metrics of ours ---- */
+
+static void
+describe_rows(const MlLive *live, const MlLiveGroup *group, MlMeasurement *rows)
+{
+	memset(rows, 0, sizeof(MlMeasurement));
+	rows->task = live->kind.task;
+	rows->n = group->n;
+	rows->label = group->label;
+	rows->nclasses = live->kind.nclasses;
+	rows->threshold = 0.5;
+}
+
+static double
+measure(const MlMetric *metric, MlMeasurement *rows, const double *prediction)
+{
+	rows->prediction = prediction;
+	return metric->measure(rows);
+}
+
+/* does what is not in the log make a difference? */
+static bool
+is_known(const MlLive *live, const MlLivePrepared *prepared, const MlMetric *metric, MlMeasurement *rows)
+{
+	double		value;
+
+	if (live->kind.task != ML_TASK_MULTICLASS)
+		return true;
+	value = measure(metric, rows, prepared->certain);
+	return !isnan(value) && measure(metric, rows, prepared->rising) == value &&
+		measure(metric, rows, prepared->falling) == value;
+}
+
+/* what ml_interval_clustered needs of the metric; memory of the values in the current context */
+static void
+complete_sample(MlLive *live, MlLiveGroup *group, const MlMetric *metric, MlSample *sample)
+{
+	MlLivePrepared *prepared = group->prepared;
+	const MlIntervalRule *rule = ml_interval_rule(metric);
+	bool		by_cells = ml_interval_by_cells(metric, live->kind.task);
+
+	sample->seed = SEED;
+	sample->random = prepared->random;
+	sample->rows.prediction = prepared->certain != NULL ? prepared->certain :
+		by_cells ? prepared->said : group->prediction;
+	if (rule->kind == ML_INTERVAL_AREA)
+		sample->order = order_of(live, prepared, group);
+	if (rule->row_values != NULL)
+	{
+		double	   *value = palloc_extended(sizeof(double) * Max(group->n, 1), MCXT_ALLOC_HUGE);
+
+		rule->row_values(&sample->rows, value);
+		sample->value = value;
+	}
+}
+
+/* bytes a row that measuring takes, beside what is shared: values, influence, weights of replicates */
+static Size
+memory_of(const MlMetric *metric, const MlLiveGroup *group)
+{
+	return ml_size_mul(group->n, metric->row_memory + 3 * sizeof(double));
+}
+
+static bool
+estimate(MlLive *live, MlLiveGroup *group, const MlMetric *metric, MlLiveEstimate *result)
+{
+	MlLivePrepared *prepared = group->prepared;
+	Size		bytes = memory_of(metric, group);
+	MlSample	sample = {0};
+	MlInterval	interval;
+	bool		known;
+
+	ml_budget_take(&live->budget, bytes, "measuring live predictions");
+	describe_rows(live, group, &sample.rows);
+	known = is_known(live, prepared, metric, &sample.rows);
+	if (known)
+	{
+		complete_sample(live, group, metric, &sample);
+		ml_interval_clustered(metric, &sample, prepared->cluster, prepared->nclusters, &interval);
+		result->value = interval.value;
+		result->low = interval.low;
+		result->high = interval.high;
+		result->error = interval.error;
+		result->n = group->n;
+		result->keys = prepared->nclusters;
+	}
+	ml_budget_give(&live->budget, bytes);
+	return known;
+}
+
+/* ---- registered ones ---- */
+
+/* the texts of the metric's columns; rows that lack one get no label. How many have all */
+static int64
+pick_columns(const MlLive *live, const MlLiveGroup *group, const MlCustomMetric *metric, char **text, double *label)
+{
+	int			width = list_length(live->columns);
 	int64		n = 0;
 
-	for (int64 i = 0; i < rows->n; i++)
+	for (int64 i = 0; i < group->n; i++)
 	{
+		bool		complete = true;
+
 		ml_check_row(i);
-		if (isnan(prediction[i * width]))
-			continue;
-		label[n] = label[i];
-		memmove(prediction + n * width, prediction + i * width, sizeof(double) * width);
-		if (soft != NULL)
-			memmove(soft + n * width, soft + i * width, sizeof(double) * width);
-		n++;
+		for (int k = 0; k < metric->ncolumns; k++)
+		{
+			int			place = ml_live_column(live, metric->column[k]);
+			char	   *value = place < 0 ? NULL : group->text[i * width + place];
+
+			complete &= value != ml_live_missing;
+			text[i * metric->ncolumns + k] = value;
+		}
+		label[i] = complete ? group->label[i] : NAN;
+		n += complete;
 	}
-	rows->n = n;
-}
-
-/* what all metrics of a group share */
-typedef struct Measured
-{
-	MlSample	sample;
-	const double *soft;			/* of several classes: predictions that are less sure; else NULL */
-} Measured;
-
-static void
-begin_group(MlLiveState *live, Measured *measured)
-{
-	MlLiveGroup *group = &live->group;
-	MlMeasurement *rows = &measured->sample.rows;
-	bool		classes = live->kind.task == ML_TASK_MULTICLASS;
-	double	   *prediction = classes ? spread(live, 1.0) : group->prediction;
-	double	   *soft = classes ? spread(live, SOFT) : NULL;
-
-	memset(measured, 0, sizeof(*measured));
-	rows->task = live->kind.task;
-	rows->n = group->labelled;
-	rows->label = group->label;
-	rows->prediction = prediction;
-	rows->nclasses = live->kind.nclasses;
-	rows->threshold = live->kind.task == ML_TASK_BINARY ? threshold_of(live) : 0.5;
-	leave_out(rows, classes ? live->kind.nclasses : 1, group->label, prediction, soft);
-	measured->soft = soft;
+	return n;
 }
 
 static void
-measure(Measured *measured, const MlMetric *metric, MlInterval *result)
+ask(MlLive *live, MlLiveGroup *group, const MlCustomMetric *metric, char **text, const double *label,
+	MlLiveEstimate *result)
 {
-	MlSample   *sample = &measured->sample;
-	const MlIntervalRule *rule = ml_interval_rule(metric);
-	double	   *value = NULL;
+	MlLivePrepared *prepared = group->prepared;
+	MlCustomRows rows = {0};
+	double		said[1 + ML_CUSTOM_FOLDS];
+	int32	   *fold = palloc_extended(sizeof(int32) * group->n, MCXT_ALLOC_HUGE);
+	double		half;
 
-	if (ml_interval_kind(metric, &sample->rows) == ML_INTERVAL_BOOTSTRAP)
-	{
-		result->value = metric->measure(&sample->rows);
-		result->low = result->high = result->error = get_float8_nan();
-		return;
-	}
-	if (rule->kind == ML_INTERVAL_AREA && sample->order == NULL)
-		sample->order = order_of(&sample->rows);
-	if (rule->row_values != NULL && sample->rows.n > 0)
-	{
-		value = palloc_extended(sizeof(double) * sample->rows.n, MCXT_ALLOC_HUGE);
-		rule->row_values(&sample->rows, value);
-	}
-	sample->value = value;
-	ml_interval(metric, sample, result);
-	if (value != NULL)
-		pfree(value);
+	for (int64 i = 0; i < group->n; i++)
+		fold[i] = (int32) (prepared->random[i] % ML_CUSTOM_FOLDS);
+	rows.model = live->kind.model;
+	rows.task = live->kind.task;
+	rows.n = group->n;
+	rows.label = label;
+	rows.prediction = prepared->certain != NULL ? prepared->certain : group->prediction;
+	rows.said = live->kind.task == ML_TASK_REGRESSION ? NULL : group->class;
+	rows.nclasses = live->kind.nclasses;
+	rows.class_label = live->kind.class_label;
+	rows.positive = live->kind.positive;
+	rows.text = text;
+	rows.nfolds = ML_CUSTOM_FOLDS;
+	rows.fold = fold;
+	ml_custom_measure(metric, &rows, said);
+	result->value = said[0];
+	result->error = ml_custom_jackknife(said, NULL);
+	half = ml_quantile_t(ML_CUSTOM_FOLDS - 1) * result->error;
+	result->low = isnan(said[0]) || isnan(half) ? NAN : fmax(said[0] - half, metric->minimum);
+	result->high = isnan(result->low) ? NAN : fmin(said[0] + half, metric->maximum);
 }
 
-/* of several classes: is it a matter of more than the labels? */
 static bool
-cares(const Measured *measured, const MlMetric *metric, double value)
+estimate_registered(MlLive *live, MlLiveGroup *group, const MlCustomMetric *metric, MlLiveEstimate *result)
 {
-	MlMeasurement rows = measured->sample.rows;
+	Size		row = sizeof(double) + sizeof(int32) + sizeof(char *) * metric->ncolumns;
+	Size		bytes = ml_size_mul(group->n, row);
+	double	   *label;
+	char	  **text;
 
-	if (measured->soft == NULL)
-		return false;
-	rows.prediction = measured->soft;
-	return metric->measure(&rows) != value;
+	ml_budget_take(&live->budget, bytes, "measuring live predictions");
+	label = palloc_extended(sizeof(double) * group->n, MCXT_ALLOC_HUGE);
+	text = palloc_extended(sizeof(char *) * group->n * Max(metric->ncolumns, 1), MCXT_ALLOC_HUGE);
+	result->n = pick_columns(live, group, metric, text, label);
+	result->keys = Min(group->prepared->nclusters, result->n);
+	if (result->n > 0)
+		ask(live, group, metric, text, label, result);
+	ml_budget_give(&live->budget, bytes);
+	return result->n > 0;
 }
 
-/* ---- lines ---- */
+/* ---- either ---- */
 
-int
-ml_live_compare(const void *a, const void *b)
+bool
+ml_live_estimate(MlLive *live, MlLiveGroup *group, const MlJudgeMetric *metric, MlLiveEstimate *result)
 {
-	double		x = *(const double *) a;
-	double		y = *(const double *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-double
-ml_live_quantile(const double *sorted, int64 n, double share)
-{
-	if (n == 0)
-		return get_float8_nan();
-	return sorted[Min((int64) (share * n), n - 1)];
-}
-
-static void
-add_line(MlLiveState *live, const MlMetric *metric, const MlInterval *interval)
-{
-	const MlLiveGroup *group = &live->group;
-	MemoryContext old = MemoryContextSwitchTo(live->cxt);
-	MlLiveLine *line = palloc0(sizeof(MlLiveLine));
-
-	line->group = group->group;
-	line->role = pstrdup(group->role);
-	line->version = group->version;
-	line->slice = pstrdup(group->slice);
-	line->metric = metric ? metric->name : NULL;
-	line->value = interval->value;
-	line->low = interval->low;
-	line->high = interval->high;
-	line->error = interval->error;
-	line->labelled = group->labelled;
-	line->predictions = group->predictions;
-	line->median = ml_live_quantile(group->delay, group->labelled, 0.5);
-	line->p90 = ml_live_quantile(group->delay, group->labelled, 0.9);
-	line->agreement = group->several > 0 ? group->agreement / group->several : get_float8_nan();
-	live->lines = lappend(live->lines, line);
-	MemoryContextSwitchTo(old);
-}
-
-static void
-measure_all(MlLiveState *live)
-{
-	Measured	measured;
-
-	begin_group(live, &measured);
-	for (int i = 0; ml_metrics[i] != NULL; i++)
-	{
-		const MlMetric *metric = ml_metrics[i];
-		MlInterval	interval;
-
-		if ((metric->tasks & live->kind.task) == 0 || (live->request->primary && metric != live->primary))
-			continue;
-		CHECK_FOR_INTERRUPTS();
-		measure(&measured, metric, &interval);
-		if (measured.soft != NULL && (isnan(interval.value) || cares(&measured, metric, interval.value)))
-			continue;
-		add_line(live, metric, &interval);
-	}
-}
-
-/* bytes that a row takes while its group is measured: what is sorted twice, an order, values, influences, classes */
-static Size
-working_memory(const MlLiveState *live)
-{
-	Size		row = 2 * sizeof(MlKeyed) + sizeof(uint32) + 4 * sizeof(double);
-
-	if (live->kind.task == ML_TASK_MULTICLASS)
-		row = ml_size_mul(2 * sizeof(double), live->kind.nclasses) + row;
-	return ml_size_mul(row, live->group.labelled);
-}
-
-/* one line a metric; one without a value where nothing came true yet */
-void
-ml_live_measure_group(MlLiveState *live)
-{
-	MlLiveGroup *group = &live->group;
-	Size		bytes = working_memory(live);
-	MlInterval	none = {NAN, NAN, NAN, NAN};
+	const MlMetric *builtin = ml_judge_metric_builtin(metric);
 	MemoryContext cxt;
 	MemoryContext old;
+	bool		given;
 
-	if (group->labelled == 0)
-	{
-		add_line(live, live->primary, &none);
-		return;
-	}
-	ml_budget_take(&live->budget, bytes, "measuring labelled predictions");
-	cxt = AllocSetContextCreate(live->cxt, "mlops live group", ALLOCSET_DEFAULT_SIZES);
+	CHECK_FOR_INTERRUPTS();
+	result->value = result->low = result->high = result->error = NAN;
+	result->n = result->keys = 0;
+	if (group->n == 0)
+		return true;
+	(void) prepare(live, group);
+	cxt = AllocSetContextCreate(live->cxt, "mlops live metric", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
-	/* of no matter to the metrics, to which rows are what the other arrays say */
-	qsort(group->delay, group->labelled, sizeof(double), ml_live_compare);
-	measure_all(live);
+	given = builtin != NULL ? estimate(live, group, builtin, result) :
+		estimate_registered(live, group, ml_judge_metric_registered(metric), result);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
-	ml_budget_give(&live->budget, bytes);
-}
-
-/* ---- the whole ---- */
-
-static const char *
-policy_of(const MlModelRow *row)
-{
-	JsonbValue	value;
-
-	if (row->settings && ml_json_find(row->settings, "outcome_policy", &value) && value.type == jbvString)
-		return ml_json_string(&value);
-	return "latest";
-}
-
-void
-ml_live_measure(const MlLiveRequest *request, MlLive *result)
-{
-	MlLiveState live = {.request = request};
-	MlModelRow *row = ml_registry_model_row(request->model);
-
-	if (row == NULL)
-		ml_error_no_model(request->model, ML_SIGHT_NOW);
-	ml_outcome_kind(request->model, &live.kind);
-	live.primary = row->metric ? ml_metric_find(row->metric) :
-		live.kind.task ? ml_metric_default(live.kind.task) : NULL;
-	ml_budget_begin(&live.budget);
-	live.cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops performance", ALLOCSET_DEFAULT_SIZES);
-	ml_live_read(&live, policy_of(row));
-	if (live.ndelays > 0)
-		qsort(live.delay, live.ndelays, sizeof(double), ml_live_compare);
-	result->usual_delay = ml_live_quantile(live.delay, live.ndelays, 0.9);
-	result->lines = live.lines;
-}
-
-double
-ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of, int64 *n)
-{
-	MlLiveRequest request = {
-		.model = model, .by = ML_LIVE_BY_WINDOW, .from = from, .until = until, .as_of = as_of,
-		.width = until - from, .primary = true
-	};
-	MlLive		live;
-	ListCell   *cell;
-
-	*n = 0;
-	ml_live_measure(&request, &live);
-	foreach(cell, live.lines)
-	{
-		const MlLiveLine *line = lfirst(cell);
-
-		if (line->version == version && strcmp(line->role, "active") == 0)
-		{
-			*n = line->labelled;
-			return line->value;
-		}
-	}
-	return get_float8_nan();
+	return given;
 }

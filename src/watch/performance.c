@@ -2,15 +2,19 @@
  * performance.c
  *		mlops_performance: how good what was predicted turned out to be, by window;
  *		and by deployment and age of the version, for the SQL functions on top.
+ *
+ * live.h has the rows, and the intervals.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "fmgr.h"
+#include "judge/hearing.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/timestamp.h"
 #include "watch/live.h"
 #include "watch/watch.h"
@@ -32,33 +36,65 @@ put_seconds(Datum *value, bool *isnull, int i, double seconds)
 	value[i] = IntervalPGetDatum(interval);
 }
 
+/* a window is mature when nine in ten of all outcomes would have come */
 static void
-put_line(const MlLiveRequest *request, const MlLiveLine *line, double usual_delay, MlRows *rows)
+put_window(const MlLive *live, const MlLiveGroup *group, Datum *value, bool *isnull)
 {
-	TimestampTz since = request->from + line->group * request->width;
+	const MlLiveRequest *request = live->request;
+	TimestampTz since = request->from + group->number * request->width;
 	TimestampTz until = Min(since + request->width, request->until);
-	Datum		value[NCOLUMNS];
-	bool		isnull[NCOLUMNS] = {0};
+	double		usual = ml_live_quantile(live->delay, live->ndelays, 0.9);
 
 	value[0] = TimestampTzGetDatum(since);
 	value[1] = TimestampTzGetDatum(until);
-	ml_rows_text(value, isnull, 2, line->role);
-	value[3] = Int32GetDatum(line->version);
-	ml_rows_text(value, isnull, 4, line->slice);
-	ml_rows_text(value, isnull, 5, line->metric);
-	ml_rows_number(value, isnull, 6, line->value);
-	ml_rows_number(value, isnull, 7, line->low);
-	ml_rows_number(value, isnull, 8, line->high);
-	value[9] = Int64GetDatum(line->labelled);
-	value[10] = Int64GetDatum(line->predictions);
-	value[11] = Float8GetDatum((double) line->labelled / line->predictions);
-	put_seconds(value, isnull, 12, line->median);
-	put_seconds(value, isnull, 13, line->p90);
-	ml_rows_number(value, isnull, 14, line->agreement);
-	isnull[15] = isnan(usual_delay);
-	value[15] = BoolGetDatum(!isnull[15] && until + usual_delay * USECS_PER_SEC <= request->as_of);
+	isnull[15] = isnan(usual);
+	value[15] = BoolGetDatum(!isnull[15] && until + usual * USECS_PER_SEC <= request->as_of);
+}
+
+static void
+put_row(const MlLive *live, const MlLiveGroup *group, const char *metric, const MlLiveEstimate *estimate, MlRows *rows)
+{
+	Datum		value[NCOLUMNS];
+	bool		isnull[NCOLUMNS] = {0};
+
+	put_window(live, group, value, isnull);
+	ml_rows_text(value, isnull, 2, group->role);
+	value[3] = Int32GetDatum(group->version);
+	ml_rows_text(value, isnull, 4, group->slice);
+	ml_rows_text(value, isnull, 5, metric);
+	ml_rows_number(value, isnull, 6, estimate->value);
+	ml_rows_number(value, isnull, 7, estimate->low);
+	ml_rows_number(value, isnull, 8, estimate->high);
+	value[9] = Int64GetDatum(estimate->n);
+	value[10] = Int64GetDatum(group->predictions);
+	value[11] = Float8GetDatum((double) group->labelled / group->predictions);
+	put_seconds(value, isnull, 12, ml_live_quantile(group->delay, group->labelled, 0.5));
+	put_seconds(value, isnull, 13, ml_live_quantile(group->delay, group->labelled, 0.9));
+	ml_rows_number(value, isnull, 14, group->agreement);
 	ml_rows_add(rows, value, isnull);
 }
+
+/* without any outcome one row, of the first metric */
+static void
+put_group(MlLive *live, MlLiveGroup *group, MlRows *rows)
+{
+	const List *metrics = live->request->metrics;
+	MlLiveEstimate estimate = {get_float8_nan(), get_float8_nan(), get_float8_nan()};
+	ListCell   *cell;
+
+	if (group->n == 0)
+		put_row(live, group, metrics == NIL ? NULL : ml_judge_metric_name(linitial(metrics)), &estimate, rows);
+	foreach(cell, group->n == 0 ? NIL : metrics)
+	{
+		const MlJudgeMetric *metric = lfirst(cell);
+
+		if (ml_live_estimate(live, group, metric, &estimate))
+			put_row(live, group, ml_judge_metric_name(metric), &estimate, rows);
+	}
+	ml_live_forget(live, group);
+}
+
+/* ---- arguments ---- */
 
 ml_noreturn static void refuse_length(const char *name, const char *detail);
 
@@ -72,7 +108,7 @@ refuse_length(const char *name, const char *detail)
 			 errhint("Give a length as in interval '7 days'.")));
 }
 
-/* model, period, slices, every, label_delay, as_of */
+/* model, period, slices, every, label_delay, metrics, as_of */
 static void
 take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
 {
@@ -81,10 +117,10 @@ take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
 
 	ml_require_argument(fcinfo, 1, "period");
 	ml_require_argument(fcinfo, 4, "label_delay");
-	ml_require_argument(fcinfo, 5, "as_of");
+	ml_require_argument(fcinfo, 6, "as_of");
 	period = ml_watch_interval(PG_GETARG_INTERVAL_P(1));
 	delay = ml_watch_interval(PG_GETARG_INTERVAL_P(4));
-	request->as_of = PG_GETARG_TIMESTAMPTZ(5);
+	request->as_of = PG_GETARG_TIMESTAMPTZ(6);
 	if (period <= 0)
 		refuse_length("period", "It is not longer than nothing.");
 	if (delay < 0)
@@ -96,37 +132,44 @@ take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
 		refuse_length("every", psprintf("There can be %d windows at most, each longer than nothing.", MAX_WINDOWS));
 	request->until = request->as_of - delay;
 	request->from = request->until - period;
+	if (!PG_ARGISNULL(2))
+		request->slices = PG_GETARG_DATUM(2);
 }
 
-/* model, ..., as_of: what is common to the functions; the privilege is checked */
+/* what is common to the functions; the privilege is checked */
 static void
 begin_request(FunctionCallInfo fcinfo, MlLiveRequest *request)
 {
 	char	   *model;
 
 	ml_require_argument(fcinfo, 0, "model");
-	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	request->model = model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	ml_privilege_require(model, ML_PRIVILEGE_READ);
-	request->model = model;
+	if (ml_registry_model_row(model) == NULL)
+		ml_error_no_model(model, ML_SIGHT_NOW);
 }
 
-/* mlops_performance(model, period, slices, every, label_delay, as_of) */
+/* mlops_performance(model, period, slices, every, label_delay, metrics, as_of) */
 Datum
 mlops_performance(PG_FUNCTION_ARGS)
 {
 	MlLiveRequest request = {.by = ML_LIVE_BY_WINDOW};
-	MlLive		live;
+	MlLive	   *live;
 	MlRows		rows;
 	ListCell   *cell;
+	char	  **metric;
+	int			nmetrics;
 
 	begin_request(fcinfo, &request);
 	take_arguments(fcinfo, &request);
-	if (!PG_ARGISNULL(2))
-		request.slices = PG_GETARG_DATUM(2);
+	metric = ml_argument_texts(fcinfo, 5, "metrics", &nmetrics);
+	request.metrics = ml_live_metrics(request.model, ml_live_task(request.model), metric, nmetrics);
 	ml_rows_begin(fcinfo, &rows);
-	ml_live_measure(&request, &live);
-	foreach(cell, live.lines)
-		put_line(&request, lfirst(cell), live.usual_delay, &rows);
+	live = ml_live_read(&request);
+	foreach(cell, live->groups)
+		put_group(live, lfirst(cell), &rows);
+	ml_live_tell_missing(live);
+	ml_live_end(live);
 	return (Datum) 0;
 }
 
@@ -135,34 +178,47 @@ mlops_performance(PG_FUNCTION_ARGS)
 #define GROUP_COLUMNS	10
 
 static void
-put_group(const MlLiveLine *line, MlRows *rows)
+put_number(const MlLiveGroup *group, const char *metric, const MlLiveEstimate *estimate, MlRows *rows)
 {
 	Datum		value[GROUP_COLUMNS];
 	bool		isnull[GROUP_COLUMNS] = {0};
 
-	value[0] = Int32GetDatum(line->group);
-	ml_rows_text(value, isnull, 1, line->role);
-	value[2] = Int32GetDatum(line->version);
-	isnull[2] = line->version == 0;
-	ml_rows_text(value, isnull, 3, line->metric);
-	ml_rows_number(value, isnull, 4, line->value);
-	ml_rows_number(value, isnull, 5, line->low);
-	ml_rows_number(value, isnull, 6, line->high);
-	ml_rows_number(value, isnull, 7, line->error);
-	value[8] = Int64GetDatum(line->labelled);
-	value[9] = Int64GetDatum(line->predictions);
+	value[0] = Int32GetDatum(group->number);
+	ml_rows_text(value, isnull, 1, group->role);
+	value[2] = Int32GetDatum(group->version);
+	isnull[2] = group->version == 0;
+	ml_rows_text(value, isnull, 3, metric);
+	ml_rows_number(value, isnull, 4, estimate->value);
+	ml_rows_number(value, isnull, 5, estimate->low);
+	ml_rows_number(value, isnull, 6, estimate->high);
+	ml_rows_number(value, isnull, 7, estimate->error);
+	value[8] = Int64GetDatum(estimate->n);
+	value[9] = Int64GetDatum(group->predictions);
 	ml_rows_add(rows, value, isnull);
 }
 
+/* of the model's own metric */
 static void
-return_groups(FunctionCallInfo fcinfo, const MlLiveRequest *request, MlRows *rows)
+return_groups(MlLiveRequest *request, MlRows *rows)
 {
-	MlLive		live;
+	MlTask		task = ml_live_task(request->model);
+	MlJudgeMetric *metric = task == 0 ? NULL : ml_judge_metric(request->model, task, NULL);
+	MlLive	   *live;
 	ListCell   *cell;
 
-	ml_live_measure(request, &live);
-	foreach(cell, live.lines)
-		put_group(lfirst(cell), rows);
+	request->metrics = metric == NULL ? NIL : list_make1(metric);
+	live = ml_live_read(request);
+	foreach(cell, live->groups)
+	{
+		MlLiveGroup *group = lfirst(cell);
+		MlLiveEstimate estimate = {get_float8_nan(), get_float8_nan(), get_float8_nan(), get_float8_nan()};
+
+		if (metric == NULL || ml_live_estimate(live, group, metric, &estimate))
+			put_number(group, metric == NULL ? NULL : ml_judge_metric_name(metric), &estimate, rows);
+		ml_live_forget(live, group);
+	}
+	ml_live_tell_missing(live);
+	ml_live_end(live);
 }
 
 static void
@@ -186,13 +242,13 @@ take_stretch(FunctionCallInfo fcinfo, int period, int as_of, MlLiveRequest *requ
 Datum
 mlops_live_by_deployment(PG_FUNCTION_ARGS)
 {
-	MlLiveRequest request = {.by = ML_LIVE_BY_DEPLOYMENT, .primary = true};
+	MlLiveRequest request = {.by = ML_LIVE_BY_DEPLOYMENT};
 	MlRows		rows;
 
 	begin_request(fcinfo, &request);
 	take_stretch(fcinfo, 1, 2, &request);
 	ml_rows_begin(fcinfo, &rows);
-	return_groups(fcinfo, &request, &rows);
+	return_groups(&request, &rows);
 	return (Datum) 0;
 }
 
@@ -200,7 +256,7 @@ mlops_live_by_deployment(PG_FUNCTION_ARGS)
 Datum
 mlops_live_by_age(PG_FUNCTION_ARGS)
 {
-	MlLiveRequest request = {.by = ML_LIVE_BY_AGE, .primary = true};
+	MlLiveRequest request = {.by = ML_LIVE_BY_AGE};
 	int64		period;
 	MlRows		rows;
 
@@ -212,8 +268,8 @@ mlops_live_by_age(PG_FUNCTION_ARGS)
 	if (request.width <= 0 || period / request.width >= MAX_WINDOWS)
 		refuse_length("every", psprintf("There can be %d stretches at most, each longer than nothing.", MAX_WINDOWS));
 	ml_rows_begin(fcinfo, &rows);
-	return_groups(fcinfo, &request, &rows);
+	return_groups(&request, &rows);
 	request.by = ML_LIVE_BY_AGE_POOLED;
-	return_groups(fcinfo, &request, &rows);
+	return_groups(&request, &rows);
 	return (Datum) 0;
 }
