@@ -173,6 +173,9 @@ REGRESS = \
 	performance \
 	serving_at \
 	trace \
+	retraining \
+	retraining_errors \
+	quality_by_age \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -184,6 +187,7 @@ ISOLATION = \
 	rules_scan \
 	train_and_rollback \
 	train_unlocked \
+	retrain_unlocked \
 	notice \
 	revoke \
 	metric_drop \
