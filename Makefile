@@ -148,6 +148,9 @@ REGRESS = \
 	rule_sets \
 	rules \
 	check_rules \
+	checks \
+	checks_errors \
+	propose_checks \
 	alias \
 	interval \
 	evaluate \
@@ -176,6 +179,9 @@ REGRESS = \
 	slo \
 	serving_at \
 	trace \
+	retraining \
+	retraining_errors \
+	quality_by_age \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -187,6 +193,7 @@ ISOLATION = \
 	rules_scan \
 	train_and_rollback \
 	train_unlocked \
+	retrain_unlocked \
 	notice \
 	revoke \
 	metric_drop \

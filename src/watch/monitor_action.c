@@ -29,7 +29,7 @@ typedef struct Act
 {
 	const MlMonitor *monitor;
 	const char *reason;
-	int			fallback;		/* version, or 0 */
+	int			number;			/* version to promote, or steps to go back */
 	int			version;		/* that serves afterwards */
 	int			deployment;
 	TimestampTz as_of;
@@ -70,18 +70,19 @@ ml_monitor_words(const MlMonitor *monitor, const MlSeen *seen, double minimum, d
 
 /* ---- doing it ---- */
 
-/* what serves, and what has the alias fallback */
+/* what serves, until the end of the transaction, whether a canary does, and what has the alias fallback */
 static int
-look(const char *model, int *fallback)
+look(const char *model, bool *canary, int *fallback)
 {
 	static MlStatement select = {
 		"SELECT s.version, (SELECT a.version FROM mlops_catalog.alias AS a WHERE a.model" EQ "s.model "
-		"AND a.alias" EQ "'fallback') FROM mlops_catalog.serving AS s WHERE s.model" EQ "$1"
+		"AND a.alias" EQ "'fallback'), s.canary_version FROM mlops_catalog.serving AS s WHERE s.model" EQ "$1 FOR NO KEY UPDATE OF s"
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
 	int			active = 0;
 
+	*canary = false;
 	*fallback = 0;
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
@@ -89,6 +90,7 @@ look(const char *model, int *fallback)
 	{
 		active = ml_result_int(0, 1, 0);
 		*fallback = ml_result_int(0, 2, 0);
+		*canary = ml_result_int(0, 3, 0) != 0;
 	}
 	ml_registry_leave(&scope);
 	return active;
@@ -100,8 +102,8 @@ call(Act *act)
 {
 	static const char *const query[ML_NACTIONS] = {
 		[ML_ACTION_ROLLBACK] =
-		"SELECT d.version, d.deployment FROM pg_catalog.mlops_rollback($1, reason => $2) AS d "
-		"WHERE $3 IS NOT NULL AND $4 IS NOT NULL",
+		"SELECT d.version, d.deployment FROM pg_catalog.mlops_rollback($1, steps => $3, reason => $2) AS d "
+		"WHERE $4 IS NOT NULL",
 		[ML_ACTION_FALLBACK] =
 		"SELECT d.version, d.deployment FROM pg_catalog.mlops_promote($1, $3, force => true, reason => $2) AS d "
 		"WHERE $4 IS NOT NULL",
@@ -110,7 +112,7 @@ call(Act *act)
 	};
 	Oid			type[4] = {TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID};
 	Datum		value[4] = {
-		CStringGetTextDatum(act->monitor->model), CStringGetTextDatum(act->reason), Int32GetDatum(act->fallback),
+		CStringGetTextDatum(act->monitor->model), CStringGetTextDatum(act->reason), Int32GetDatum(act->number),
 		TimestampTzGetDatum(act->as_of)
 	};
 
@@ -151,17 +153,17 @@ act_as_author(void *arg)
 
 /* NULL: go on; else why nothing is done */
 static char *
-why_not(const Act *act, int active, const MlSeen *seen)
+why_not(const MlMonitor *monitor, int active, int fallback, const MlSeen *seen)
 {
 	if (active == 0)
 		return pstrdup("nothing: no version is active");
 	if (seen->version != 0 && seen->version != active)
 		return psprintf("nothing: version %d, which was seen, is not active; version %d is", seen->version, active);
-	if (act->monitor->action != ML_ACTION_FALLBACK)
+	if (monitor->action != ML_ACTION_FALLBACK)
 		return NULL;
-	if (act->fallback == 0)
+	if (fallback == 0)
 		return pstrdup("nothing: no version has the alias fallback");
-	if (act->fallback == active)
+	if (fallback == active)
 		return psprintf("nothing: version %d, the fallback, is active", active);
 	return NULL;
 }
@@ -170,12 +172,16 @@ static void
 move_serving(const MlMonitor *monitor, const MlSeen *seen, const char *reason, MlDeed *deed)
 {
 	Act			act = {.monitor = monitor, .reason = reason};
-	int			active = look(monitor->model, &act.fallback);
+	bool		canary;
+	int			fallback;
+	int			active = look(monitor->model, &canary, &fallback);
 	ErrorData  *error;
 
-	deed->words = why_not(&act, active, seen);
+	deed->words = why_not(monitor, active, fallback, seen);
 	if (deed->words != NULL)
 		return;
+	/* ending a canary is the first step back */
+	act.number = monitor->action == ML_ACTION_FALLBACK ? fallback : canary ? 2 : 1;
 	deed->tried = true;
 	error = ml_attempt(act_as_author, &act);
 	deed->made = act.deployment;

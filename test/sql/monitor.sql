@@ -118,12 +118,34 @@ SELECT done FROM mlops.alert WHERE resolved_at IS NULL;
 SELECT count(*) AS deployments FROM mlops.deployment;
 SELECT mlops_drop_monitor('buys', 'right');
 
+-- ---- a canary: what is watched is the active version; it is taken down, and the canary with it ----
+
+SET client_min_messages = error;
+SELECT version FROM mlops_promote('buys', 3, force => true, reason => 'again');
+SELECT share FROM mlops_promote('buys', 2, share => 0.1, force => true, reason => 'a tenth');
+RESET client_min_messages;
+SELECT mlops_set_monitor('buys', 'right', 'accuracy', 0.7, action => 'rollback');
+SELECT logged('2024-04-09', 100, 50, version => 3);
+CALL mlops_tick('2024-04-10');
+SELECT version, canary_version FROM mlops.serving;
+SELECT done, made FROM mlops.alert WHERE monitor = 'right' AND resolved_at IS NULL;
+SELECT mlops_drop_monitor('buys', 'right');
+
 -- ---- asking for a training ----
 
 SELECT mlops_set_monitor('buys', 'train', 'accuracy', 0.7, action => 'retrain');
-SELECT logged('2024-04-09', 100, 50, version => 1);
-CALL mlops_tick('2024-04-10');
+SELECT logged('2024-04-10', 100, 50, version => 1);
+CALL mlops_tick('2024-04-11');
 SELECT done FROM mlops.alert WHERE monitor = 'train';
+SELECT mlops_set_retraining('buys');
+SELECT logged('2024-04-11', 100, 50, version => 1);
+-- the tick that asks for it does it, as everything that is due
+BEGIN;
+SET LOCAL client_min_messages = error;
+CALL mlops_tick('2024-04-12');
+SELECT done FROM mlops.alert WHERE monitor = 'train';
+SELECT why, status, version FROM mlops.retraining;
+COMMIT;
 SELECT mlops_drop_monitor('buys', 'train');
 
 -- ---- measures ----
