@@ -36,6 +36,7 @@ SQL_PIECES = \
 	sql/install/44_validate.sql \
 	sql/install/46_judge.sql \
 	sql/install/48_gate.sql \
+	sql/install/49_monitor.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
@@ -149,6 +150,9 @@ REGRESS = \
 	rule_sets \
 	rules \
 	check_rules \
+	checks \
+	checks_errors \
+	propose_checks \
 	alias \
 	interval \
 	evaluate \
@@ -170,8 +174,16 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	monitor \
+	monitor_bounds \
+	alert \
+	monitor_errors \
+	slo \
 	serving_at \
 	trace \
+	retraining \
+	retraining_errors \
+	quality_by_age \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -184,10 +196,12 @@ ISOLATION = \
 	canary_scan \
 	train_and_rollback \
 	train_unlocked \
+	retrain_unlocked \
 	notice \
 	revoke \
 	metric_drop \
-	refresh_race
+	refresh_race \
+	monitor_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data
