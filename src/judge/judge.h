@@ -129,4 +129,7 @@ extern void ml_difference_of_paired(const struct MlPaired *paired, int64 n, MlDi
  */
 extern void ml_judge_again(const char *model, const char *validation_set);
 
+/* the same of one version, on the newest edition of each set */
+extern void ml_judge_version(const char *model, int version);
+
 #endif							/* ML_JUDGE_H */

@@ -40,8 +40,8 @@ int
 ml_registry_insert_rules(const char *model, const MlRuleSetRow *row)
 {
 	static MlStatement insert = {
-		"INSERT INTO mlops_catalog.rule_set (model, number, sha256, program, rules, uses, note, created_by) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+		"INSERT INTO mlops_catalog.rule_set (model, number, sha256, program, rules, uses, note, created_by, checks) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 	};
 	const char *created_by = GetUserNameFromId(GetUserId(), false);
 	Datum	   *uses = palloc(sizeof(Datum) * Max(row->nuses, 1));
@@ -64,6 +64,7 @@ ml_registry_insert_rules(const char *model, const MlRuleSetRow *row)
 																	   TYPALIGN_INT)), false);
 	ml_bind_text(&args, row->note);
 	ml_bind_text(&args, created_by);
+	ml_bind_jsonb(&args, row->checks);
 	ml_statement_run(&insert, &args);
 	ml_registry_leave(&scope);
 	return number;
@@ -127,6 +128,8 @@ ml_rule_set_uses(const char *model, int number)
 		"SELECT pg_catalog.string_agg(u.use, '; ' ORDER BY u.kind, u.use) FROM ("
 		"SELECT 0 AS kind, 'it serves' AS use FROM mlops_catalog.serving s "
 		"WHERE s.model OPERATOR(pg_catalog.=) $1 AND s.rules OPERATOR(pg_catalog.=) $2 "
+		"UNION ALL SELECT 0, 'it serves with the canary' FROM mlops_catalog.serving s "
+		"WHERE s.model OPERATOR(pg_catalog.=) $1 AND s.canary_rules OPERATOR(pg_catalog.=) $2 "
 		"UNION ALL SELECT 1, pg_catalog.format('rollback stack, deployment %s', d.number) "
 		"FROM mlops_catalog.serving s JOIN mlops_catalog.deployment d "
 		"ON d.model OPERATOR(pg_catalog.=) s.model AND d.number OPERATOR(pg_catalog.=) ANY (s.stack) "

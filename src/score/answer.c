@@ -1,7 +1,7 @@
 /*
  * answer.c
- *		The whole way of a row through a bundle: encoded, predicted, and what
- *		rules make of the prediction.
+ *		The whole way of a row through a bundle: to its side where a canary
+ *		runs, encoded, predicted, checked, and what rules make of the prediction.
  *
  * predict.c goes the short way itself where a bundle is plain, that is, where
  * nothing is asked of it but outputs. Whatever else a bundle has comes in
@@ -17,6 +17,7 @@
 bool
 ml_score_take(MlScorer *scorer, const MlScoreInput *input)
 {
+	scorer->mistyped = 0;
 	if (input->fcinfo == NULL)
 		return ml_score_record(scorer, input->record);
 	if (input->first_column > 0)
@@ -44,13 +45,53 @@ predict_directly(MlScorer *scorer, const MlScoreInput *input)
 }
 
 const double *
-ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
+ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row)
 {
-	*is_row = true;
-	if (predict_directly(scorer, input))
-		return scorer->work;
-	*is_row = ml_score_take(scorer, input);
+	if (!*is_taken)
+	{
+		*is_row = true;
+		if (predict_directly(scorer, input))
+			return scorer->work;
+		*is_row = ml_score_take(scorer, input);
+		*is_taken = true;
+	}
 	return *is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
+}
+
+static void
+apply_rules(MlAnswer *answer, MlResult result)
+{
+	MlScorerRules *rules = answer->scorer->rules;
+	MlDecided  *decided = &answer->decided;
+
+	answer->checked = rules->checks != NULL;
+	if (answer->checked)
+		ml_score_check(answer, result);
+	answer->ruled = rules->program->nrules > 0 && !(answer->barred && decided->output == NULL);
+	if (answer->ruled)
+		ml_score_decide(answer->scorer, answer->input, result, decided);
+	else
+		rules->fired.rules = rules->fired.errors = 0;
+}
+
+static void
+finish(MlAnswer *answer, MlResult result)
+{
+	answer->output = ml_score_outputs(answer->scorer, answer->input, &answer->is_taken, &answer->is_row);
+	answer->checked = answer->barred = answer->ruled = false;
+	answer->failed = 0;
+	ml_score_undecided(answer->scorer, answer->output, &answer->decided);
+	if (answer->is_row && answer->scorer->rules != NULL)
+		apply_rules(answer, result);
+}
+
+void
+ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer)
+{
+	answer->asked = answer->scorer = scorer;
+	answer->input = input;
+	answer->is_taken = false;
+	finish(answer, result);
 }
 
 void
@@ -58,18 +99,12 @@ ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, Ml
 {
 	answer->asked = answer->scorer = scorer;
 	answer->input = input;
+	answer->is_taken = false;
 	if (scorer->logging.on)
 		INSTR_TIME_SET_CURRENT(answer->start);
-	answer->output = ml_score_outputs(scorer, input, &answer->is_row);
-	answer->ruled = answer->is_row && scorer->rules != NULL;
-	if (answer->ruled)
-		ml_score_decide(scorer, input, answer->output, result, &answer->decided);
-	else
-	{
-		answer->decided.scorer = scorer;
-		answer->decided.output = answer->output;
-		answer->decided.label = NULL;
-	}
+	if (scorer->canary != NULL)
+		answer->scorer = ml_score_side(scorer, input, &answer->is_taken, &answer->is_row);
+	finish(answer, result);
 }
 
 /* of one class, of several */

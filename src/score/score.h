@@ -90,12 +90,23 @@ typedef struct MlScorerRules
 	MlRuleValue *value;			/* of each column, for input that is not columns */
 	int		   *number;			/* of each column: its place in the numbers of an encoded row, or -1 */
 	MlScorer  **used;			/* of each rule: the version that it uses; NULL: not met yet, or there is none */
+	MlCheckPlan *checks;		/* NULL: there are none */
+	MlScorer   *fallback;		/* where hard checks turn to; NULL: likewise */
 	bool		carried;		/* used versions came with a bundle: there are no others */
 	Oid			key_type;		/* of the call's key; InvalidOid: not known yet */
 	MlFired		fired;			/* on the latest row */
 } MlScorerRules;
 
 typedef struct MlScorerShadows MlScorerShadows;	/* private to shadow.c */
+
+/* the canary that runs beside what a scorer stands for */
+typedef struct MlScorerCanary
+{
+	MemoryContext cxt;			/* child of the scorer's: all of this */
+	double		share;
+	uint64		seed;			/* of the positions of rows */
+	MlScorer   *side;			/* its own bundle; without a model where loading it failed */
+} MlScorerCanary;
 
 /* a model reference at a call site */
 struct MlScorer
@@ -110,6 +121,8 @@ struct MlScorer
 	MemoryContext cxt;
 	MlRow		row;
 	double	   *work;			/* of model->work_size doubles: the outputs first */
+	const uint64 *typed;		/* of each feature: checks that a value of another type fails; NULL: it is an error */
+	uint64		mistyped;		/* those that failed on the latest row */
 	int		   *name_length;	/* of each feature's name */
 
 	/* the binding to an input of columns, made at the first row that is not NULL */
@@ -131,10 +144,11 @@ struct MlScorer
 	bool	   *isnull;
 	NullableDatum *column;
 
-	MlScorerRules *rules;		/* NULL: none */
+	MlScorerRules *rules;		/* and checks; NULL: none */
 	MlScorerShadows *shadows;	/* of the bundle; NULL: none, or none were asked yet */
 	bool		is_shadow;		/* takes no column that needs a function of a user's */
-	bool		plain;			/* nothing is asked but outputs: neither rules nor a log */
+	MlScorerCanary *canary;		/* NULL: none */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log */
 };
 
 /* how a row came, so that another version can score it too */
@@ -203,8 +217,12 @@ typedef struct MlAnswer
 	MlScorer   *asked;			/* of the reference that was called */
 	MlScorer   *scorer;			/* that answered */
 	const MlScoreInput *input;
+	bool		is_taken;		/* the scorer has encoded the row already */
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
+	bool		checked;		/* there are checks of rows */
+	uint64		failed;			/* bit i: check i of the rule set failed */
+	bool		barred;			/* one of them was hard */
 	bool		ruled;			/* rules were asked */
 	MlDecided	decided;		/* what is to be given back */
 	instr_time	start;			/* where the call is logged */
@@ -231,6 +249,15 @@ ml_score_fired(const MlScorer *scorer)
 	return scorer->rules != NULL ? scorer->rules->fired : none;
 }
 
+/* nothing but the outputs decides yet */
+static inline void
+ml_score_undecided(const MlScorer *scorer, const double *output, MlDecided *decided)
+{
+	decided->scorer = scorer;
+	decided->output = output;
+	decided->label = NULL;
+}
+
 /* predict.c */
 extern text *ml_score_reference(FunctionCallInfo fcinfo);
 extern bool ml_score_input(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input);
@@ -250,8 +277,8 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 /* answer.c: the whole way of a row through a bundle; what answer points to is good until the next row */
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
 
-/* the outputs of the scorer's model on a row; NULL: it has none, or *is_row is false */
-extern const double *ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_row);
+/* the outputs of the scorer's model on a row, NULL: none; is_taken, is_row: as in MlAnswer */
+extern const double *ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row);
 
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
 
@@ -263,9 +290,28 @@ extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResul
 #define ML_CLUSTER_LENGTH	12
 extern double ml_score_number(const MlScorer *scorer, const double *output, char *number, const char **label);
 
-/* ruled.c: output may be NULL, as ml_model_outputs has it */
-extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,
-							MlResult result, MlDecided *decided);
+/* the same by the scorer itself, whatever side the row is on */
+extern void ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
+
+/* canary.c: that of the resolved bundle, as it is for this statement */
+extern void ml_score_take_canary(MlScorer *scorer, MlResult result);
+extern void ml_score_drop_canary(MlScorer *scorer);
+
+/* an empty canary of a scorer, to be filled */
+extern MlScorer *ml_score_make_canary(MlScorer *scorer);
+
+/* the scorer that answers for a row; is_taken, is_row: as in MlAnswer, of that scorer */
+extern MlScorer *ml_score_side(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row);
+
+/* checked.c */
+extern void ml_score_check(MlAnswer *answer, MlResult result);
+extern void ml_score_barred(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlDecided *decided);
+extern void ml_score_tolerate(MlScorer *used, const MlRuleProgram *program);
+extern bool ml_score_spares(MlScorer *scorer, const MlFeature *feature);
+
+/* ruled.c: rules go on from what is decided */
+extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlDecided *decided);
+extern MlScorer *ml_score_used(MlScorer *scorer, int version, MlScorer **place, MlResult result);
 extern Datum ml_score_decided(FunctionCallInfo fcinfo, const MlDecided *decided, MlResult result);
 
 /* rule_input.c: the rules of the resolved bundle, as they are for this statement */

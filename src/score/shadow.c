@@ -294,11 +294,12 @@ ask(Shadow *shadow, const MlScoreInput *input, const char **status)
 	MlScorer   *scorer = shadow->scorer;
 	const double *volatile output = NULL;
 	const char *volatile failure = NULL;
+	bool		is_taken = false;
 	bool		is_row;
 
 	PG_TRY();
 	{
-		output = ml_score_outputs(scorer, input, &is_row);
+		output = ml_score_outputs(scorer, input, &is_taken, &is_row);
 	}
 	PG_CATCH();
 	{

@@ -9,9 +9,8 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "score/key.h"
 
-/* a key longer than this is logged as "sha256:" and 64 hexadecimal digits */
-#define ML_KEY_MAX		255
 #define ML_LABEL_MAX	1023
 
 /* one call that is to be logged; texts need no terminator */
@@ -23,7 +22,10 @@ typedef struct MlLogCall
 	int			version;
 	int			deployment;		/* 0: the reference names a version */
 	uint64		rules;			/* bit i: rule i of the set fired */
-	bool		has_rules;
+	uint64		errors;			/* ... had something without a value */
+	uint64		checks;			/* bit i: check i of the set failed */
+	bool		has_rules;		/* they were asked */
+	bool		has_checks;
 	const char *model;
 	int			nmodel;			/* below NAMEDATALEN, as nrole is */
 	const char *role;

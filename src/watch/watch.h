@@ -19,15 +19,7 @@
 
 extern void ml_watch_preload(void);
 
-/* ---- keys (key.c) ---- */
-
-#define ML_KEY_BUFFER	(ML_KEY_MAX + 1)
-
-/* a key as it is logged: itself, or its hash if it is longer than ML_KEY_MAX; terminated; its length */
-extern int	ml_watch_key(const char *bytes, Size length, char *buffer);
-
-/* the same of an argument of type text, bigint or uuid; -1: NULL, or of another type */
-extern int	ml_watch_key_argument(FunctionCallInfo fcinfo, int n, char *buffer);
+/* ---- the sample of keys that is logged (sample.c) ---- */
 
 /* by which samples of calls go; key NULL: of some call without one */
 extern uint64 ml_watch_hash(const char *model, const char *key, int length);
