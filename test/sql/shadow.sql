@@ -118,6 +118,22 @@ SELECT (mlops_rollback('shade')).version;
 SELECT count(*) FROM mlops_score('shade', 'SELECT id + 2000 AS id, calls, noise FROM customer', 'id');
 SELECT count(shadows -> 'next') AS next FROM mlops.prediction WHERE model = 'shade' AND key LIKE '2___';
 
+-- Beside a canary, shadows are asked whichever side answered; and not a version where it is the one that answered
+SELECT mlops_shadow('shade', 3, share => 1);
+SET client_min_messages = error;
+SELECT share FROM mlops_promote('shade', 3, share => 0.5);
+RESET client_min_messages;
+SELECT count(*) FROM mlops_score('shade', 'SELECT id + 4000 AS id, calls, noise FROM customer', 'id');
+SELECT role, version, count(*) > 50 AS some, count(shadows -> 'next') = count(*) AS next, count(shadows -> '3') = count(*) AS other, count(shadows -> '3') > 0 AS other_at_all
+  FROM mlops.prediction WHERE model = 'shade' AND key LIKE '4___' GROUP BY role, version ORDER BY role;
+-- what is compared is what the champion answered
+SELECT count(mlops_record_outcome('shade', (id + 4000)::text, left_us, clock_timestamp())) FROM customer;
+CREATE TABLE canary AS SELECT min(at) AS since, clock_timestamp() AS until FROM mlops.prediction WHERE key LIKE '4___';
+SELECT c.n = l.n AS of_the_active_side
+  FROM canary AS y, mlops_compare_live('shade', 'next', period => y.until - y.since, as_of => y.until) AS c,
+       (SELECT count(*) AS n FROM mlops.prediction WHERE key LIKE '4___' AND role = 'active') AS l;
+SELECT (mlops_rollback('shade')).version;
+
 -- it belongs to the transaction
 BEGIN;
 SELECT mlops_shadow('shade', 2, name => 'next', enabled => false);
