@@ -126,12 +126,12 @@ RESET client_min_messages;
 SELECT count(*) FROM mlops_score('shade', 'SELECT id + 4000 AS id, calls, noise FROM customer', 'id');
 SELECT role, version, count(*) > 50 AS some, count(shadows -> 'next') = count(*) AS next, count(shadows -> '3') = count(*) AS other, count(shadows -> '3') > 0 AS other_at_all
   FROM mlops.prediction WHERE model = 'shade' AND key LIKE '4___' GROUP BY role, version ORDER BY role;
--- what is compared is what the champion answered
+-- what is compared is what the champion answered, and no rule decided
 SELECT count(mlops_record_outcome('shade', (id + 4000)::text, left_us, clock_timestamp())) FROM customer;
 CREATE TABLE canary AS SELECT min(at) AS since, clock_timestamp() AS until FROM mlops.prediction WHERE key LIKE '4___';
 SELECT c.n = l.n AS of_the_active_side
   FROM canary AS y, mlops_compare_live('shade', 'next', period => y.until - y.since, as_of => y.until) AS c,
-       (SELECT count(*) AS n FROM mlops.prediction WHERE key LIKE '4___' AND role = 'active') AS l;
+       (SELECT count(*) AS n FROM mlops.prediction WHERE key LIKE '4___' AND role = 'active' AND rules_fired = 0) AS l;
 SELECT (mlops_rollback('shade')).version;
 
 -- it belongs to the transaction
