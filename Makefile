@@ -196,6 +196,7 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	shadow_race \
 	canary_scan \
 	train_and_rollback \
 	train_unlocked \

@@ -33,7 +33,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define RETRY			256		/* of the calls that are skipped for their time, one in so many is made */
+#define RETRY			256		/* of calls that are not made because of those before, one in so many is */
 #define SETTLED			4		/* calls after which a mean is believed */
 #define CAP				4.0		/* times the limit: a call that was interrupted does not count for more */
 #define FAR				100.0	/* times the limit: one such call will do */
@@ -48,6 +48,7 @@ typedef struct ShadowCost
 	double		mean;			/* microseconds */
 	uint64		skipped;
 	int			too_large_for;	/* mlops.artifact_cache when it did not fit; 0: it did */
+	bool		unreadable;		/* when it was last tried */
 } ShadowCost;
 
 typedef struct Shadow
@@ -94,6 +95,7 @@ find_cost(const uint8 *sha256)
 		cost->mean = 0.0;
 		cost->skipped = 0;
 		cost->too_large_for = 0;
+		cost->unreadable = false;
 	}
 	return cost;
 }
@@ -213,40 +215,49 @@ forget_error(MemoryContext cxt, uint32 holdoff, uint32 cancel_holdoff)
 
 /* ---- loading ---- */
 
-static const char *
-load(Shadow *shadow, MemoryContext parent)
+/* false: its bytes cannot be read */
+static bool
+acquire(MlScorer *scorer)
 {
 	MemoryContext cxt = CurrentMemoryContext;
 	uint32		holdoff = InterruptHoldoffCount;
 	uint32		cancel_holdoff = QueryCancelHoldoffCount;
-	MlScorer   *scorer = MemoryContextAllocZero(parent, sizeof(MlScorer));
-	const char *volatile status = NULL;
+	volatile bool done = false;
 
-	scorer->cxt = AllocSetContextCreate(parent, "mlops predict model", ALLOCSET_SMALL_SIZES);
-	scorer->resolved = shadow->row.resolved;
-	scorer->is_shadow = true;
 	PG_TRY();
 	{
 		ml_score_prepare(scorer, ml_registry_acquire(&scorer->resolved, scorer->cxt), ML_RESULT_ANY);
+		done = true;
 	}
 	PG_CATCH();
 	{
 		if (geterrcode() != ERRCODE_ML_BAD_ARTIFACT)
 			PG_RE_THROW();
 		forget_error(cxt, holdoff, cancel_holdoff);
-		status = "failed: artifact";
 	}
 	PG_END_TRY();
-	if (status == NULL && ml_model_cache_is_full())
-	{
+	return done;
+}
+
+static const char *
+load(Shadow *shadow, MemoryContext parent)
+{
+	MemoryContext cxt = AllocSetContextCreate(parent, "mlops predict model", ALLOCSET_SMALL_SIZES);
+	MlScorer   *scorer = MemoryContextAllocZero(cxt, sizeof(MlScorer));
+
+	scorer->cxt = cxt;
+	scorer->resolved = shadow->row.resolved;
+	scorer->is_shadow = true;
+	shadow->cost->unreadable = !acquire(scorer);
+	if (!shadow->cost->unreadable && ml_model_cache_is_full())
 		shadow->cost->too_large_for = ml_artifact_cache_kb;
-		status = "skipped: memory";
-	}
-	if (status != NULL)
-		MemoryContextDelete(scorer->cxt);
-	else
+	else if (!shadow->cost->unreadable)
+	{
 		shadow->scorer = scorer;
-	return status;
+		return NULL;
+	}
+	MemoryContextDelete(cxt);
+	return shadow->cost->unreadable ? "failed: artifact" : "skipped: memory";
 }
 
 /* ---- asking ---- */
@@ -263,6 +274,8 @@ obstacle(Shadow *shadow, MemoryContext cxt, bool *again, instr_time *start)
 		return shadow->unfit;
 	if (cost->too_large_for == ml_artifact_cache_kb)
 		return "skipped: memory";
+	if (cost->unreadable && ++cost->skipped % RETRY != 0)
+		return "failed: artifact";
 	if (limit > 0.0 && cost->mean > limit && cost->calls >= SETTLED)
 	{
 		if (++cost->skipped % RETRY != 0)

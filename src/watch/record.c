@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "compat.h"
 #include "frame/hash.h"
 #include "mb/pg_wchar.h"
@@ -130,7 +131,7 @@ ml_watch_shadows(const MlAnswer *answer, uint64 hash, instr_time start, MlLogCal
 {
 	StringInfo	packed;
 
-	if (answer->asked->resolved.shadows == 0)
+	if (answer->asked->resolved.shadows == 0 || RecoveryInProgress())
 		return;
 	packed = ml_score_shadows(answer, hash, start);
 	call->shadows = packed ? packed->data : NULL;

@@ -100,6 +100,9 @@ SELECT count(*), count(prediction) AS answered FROM mlops_score('shy', 'SELECT i
 SELECT s.key AS shadow, s.value ->> 'status' AS status, count(*) FROM mlops.prediction AS l, jsonb_each(l.shadows) AS s
  WHERE model = 'shy' AND at > (SELECT at FROM until) AND s.key IN ('2', '6') GROUP BY 1, 2 ORDER BY 1;
 ROLLBACK;
+\c -
+SET search_path = shadow_errors_test;
+\set SHOW_CONTEXT never
 
 -- the report counts them by status
 SELECT shadow, ok, failed, skipped, statuses FROM mlops_shadow_report('shy', as_of => clock_timestamp()) ORDER BY shadow;
