@@ -39,6 +39,7 @@ SQL_PIECES = \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
+	sql/install/56_drift.sql \
 	sql/install/57_retrain.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
@@ -65,7 +66,7 @@ ROOMS = \
 	watch
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o src/num/distribution.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 

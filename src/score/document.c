@@ -14,7 +14,6 @@
 #include "score/score.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
-#include "utils/datetime.h"
 #include "utils/numeric.h"
 
 static const MlValueType numeric_type = {
@@ -148,24 +147,6 @@ refuse_time(const MlScorer *scorer, const MlFeature *feature,
 			 errhint("Write it in ISO 8601 format, as \"2024-02-29T13:45:10\", \"13:45:10\" or \"P1DT2H\".")));
 }
 
-/* from local time to UTC: by the offset given, else in the recipe's time zone */
-static int64
-to_utc(const MlRecipe *recipe, const MlIsoTime *time)
-{
-	struct pg_tm tm;
-
-	if (time->has_offset)
-		return time->usec - time->offset * USECS_PER_SEC;
-	memset(&tm, 0, sizeof(tm));
-	tm.tm_year = time->year;
-	tm.tm_mon = time->month;
-	tm.tm_mday = time->day;
-	tm.tm_hour = time->hour;
-	tm.tm_min = time->minute;
-	tm.tm_sec = time->second;
-	return time->usec + DetermineTimeZoneOffset(&tm, recipe->zone) * USECS_PER_SEC;
-}
-
 static void
 put_time(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 {
@@ -182,7 +163,7 @@ put_time(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 		refuse_time(scorer, feature, value, "It is another sort of date or time.");
 	infinite = time.usec == PG_INT64_MAX || time.usec == PG_INT64_MIN;
 	if (feature->zoned && !infinite)
-		time.usec = to_utc(recipe, &time);
+		time.usec = ml_recipe_utc(recipe, &time);
 	else if (time.has_offset && !infinite)
 		refuse_time(scorer, feature, value,
 					"It has an offset from UTC, but the model was trained on times without one.");
