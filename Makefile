@@ -40,6 +40,7 @@ SQL_PIECES = \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
 	sql/install/56_drift.sql \
+	sql/install/56_trace.sql \
 	sql/install/57_retrain.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
@@ -168,6 +169,11 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	serving_at \
+	trace \
+	retraining \
+	retraining_errors \
+	quality_by_age \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -179,6 +185,7 @@ ISOLATION = \
 	rules_scan \
 	train_and_rollback \
 	train_unlocked \
+	retrain_unlocked \
 	notice \
 	revoke \
 	metric_drop \

@@ -42,6 +42,10 @@ typedef struct MlJudgeMetric MlJudgeMetric;
 extern const char *ml_judge_metric_name(const MlJudgeMetric *metric);
 extern bool ml_judge_metric_higher_is_better(const MlJudgeMetric *metric);
 
+/* one of the two is NULL */
+extern const MlMetric *ml_judge_metric_builtin(const MlJudgeMetric *metric);
+extern const struct MlCustomMetric *ml_judge_metric_registered(const MlJudgeMetric *metric);
+
 typedef struct MlEstimate
 {
 	double		value;			/* NaN: not defined on these rows */
@@ -120,5 +124,8 @@ extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion
  * current user. What cannot be judged becomes a warning.
  */
 extern void ml_judge_again(const char *model, const char *validation_set);
+
+/* the same of one version, on the newest edition of each set */
+extern void ml_judge_version(const char *model, int version);
 
 #endif							/* ML_JUDGE_H */

@@ -4,7 +4,7 @@
  *
  * Validation sets that are due are refreshed, and what is in use of their
  * models is evaluated on the new editions; outcomes are pulled from where they
- * arrive; old days of the log go. Each piece has a transaction of its own, so
+ * arrive; models are trained again where their policies say so; old days of the log go. Each piece has a transaction of its own, so
  * that locks are short and what is done stays done. One that fails is told and,
  * for a set, recorded, and the others go on; a cancel ends the tick. Within a
  * transaction block everything happens in the caller's.
@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 #include "validate/validate.h"
 #include "watch/outcome.h"
+#include "watch/retraining.h"
 #include "watch/watch.h"
 
 PG_FUNCTION_INFO_V1(mlops_tick);
@@ -143,12 +144,14 @@ do_pieces(MlTraining *procedure, void *arg)
 	List	   *models;
 	List	   *names;
 	List	   *sources;
+	List	   *retrained;
 	ListCell   *model;
 	ListCell   *name;
 
 	tick->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops tick piece", ALLOCSET_DEFAULT_SIZES);
 	ml_sets_due(tick->as_of, &models, &names);
 	sources = ml_outcomes_models();
+	retrained = ml_retrain_models();
 	commit(tick, procedure);
 	forboth(model, models, name, names)
 	{
@@ -162,6 +165,12 @@ do_pieces(MlTraining *procedure, void *arg)
 		tick->model = lfirst(model);
 		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
 			do_piece(procedure, tick, pull_outcomes, outcomes_failed);
+	}
+	/* after everything that could be a reason */
+	foreach(model, retrained)
+	{
+		if (ml_privilege_has(lfirst(model), tick->user, ML_PRIVILEGE_TRAIN))
+			ml_retrain_work(procedure, lfirst(model), tick->as_of);
 	}
 	if (ml_log_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
 		do_piece(procedure, tick, prune_log, prune_failed);
