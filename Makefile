@@ -127,6 +127,7 @@ REGRESS = \
 	reproduce \
 	repeatable \
 	lineage \
+	training_profile \
 	train_errors \
 	train_privileges \
 	search \
@@ -174,6 +175,9 @@ REGRESS = \
 	retraining \
 	retraining_errors \
 	quality_by_age \
+	drift \
+	drift_errors \
+	adwin \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops

@@ -47,8 +47,7 @@ struct MlCollector
 	int64		kept;
 	int64		capacity;
 	int64		most;			/* kept at a time */
-	int64		stride;			/* of the rows seen one in so many is kept */
-	bool		keeps;			/* the row that is under way */
+	int64		slot;			/* of the row that is under way; -1: it is not kept */
 };
 
 /* ---- beginning ---- */
@@ -75,9 +74,7 @@ ml_collector_begin(MlBudget *budget, int ncolumns)
 	collector->before = budget->used;
 	collector->ncolumns = ncolumns;
 	collector->column = MemoryContextAllocZero(cxt, sizeof(Column) * Max(ncolumns, 1));
-	collector->stride = 1;
 	collector->most = most_rows(collector);
-	collector->keeps = true;
 	return collector;
 }
 
@@ -131,37 +128,17 @@ grow(MlCollector *collector)
 	collector->capacity = wanted;
 }
 
-/* every second of the rows kept goes */
-static void
-thin(MlCollector *collector)
-{
-	int64		half = (collector->kept + 1) / 2;
-
-	for (int i = 0; i < collector->ncolumns; i++)
-	{
-		double	   *value = collector->column[i].value;
-
-		for (int64 k = 0; value != NULL && k < half; k++)
-		{
-			ml_check_row(k);
-			value[k] = value[2 * k];
-		}
-	}
-	collector->kept = half;
-	collector->stride *= 2;
-}
-
 void
 ml_collect_number(MlCollector *collector, int i, double value)
 {
 	Column	   *column = &collector->column[i];
 
 	column->missing += !isfinite(value);
-	if (!collector->keeps)
+	if (collector->slot < 0)
 		return;
-	if (collector->kept == collector->capacity)
-		grow(collector);		/* not beyond most: ml_collector_next() has thinned them then */
-	column->value[collector->kept] = value;
+	if (collector->slot == collector->capacity)
+		grow(collector);
+	column->value[collector->slot] = value;
 }
 
 static void
@@ -210,16 +187,21 @@ ml_collect_nothing(MlCollector *collector, int i)
 	column->missing--;
 }
 
+/*
+ * While there is room every row is kept; then row i takes the place of a row at random with
+ * probability most / i, so that those kept are a random sample at any time (Vitter 1985,
+ * "Random sampling with a reservoir", algorithm R). Random numbers are hashes of i.
+ */
 void
 ml_collector_next(MlCollector *collector)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (collector->keeps)
-		collector->kept++;
 	collector->rows++;
-	if (collector->kept == collector->most && collector->most == collector->capacity)
-		thin(collector);
-	collector->keeps = collector->rows % collector->stride == 0;
+	collector->kept = Min(collector->rows, collector->most);
+	collector->slot = collector->rows < collector->most ? collector->rows :
+		(int64) (ml_hash_unit(ml_hash_mix((uint64) collector->rows * ML_HASH_STEP)) * (collector->rows + 1));
+	if (collector->slot >= collector->most)
+		collector->slot = -1;
 }
 
 int64

@@ -2,8 +2,8 @@
  * collect.h
  *		Rows as they come in, to be compared with a profile.
  *
- * Numbers are kept for every row while memory allows, then for every second,
- * fourth... row of all; levels, missing values and rows are counted in full. Of m rows
+ * Numbers are kept for every row while memory allows, then for a random sample of
+ * rows; levels, missing values and rows are counted in full. Of m rows
  * kept a KS statistic is known to 1.36 / sqrt(m) in 95 of 100 cases (Massey 1951).
  *
  * For each row: of each column one call of ml_collect_*, then ml_collector_next().

@@ -30,7 +30,7 @@ typedef struct Unit
 	const char *words;
 } Unit;
 
-/* beside powers of ten; each is tried both ways */
+/* beside powers of ten; each is tried both ways. Twice as much is more likely than pounds for kilograms: see is_unit() */
 static const Unit units[] = {
 	{2.54, 0, "inches or centimetres"},
 	{25.4, 0, "inches or millimetres"},
@@ -51,6 +51,7 @@ static const Unit units[] = {
 
 #define MOST_TENS		12		/* powers of ten, up and down */
 #define KEPT_SHAPE		0.15	/* KS statistic after scaling */
+#define NEAR_UNIT		0.08	/* medians after scaling by a unit, relative */
 #define CHANGED_SHAPE	0.3		/* and before, at least */
 #define BETTER_BY		3		/* and how many times less it has become */
 
@@ -69,11 +70,18 @@ try_unit(const MlNumberProfile *reference, const MlNumberProfile *current, doubl
 		*said = psprintf("unit changed: %s", words);
 }
 
-/* those that bring the medians near each other are worth a look */
+/* powers of ten that bring the medians near each other are worth a look */
 static bool
-is_near(double then, double now)
+is_power(double then, double now)
 {
 	return then != 0 && now / then > 0.5 && now / then < 2;
+}
+
+/* others must bring them close */
+static bool
+is_unit(double then, double now)
+{
+	return then != 0 && fabs(now / then - 1) < NEAR_UNIT;
 }
 
 char *
@@ -94,15 +102,15 @@ ml_drift_unit(const MlNumberProfile *reference, const MlNumberProfile *current, 
 		return NULL;
 	for (int tens = 1; tens <= MOST_TENS; tens++)
 		for (int way = -1; way <= 1; way += 2)
-			if (is_near(then, now * pow(10, way * tens)))
+			if (is_power(then, now * pow(10, way * tens)))
 				try_unit(reference, current, pow(10, way * tens), 0, NULL, &best, &said);
 	for (int i = 0; i < lengthof(units); i++)
 	{
 		const Unit *unit = &units[i];
 
-		if (is_near(then, now * unit->scale + unit->offset))
+		if (is_unit(then, now * unit->scale + unit->offset))
 			try_unit(reference, current, unit->scale, unit->offset, unit->words, &best, &said);
-		if (is_near(then, (now - unit->offset) / unit->scale))
+		if (is_unit(then, (now - unit->offset) / unit->scale))
 			try_unit(reference, current, 1 / unit->scale, -unit->offset / unit->scale, unit->words, &best, &said);
 	}
 	return said;
