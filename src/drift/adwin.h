@@ -15,7 +15,7 @@
 #include "postgres.h"
 
 #define ML_ADWIN_BUCKETS	5	/* M of the paper */
-#define ML_ADWIN_SIZES		48	/* 5 (2^48 - 1) values, in 9 kB */
+#define ML_ADWIN_SIZES		48	/* 5 (2^48 - 1) values, in 5 kB */
 
 typedef struct MlAdwinBucket
 {

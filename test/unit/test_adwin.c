@@ -133,6 +133,7 @@ test_steps(void)
 	check(unseen == 0, "a step from 0.2 to 0.4 is always seen");
 	large = delay(0.2, 0.8, 1000, &unseen);
 	check(unseen == 0 && large < small, "a larger one is seen sooner");
+	printf("# %.0f and %.0f values\n", small, large);
 	check(small < 250, "within 250 values");
 	check(large < 40, "and within 40");
 }
