@@ -158,4 +158,4 @@ COMMENT ON FUNCTION mlops_forget(text, text) IS
 CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
-'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, drops old days of the log; to be called by a scheduler';
+'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, judges monitors, trains models again by their policies, drops old days of the log; to be called by a scheduler';
