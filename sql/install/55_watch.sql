@@ -24,6 +24,10 @@ COMMENT ON FUNCTION mlops_flush_log(interval) IS
 'has the log written now and waits for it; false if calls still wait when the time is over';
 
 -- what was written while the model before one of the same name was dropped is nobody's
+CREATE FUNCTION mlops.add_counts(bigint[], bigint[]) RETURNS bigint[]
+AS 'MODULE_PATHNAME', 'mlops_add_counts' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops.add_counts(bigint[], bigint[]) IS 'adds counts element by element';
+
 CREATE VIEW mlops.prediction WITH (security_barrier) AS
 SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
        p.latency_us, p.input

@@ -34,6 +34,7 @@ typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
 	SETTING_APPROVALS, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
+	SETTING_STATISTICS,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -47,7 +48,8 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_LOG_INPUT] = "log_input",
 	[SETTING_LOG_SAMPLE] = "log_sample",
 	[SETTING_LOG_WITHOUT_KEY] = "log_without_key",
-	[SETTING_OUTCOME_POLICY] = "outcome_policy"
+	[SETTING_OUTCOME_POLICY] = "outcome_policy",
+	[SETTING_STATISTICS] = "statistics"
 };
 
 typedef struct ModelSettings
@@ -243,7 +245,7 @@ static bool
 changes_log(const ModelSettings *settings)
 {
 	return settings->given[SETTING_LOG_INPUT] || settings->given[SETTING_LOG_SAMPLE] ||
-		settings->given[SETTING_LOG_WITHOUT_KEY];
+		settings->given[SETTING_LOG_WITHOUT_KEY] || settings->given[SETTING_STATISTICS];
 }
 
 /* one key of the column settings; inside a scope */

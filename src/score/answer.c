@@ -24,18 +24,20 @@ ml_score_take(MlScorer *scorer, const MlScoreInput *input)
 
 /* columns that are what the model reads need not be encoded; false: one is NULL or the like */
 static bool
-predict_directly(MlScorer *scorer, const MlScoreInput *input)
+predict_directly(MlScorer *scorer, const MlScoreInput *input, MlAnswer *answer)
 {
 	const NullableDatum *column;
 	double		prediction;
 
-	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct)
+	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct ||
+		(scorer->counts != NULL && !scorer->counts_columns))
 		return false;
 	column = &input->fcinfo->args[input->first_column];
 	prediction = ml_model_predict_columns(scorer->model, column + scorer->direct_first, scorer->direct_position);
 	if (isnan(prediction))
 		return false;
 	scorer->work[0] = prediction;
+	answer->columns = column + scorer->direct_first;
 	if (scorer->rules != NULL)
 		scorer->rules->view.column = column;
 	return true;
@@ -43,13 +45,14 @@ predict_directly(MlScorer *scorer, const MlScoreInput *input)
 
 /* the outputs of the scorer's model; NULL: there are none */
 static const double *
-predict(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
+predict(MlScorer *scorer, const MlScoreInput *input, MlAnswer *answer)
 {
-	*is_row = true;
-	if (predict_directly(scorer, input))
+	answer->is_row = true;
+	answer->columns = NULL;
+	if (predict_directly(scorer, input, answer))
 		return scorer->work;
-	*is_row = ml_score_take(scorer, input);
-	return *is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
+	answer->is_row = ml_score_take(scorer, input);
+	return answer->is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
 }
 
 void
@@ -59,7 +62,7 @@ ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, Ml
 	answer->input = input;
 	if (scorer->logging.on)
 		INSTR_TIME_SET_CURRENT(answer->start);
-	answer->output = predict(scorer, input, &answer->is_row);
+	answer->output = predict(scorer, input, answer);
 	answer->ruled = answer->is_row && scorer->rules != NULL;
 	if (answer->ruled)
 		ml_score_decide(scorer, input, answer->output, result, &answer->decided);

@@ -146,6 +146,8 @@ score_fully(FunctionCallInfo fcinfo, MlScorer *scorer, const MlScoreInput *input
 	ml_score_answer(scorer, input, result, &answer);
 	if (answer.scorer->logging.on)
 		ml_score_watch->record(&answer);
+	if (answer.scorer->counts != NULL)
+		ml_score_watch->count(&answer);
 	return ml_score_decided(fcinfo, &answer.decided, result);
 }
 
@@ -162,12 +164,30 @@ score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
+/* columns that are nothing but counted; false: a row that goes the whole way */
+static inline bool
+score_and_count(FunctionCallInfo fcinfo, MlScorer *scorer, double *prediction)
+{
+	const NullableDatum *column = &fcinfo->args[ARG_FIRST_COLUMN + scorer->direct_first];
+
+	if (!scorer->is_bound || !scorer->direct || !scorer->counts_columns || scorer->logging.on || scorer->rules != NULL)
+		return false;
+	*prediction = ml_model_predict_columns(scorer->model, column, scorer->direct_position);
+	if (isnan(*prediction))
+		return false;
+	ml_score_watch->count_columns(scorer, column, *prediction);
+	return true;
+}
+
 /* apart, so that the short way need not make room for it */
 static pg_noinline Datum
 score_columns_fully(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
 {
+	double		prediction;
 	MlScoreInput how = {.fcinfo = fcinfo, .key_argument = ARG_KEY_OF_COLUMNS, .first_column = ARG_FIRST_COLUMN};
 
+	if (scorer->counts != NULL && score_and_count(fcinfo, scorer, &prediction))
+		return finish(fcinfo, scorer, &prediction, result);
 	return score_fully(fcinfo, scorer, &how, result);
 }
 

@@ -129,7 +129,10 @@ struct MlScorer
 	NullableDatum *column;
 
 	MlScorerRules *rules;		/* NULL: none */
-	bool		plain;			/* nothing is asked but outputs: neither rules nor a log */
+	struct MlCounts *counts;	/* what its calls are counted in; NULL: they are not */
+	uint64		counts_generation;
+	bool		counts_columns;		/* they can be counted without being encoded */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a log nor counts */
 };
 
 /* how a row came, so that another version can score it too */
@@ -199,19 +202,25 @@ typedef struct MlAnswer
 	const MlScoreInput *input;
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
+	const NullableDatum *columns;	/* that were read directly, from that of number 0 on; NULL: the scorer's row is encoded */
 	bool		ruled;			/* rules were asked */
 	MlDecided	decided;		/* what is to be given back */
 	instr_time	start;			/* where the call is logged */
 } MlAnswer;
 
 /*
- * Who watches calls: the log, in a server that has one. Neither may change what
- * the call returns.
+ * Who watches calls: the log and the serving statistics, in a server that has
+ * them. None may change what the call returns.
  */
 typedef struct MlScoreWatch
 {
-	void		(*resolve) (const char *model, MlLogging *logging);
+	/* settles what is logged and counted of a scorer, whose rules are known */
+	void		(*resolve) (MlScorer *scorer, MlResult result);
 	void		(*record) (const MlAnswer *answer);
+
+	/* where scorer->counts; the other where counts_columns, of a row that is nothing but columns and one output */
+	void		(*count) (const MlAnswer *answer);
+	void		(*count_columns) (MlScorer *scorer, const NullableDatum *column, double prediction);
 } MlScoreWatch;
 
 extern const MlScoreWatch *ml_score_watch;	/* NULL: nobody */

@@ -211,11 +211,11 @@ ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 		scorer->resolved = resolved;
 	else
 		load(scorer, parent, result);
-	if (ml_score_watch)
-		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
 	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
 		ml_score_take_rules(scorer);
-	scorer->plain = !scorer->logging.on && scorer->rules == NULL;
+	if (ml_score_watch)
+		ml_score_watch->resolve(scorer, result);
+	scorer->plain = !scorer->logging.on && scorer->rules == NULL && scorer->counts == NULL;
 	scorer->current = true;
 }
 

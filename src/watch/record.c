@@ -3,7 +3,7 @@
  *		Calls of mlops_predict and its siblings, recorded where they are made.
  *
  * Only in a server that has a ring (shared_preload_libraries). What is logged
- * of a model is settled when its reference is resolved, so that a call of a
+ * and counted of a model is settled when its reference is resolved, so that a call of a
  * model without a log pays for one look at a flag. A call is recorded after
  * its result is known, in whatever process made it, and whatever becomes of
  * its transaction. Nothing here changes the result.
@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "watch/call.h"
+#include "watch/counts.h"
 #include "watch/launcher.h"
 #include "watch/watch.h"
 
@@ -49,25 +50,27 @@ plan(Query *parse, const char *text, int options, ParamListInfo params)
 }
 
 static void
-resolve(const char *model, MlLogging *logging)
+resolve(MlScorer *scorer, MlResult result)
 {
+	MlLogging  *logging = &scorer->logging;
 	MlLogSettings settings;
+	bool		predicts = result == ML_RESULT_VALUE || result == ML_RESULT_LABEL || result == ML_RESULT_PROBA;
 
-	ml_registry_log_settings(model, &settings);
+	ml_registry_log_settings(scorer->resolved.model, &settings);
 	logging->on = settings.sample > 0.0;
 	logging->without_key = settings.without_key;
 	logging->input = settings.input;
 	logging->limit = ml_watch_sample_limit(settings.sample);
+	ml_counts_resolve(scorer, settings.statistics && predicts);
 }
 
-static void
-describe_role(const MlScorer *scorer, MlLogCall *call)
+const char *
+ml_watch_role(const MlScorer *scorer)
 {
 	const MlReference *reference = &scorer->reference;
 
-	call->role = reference->version != 0 ? "pinned" :
+	return reference->version != 0 ? "pinned" :
 		reference->alias[0] != '\0' ? reference->alias : "active";
-	call->nrole = strlen(call->role);
 }
 
 /* the largest probability, of several classes */
@@ -131,7 +134,8 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 
 	describe_result(decided, label, call);
 	call->deployment = answer->scorer->resolved.deployment;
-	describe_role(answer->scorer, call);
+	call->role = ml_watch_role(answer->scorer);
+	call->nrole = strlen(call->role);
 	if (decided->label != NULL)
 		put_label(pnstrdup(decided->label, decided->label_length), label, call);
 	if (!answer->ruled)
@@ -168,9 +172,25 @@ record(const MlAnswer *answer)
 	ml_ring_put(&call);
 }
 
+static void
+count(const MlAnswer *answer)
+{
+	if (planning == 0)
+		ml_count(answer);
+}
+
+static void
+count_columns(MlScorer *scorer, const NullableDatum *column, double prediction)
+{
+	if (planning == 0)
+		ml_count_columns(scorer, column, prediction);
+}
+
 static const MlScoreWatch watch = {
 	.resolve = resolve,
-	.record = record
+	.record = record,
+	.count = count,
+	.count_columns = count_columns
 };
 
 /* never in pg_upgrade: nothing may run beside it, and nothing is asked that would be logged */
@@ -180,6 +200,7 @@ ml_watch_preload(void)
 	if (IsBinaryUpgrade)
 		return;
 	ml_ring_request();
+	ml_counts_request();
 	ml_launcher_register();
 	previous_planner = planner_hook;
 	planner_hook = plan;
