@@ -483,6 +483,7 @@ CREATE TABLE mlops_catalog.serving_histogram (
     kind            text NOT NULL CHECK (kind IN ('number', 'category', 'time', 'array')),
     rows            bigint NOT NULL,
     missing         bigint NOT NULL,
+    binned          bigint,
     bin_low         float8,
     bin_high        float8,
     bin_rows        bigint[],
@@ -491,7 +492,7 @@ CREATE TABLE mlops_catalog.serving_histogram (
     other_rows      bigint,
     PRIMARY KEY (model, since, version, role, subject, feature)
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE mlops_catalog.serving_histogram IS 'what features and predictions of these calls looked like, in the bins and levels of the training profile; bin_rows: below bin_low, bins of equal width, above bin_high';
+COMMENT ON TABLE mlops_catalog.serving_histogram IS 'what features and predictions of these calls looked like, in the bins and levels of the training profile; bin_rows: below bin_low, bins of equal width, above bin_high; binned: rows that they are of, some with the weight of many';
 
 CREATE TABLE mlops_catalog.outcome (
     model           text COLLATE "C" NOT NULL,

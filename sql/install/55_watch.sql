@@ -66,7 +66,7 @@ SELECT s.model, s.version, s.role, s.since, s.until, s.counted_at, s.rules, s.ro
 COMMENT ON VIEW mlops.serving_statistics IS 'calls of mlops_predict by part of the day: rows, labels given, rules fired';
 
 CREATE VIEW mlops.serving_histogram WITH (security_barrier) AS
-SELECT h.model, h.version, h.role, h.since, h.until, h.counted_at, h.subject, h.feature, h.kind, h.rows, h.missing,
+SELECT h.model, h.version, h.role, h.since, h.until, h.counted_at, h.subject, h.feature, h.kind, h.rows, h.missing, h.binned,
        h.bin_low, h.bin_high, h.bin_rows, h.level, h.level_rows, h.other_rows
   FROM mlops_catalog.serving_histogram AS h
   JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) h.model AND m.created_at OPERATOR(pg_catalog.<=) h.counted_at

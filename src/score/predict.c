@@ -164,31 +164,29 @@ score_input(FunctionCallInfo fcinfo, MlResult result, MlInput input)
 	return finish(fcinfo, scorer, ml_model_outputs(scorer->model, &scorer->row, scorer->work), result);
 }
 
-/* columns that are nothing but counted; false: a row that goes the whole way */
-static inline bool
-score_and_count(FunctionCallInfo fcinfo, MlScorer *scorer, double *prediction)
-{
-	const NullableDatum *column = &fcinfo->args[ARG_FIRST_COLUMN + scorer->direct_first];
-
-	if (!scorer->is_bound || !scorer->direct || !scorer->counts_columns || scorer->logging.on || scorer->rules != NULL)
-		return false;
-	*prediction = ml_model_predict_columns(scorer->model, column, scorer->direct_position);
-	if (isnan(*prediction))
-		return false;
-	ml_score_watch->count_columns(scorer, column, *prediction);
-	return true;
-}
-
 /* apart, so that the short way need not make room for it */
 static pg_noinline Datum
 score_columns_fully(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
 {
-	double		prediction;
 	MlScoreInput how = {.fcinfo = fcinfo, .key_argument = ARG_KEY_OF_COLUMNS, .first_column = ARG_FIRST_COLUMN};
 
-	if (scorer->counts != NULL && score_and_count(fcinfo, scorer, &prediction))
-		return finish(fcinfo, scorer, &prediction, result);
 	return score_fully(fcinfo, scorer, &how, result);
+}
+
+/* columns that are scored as on the short way, and counted; other rows go the whole way */
+static pg_noinline Datum
+score_and_count(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
+{
+	const NullableDatum *column = &fcinfo->args[ARG_FIRST_COLUMN + scorer->direct_first];
+	double		prediction;
+
+	if (!scorer->is_bound || !scorer->direct || !scorer->counts_columns || scorer->logging.on || scorer->rules != NULL)
+		return score_columns_fully(fcinfo, scorer, result);
+	prediction = ml_model_predict_columns(scorer->model, column, scorer->direct_position);
+	if (isnan(prediction))
+		return score_columns_fully(fcinfo, scorer, result);
+	ml_score_watch->count_columns(scorer, column, prediction);
+	return finish(fcinfo, scorer, &prediction, result);
 }
 
 /* Columns that are what the model reads need not be encoded, but for NULL and the like. */
@@ -198,7 +196,7 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
 
 	if (unlikely(!scorer->plain))
-		return score_columns_fully(fcinfo, scorer, result);
+		return scorer->counts != NULL ? score_and_count(fcinfo, scorer, result) : score_columns_fully(fcinfo, scorer, result);
 	if (likely(scorer->is_bound && scorer->direct))
 	{
 		double		prediction =

@@ -2,9 +2,14 @@
  * count.c
  *		One row to the counters that it belongs to.
  *
- * Every row is counted in full. Where the features are columns of float8 that
- * the model reads as they are, their bins are found four at a time: a
- * difference and a product each, as ml_counts_bin() does it for one.
+ * Rows, predictions, labels, levels and missing values are counted of every
+ * row. Numbers get into their bins of every row where rows are few, and of a
+ * sample of rows, each with the weight of those that it stands for, where a
+ * query has many: bins add up to the rows but for chance, and a scan pays little.
+ *
+ * Where the features are columns of float8 that the model reads as they are,
+ * bins are found four at a time: a difference and a product each, as bin_of()
+ * does it for one.
  *
  * The row's counters are listed first and then counted, so that the first rows
  * of a transaction leave a list of what they touched: adding a single row to
@@ -19,6 +24,7 @@
 #include "watch/counts.h"
 
 typedef int32 Bins __attribute__((vector_size(16)));
+typedef int32 BinsMem __attribute__((vector_size(16), aligned(4), may_alias));
 
 /* value is not NaN; numbered from below the range, 0 */
 static inline int
@@ -47,55 +53,97 @@ bins_of(MlVec low, MlVec high, MlVec per_unit, MlVec value)
 	return __builtin_convertvector(bin, Bins);
 }
 
+#define VALUE(i) DatumGetFloat8(column[position ? position[i] : (i)].value)
+
 /* the counters of n numbers, each a column; position NULL: in order */
-ML_CLONES static void
-find_bins(const MlCounts *counts, const NullableDatum *column, const int *position, int n, uint32 *at)
+ML_INLINE void
+find(const double *low, const double *high, const double *per_unit, const int32 *first_bin,
+	 const NullableDatum *column, const int *position, int n, uint32 *at)
 {
 	int			i = 0;
 
 	for (; i + ML_LANES <= n; i += ML_LANES)
 	{
-		MlVec		value;
-		Bins		bin;
+		MlVec		value = {VALUE(i), VALUE(i + 1), VALUE(i + 2), VALUE(i + 3)};
+		Bins		bin = bins_of(ML_LOAD(low + i), ML_LOAD(high + i), ML_LOAD(per_unit + i), value);
 
-		for (int k = 0; k < ML_LANES; k++)
-			value[k] = DatumGetFloat8(column[position ? position[i + k] : i + k].value);
-		bin = bins_of(ML_LOAD(counts->low + i), ML_LOAD(counts->high + i), ML_LOAD(counts->per_unit + i), value);
-		for (int k = 0; k < ML_LANES; k++)
-			at[i + k] = counts->first_bin[i + k] + bin[k];
+		*(BinsMem *) (at + i) = (BinsMem) (bin + (Bins) *(const BinsMem *) (first_bin + i));
 	}
 	for (; i < n; i++)
-		at[i] = counts->first_bin[i] - 1 +
-			bin_of(counts->low[i], counts->high[i], counts->per_unit[i],
-				   DatumGetFloat8(column[position ? position[i] : i].value));
+		at[i] = first_bin[i] - 1 + bin_of(low[i], high[i], per_unit[i], VALUE(i));
 }
 
-/* where to list a row's counters */
-static inline uint32 *
-begin_row(MlCounts *counts)
+ML_CLONES static void
+find_bins(const MlCounts *counts, const NullableDatum *column, const int *position, int n, uint32 *at)
 {
-	if (unlikely(counts->nrows == 0))
-		ml_counts_begin(counts);
-	return counts->journal + counts->njournal;
+	if (position == NULL)
+		find(counts->low, counts->high, counts->per_unit, counts->first_bin, column, NULL, n, at);
+	else
+		find(counts->low, counts->high, counts->per_unit, counts->first_bin, column, position, n, at);
+}
+
+/* ---- a row ---- */
+
+/* the counters of a row, listed where the journal goes on */
+typedef struct Row
+{
+	uint32	   *at;
+	int			n;				/* that count it as one */
+	int			nbins;			/* after these: bins of features, which count it as weight */
+	uint32		weight;			/* 0: it is none of those whose features get into bins */
+} Row;
+
+/*
+ * The first rows since counts were published have weight 1, of the others one
+ * in ML_COUNTS_SAMPLE has that weight. It is drawn, not made of the row: rows that are equal
+ * would be in the sample together. The generator is Knuth's (MMIX), of which high bits are good.
+ */
+static inline uint32
+draw(MlCounts *counts)
+{
+	if (counts->nrows < ML_COUNTS_EXACT)
+		return 1;
+	counts->random = counts->random * UINT64CONST(6364136223846793005) + UINT64CONST(1442695040888963407);
+	return counts->random < PG_UINT64_MAX / ML_COUNTS_SAMPLE ? ML_COUNTS_SAMPLE : 0;
 }
 
 static inline void
-end_row(MlCounts *counts, const uint32 *at, int n)
+begin_row(MlCounts *counts, Row *row)
 {
-	for (int i = 0; i < n; i++)
-		counts->counter[at[i]]++;
+	if (unlikely(counts->nrows == 0))
+		ml_counts_begin(counts);
+	row->at = counts->journal + counts->njournal;
+	row->at[0] = ML_COUNT_ROWS;
+	row->n = 1;
+	row->nbins = 0;
+	row->weight = draw(counts);
+}
+
+static inline void
+end_row(MlCounts *counts, const Row *row)
+{
+	uint32	   *counter = counts->counter;
+
+	for (int i = 0; i < row->n; i++)
+		counter[row->at[i]]++;
+	for (int i = row->n; i < row->n + row->nbins; i++)
+		counter[row->at[i]] += row->weight;
 	if (counts->nrows < ML_COUNTS_JOURNAL)
-		counts->njournal += n;
+		counts->njournal += row->n + row->nbins;
 	if (unlikely(++counts->nrows >= ML_COUNTS_ROWS))
 		ml_counts_publish_one(counts);
 }
 
-/* the counter of a value of a block; NaN and infinity are missing */
+static inline void
+list(Row *row, uint32 counter)
+{
+	row->at[row->n++] = counter;
+}
+
+/* the counter of a value of a block that has bins */
 static inline uint32
 place_number(const MlCountsBlock *block, double value)
 {
-	if (!isfinite(value))
-		return block->first;
 	return block->first + 1 + bin_of(block->low, block->high, block->per_unit, value);
 }
 
@@ -106,77 +154,93 @@ place_code(const MlCountsBlock *block, int code)
 	return code <= block->nlevels ? block->first + 1 + code : block->first;
 }
 
+/* ---- features of an encoded row ---- */
+
+/* NULL, NaN or infinite; an array of nothing else */
+static bool
+is_missing(const MlCountsBlock *block, const double *number)
+{
+	if (block->kind != ML_KIND_ARRAY)
+		return !isfinite(number[0]);
+	for (int i = 0; i < block->nnumbers; i++)
+		if (!isnan(number[i]))
+			return false;
+	return block->nnumbers > 0;
+}
+
 /* an array is counted by its norm, as training profiles do, elements without a value left out */
 static double
 norm(const double *number, int n)
 {
 	double		sum = 0.0;
-	bool		any = n == 0;
 
 	for (int i = 0; i < n; i++)
 		if (!isnan(number[i]))
-		{
 			sum += number[i] * number[i];
-			any = true;
-		}
-	return any ? sqrt(sum) : NAN;
+	return sqrt(sum);
 }
 
-static bool
-is_missing(const double *number, int n)
+/* of every row: levels, and what is missing */
+static void
+list_features(const MlCountsShape *shape, const MlRow *encoded, Row *row)
 {
-	for (int i = 0; i < n; i++)
-		if (isnan(number[i]))
-			return true;
-	return false;
-}
-
-/* features of an encoded row; how many counters */
-static int
-find_features(const MlCounts *counts, const MlRow *row, uint32 *at)
-{
-	int			n = 0;
-
-	for (int b = 1; b < counts->shape.nblocks; b++)
+	for (int b = 1; b < shape->nblocks; b++)
 	{
-		const MlCountsBlock *block = &counts->shape.block[b];
-		const double *number = block->number < 0 ? NULL : row->number + block->number;
+		const MlCountsBlock *block = &shape->block[b];
 
 		if (block->kind == ML_KIND_CATEGORY)
-			at[n++] = place_code(block, row->code[block->category]);
-		else if (isnan(block->low))
-		{
-			if (number != NULL && is_missing(number, block->nnumbers))
-				at[n++] = block->first;
-		}
-		else if (block->kind == ML_KIND_ARRAY)
-			at[n++] = place_number(block, norm(number, block->nnumbers));
-		else
-			at[n++] = place_number(block, number[0]);
+			list(row, place_code(block, encoded->code[block->category]));
+		else if (is_missing(block, encoded->number + block->number))
+			list(row, block->first);
 	}
-	return n;
 }
 
-/* several classes: the likeliest; clusters: their number; else the value. At most one counter */
-static int
-find_prediction(const MlCounts *counts, const MlScorer *scorer, const double *output, uint32 *at)
+/* of a row with a weight; to be listed after all else */
+static void
+list_bins(const MlCountsShape *shape, const MlRow *encoded, Row *row)
 {
-	const MlCountsBlock *block = &counts->shape.block[0];
+	list(row, ML_COUNT_BINNED);
+	for (int b = 1; b < shape->nblocks; b++)
+	{
+		const MlCountsBlock *block = &shape->block[b];
+		const double *number = encoded->number + block->number;
 
-	if (output == NULL || isnan(output[0]))
-		*at = block->first;
-	else if (block->kind != ML_KIND_CATEGORY && !isnan(block->low))
-		*at = place_number(block, output[0]);
-	else if (block->kind != ML_KIND_CATEGORY)
-		return 0;
-	else if (scorer->model->recipe->target.task == ML_TASK_CLUSTER)
-		*at = place_code(block, Min((int) output[0] - 1, block->nlevels));
-	else
-		*at = place_code(block, ml_model_class(scorer->model, output, scorer->resolved.threshold));
-	return 1;
+		if (block->kind == ML_KIND_CATEGORY || isnan(block->low) || is_missing(block, number))
+			continue;
+		row->at[row->n + row->nbins++] =
+			place_number(block, block->kind == ML_KIND_ARRAY ? norm(number, block->nnumbers) : number[0]);
+	}
 }
 
-static int
+/* the same of columns, of which none is missing and all have bins */
+static void
+list_column_bins(const MlCounts *counts, const MlScorer *scorer, const NullableDatum *column, Row *row)
+{
+	list(row, ML_COUNT_BINNED);
+	find_bins(counts, column, scorer->direct_position, scorer->nfloats, row->at + row->n);
+	row->nbins = scorer->nfloats;
+}
+
+/* ---- what was predicted, and given back ---- */
+
+/* several classes: the likeliest; clusters: their number; else the value */
+static void
+list_prediction(const MlCountsBlock *block, const MlScorer *scorer, const double *output, Row *row)
+{
+	if (output == NULL || isnan(output[0]))
+		list(row, block->first);
+	else if (block->kind != ML_KIND_CATEGORY)
+	{
+		if (!isnan(block->low))
+			list(row, place_number(block, output[0]));
+	}
+	else if (scorer->model->recipe->target.task == ML_TASK_CLUSTER)
+		list(row, place_code(block, Min(Max((int) output[0] - 1, 0), block->nlevels)));
+	else
+		list(row, place_code(block, ml_model_class(scorer->model, output, scorer->resolved.threshold)));
+}
+
+static uint32
 find_label(const MlCountsShape *shape, const char *label, int length)
 {
 	for (int i = 0; i < shape->nlabels; i++)
@@ -185,40 +249,36 @@ find_label(const MlCountsShape *shape, const char *label, int length)
 	return ML_COUNT_OTHER_LABELS;
 }
 
-/* of what is given back. At most one counter */
-static int
-find_given(const MlCountsShape *shape, const MlAnswer *answer, uint32 *at)
+static void
+list_label(const MlCountsShape *shape, const MlAnswer *answer, Row *row)
 {
 	const MlDecided *decided = &answer->decided;
 	const MlScorer *scorer = decided->scorer;
 	const char *label = decided->label;
 	int			class;
 
-	if (shape->nlabels == 0 || (label == NULL && (decided->output == NULL || isnan(decided->output[0]))))
-		return 0;
+	if (shape->nlabels == 0)
+		return;
 	if (label != NULL)
-		*at = find_label(shape, label, decided->label_length);
-	else
+		list(row, find_label(shape, label, decided->label_length));
+	else if (decided->output != NULL && !isnan(decided->output[0]))
 	{
 		class = ml_model_class(scorer->model, decided->output, scorer->resolved.threshold);
 		label = scorer->model->recipe->target.class_label[class];
-		*at = scorer == answer->scorer ? ML_COUNT_LABEL(class) : find_label(shape, label, strlen(label));
+		list(row, scorer == answer->scorer ? ML_COUNT_LABEL(class) : find_label(shape, label, strlen(label)));
 	}
-	return 1;
 }
 
-static int
-find_rules(const MlCountsShape *shape, const MlScorer *scorer, uint32 *at)
+static void
+list_rules(const MlCountsShape *shape, const MlScorer *scorer, Row *row)
 {
 	MlFired		fired = ml_score_fired(scorer);
-	int			n = 0;
 
 	if (fired.error)
-		at[n++] = ML_COUNT_RULE_ERRORS;
+		list(row, ML_COUNT_RULE_ERRORS);
 	for (int i = 0; i < shape->nrules; i++)
 		if (fired.rules & (UINT64CONST(1) << i))
-			at[n++] = ML_COUNT_RULE(shape, i);
-	return n;
+			list(row, ML_COUNT_RULE(shape, i));
 }
 
 void
@@ -227,27 +287,25 @@ ml_count(const MlAnswer *answer)
 	MlScorer   *scorer = answer->scorer;
 	MlCounts   *counts = scorer->counts;
 	const MlCountsShape *shape = &counts->shape;
-	uint32	   *at = begin_row(counts);
-	int			n = 0;
+	Row			row;
 
-	at[n++] = ML_COUNT_ROWS;
+	begin_row(counts, &row);
 	if (!answer->is_row)
-		at[n++] = ML_COUNT_NULL_ROWS;
+		list(&row, ML_COUNT_NULL_ROWS);
 	else
 	{
-		n += find_prediction(counts, scorer, answer->output, at + n);
+		list_prediction(&shape->block[0], scorer, answer->output, &row);
+		list_label(shape, answer, &row);
+		if (answer->ruled)
+			list_rules(shape, scorer, &row);
 		if (answer->columns == NULL)
-			n += find_features(counts, &scorer->row, at + n);
-		else
-		{
-			find_bins(counts, answer->columns, scorer->direct_position, scorer->nfloats, at + n);
-			n += scorer->nfloats;
-		}
-		n += find_given(shape, answer, at + n);
+			list_features(shape, &scorer->row, &row);
+		if (row.weight > 0 && answer->columns != NULL)
+			list_column_bins(counts, scorer, answer->columns, &row);
+		else if (row.weight > 0)
+			list_bins(shape, &scorer->row, &row);
 	}
-	if (answer->ruled)
-		n += find_rules(shape, scorer, at + n);
-	end_row(counts, at, n);
+	end_row(counts, &row);
 }
 
 /* a model that gives one number and reads columns as they are; column: that of number 0 */
@@ -255,13 +313,13 @@ void
 ml_count_columns(MlScorer *scorer, const NullableDatum *column, double prediction)
 {
 	MlCounts   *counts = scorer->counts;
-	uint32	   *at = begin_row(counts);
-	int			n = 0;
+	Row			row;
 
-	at[n++] = ML_COUNT_ROWS;
-	n += find_prediction(counts, scorer, &prediction, at + n);
+	begin_row(counts, &row);
+	list_prediction(&counts->shape.block[0], scorer, &prediction, &row);
 	if (counts->shape.nlabels > 0)
-		at[n++] = ML_COUNT_LABEL(ml_model_class(scorer->model, &prediction, scorer->resolved.threshold));
-	find_bins(counts, column, scorer->direct_position, scorer->nfloats, at + n);
-	end_row(counts, at, n + scorer->nfloats);
+		list(&row, ML_COUNT_LABEL(ml_model_class(scorer->model, &prediction, scorer->resolved.threshold)));
+	if (row.weight > 0)
+		list_column_bins(counts, scorer, column, &row);
+	end_row(counts, &row);
 }

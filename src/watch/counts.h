@@ -30,6 +30,8 @@
 
 #define ML_COUNTS_BINS	64
 #define ML_COUNTS_ROWS	10000	/* of a process that are not in shared memory, at most */
+#define ML_COUNTS_EXACT	100		/* of these, the first have all their numbers in bins */
+#define ML_COUNTS_SAMPLE 16		/* of the others one in so many, for all of these */
 
 typedef enum MlCountsFixed
 {
@@ -37,6 +39,7 @@ typedef enum MlCountsFixed
 	ML_COUNT_NULL_ROWS,			/* the row is NULL, or all of it is: in no block */
 	ML_COUNT_OTHER_LABELS,		/* a rule gave a label that is no class of the version */
 	ML_COUNT_RULE_ERRORS,		/* something in a rule had no value */
+	ML_COUNT_BINNED,			/* the numbers of the row are in bins */
 	ML_COUNTS_FIXED
 } MlCountsFixed;
 
@@ -110,6 +113,7 @@ struct MlCounts
 	StringInfoData description; /* of the shape */
 	uint32	   *counter;
 	int			nrows;			/* counted since they were added to shared memory */
+	uint64		random;			/* state of the draw of the sample */
 	MlCounts   *next_dirty;		/* of those with rows */
 	int			place;			/* in shared memory, lately */
 	TimestampTz published_at;

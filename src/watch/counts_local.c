@@ -164,8 +164,9 @@ make(const MlCountsKey *key, const MlScorer *scorer)
 	ml_counts_shape_write(&counts->shape, &counts->description);
 	counts->counter = MemoryContextAllocExtended(cxt, sizeof(uint32) * counts->shape.ncounters,
 												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	/* rows, NULL or errors, label, prediction, rules, features */
-	counts->row_width = 4 + nrules + counts->shape.nblocks;
+	counts->random = ((uint64) MyProcPid << 32) ^ (uint64) GetCurrentTimestamp();
+	/* rows, label, errors, binned, prediction and features, rules */
+	counts->row_width = 4 + counts->shape.nblocks + nrules;
 	counts->journal = palloc(sizeof(uint32) * (ML_COUNTS_JOURNAL + 1) * counts->row_width);
 	counts->place = -1;
 	make_columns(counts);

@@ -185,11 +185,12 @@ write_block(const MlTakenCounts *taken, const MlCountsBlock *block)
 {
 	static MlStatement upsert = {
 		"INSERT INTO mlops_catalog.serving_histogram AS h (model, since, version, role, until, counted_at, subject, feature, "
-		"kind, rows, missing, bin_low, bin_high, bin_rows, level, level_rows, other_rows) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) "
+		"kind, rows, missing, binned, bin_low, bin_high, bin_rows, level, level_rows, other_rows) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) "
 		"ON CONFLICT (model, since, version, role, subject, feature) DO UPDATE SET until = EXCLUDED.until, "
 		"counted_at = EXCLUDED.counted_at, rows = h.rows OPERATOR(pg_catalog.+) EXCLUDED.rows, "
 		"missing = h.missing OPERATOR(pg_catalog.+) EXCLUDED.missing, "
+		"binned = h.binned OPERATOR(pg_catalog.+) EXCLUDED.binned, "
 		"bin_rows = mlops.add_counts(h.bin_rows, EXCLUDED.bin_rows), "
 		"level_rows = mlops.add_counts(h.level_rows, EXCLUDED.level_rows), "
 		"other_rows = h.other_rows OPERATOR(pg_catalog.+) EXCLUDED.other_rows"
@@ -206,6 +207,8 @@ write_block(const MlTakenCounts *taken, const MlCountsBlock *block)
 	ml_bind_text(&args, kind_name[block->kind]);
 	ml_bind_int8(&args, (int64) (counter[ML_COUNT_ROWS] - counter[ML_COUNT_NULL_ROWS]));
 	ml_bind_int8(&args, (int64) counter[block->first]);
+	ml_bind_datum(&args, INT8OID, Int64GetDatum((int64) counter[block->is_prediction ? ML_COUNT_ROWS : ML_COUNT_BINNED] -
+												(block->is_prediction ? (int64) counter[ML_COUNT_NULL_ROWS] : 0)), !has_bins);
 	ml_bind_float(&args, has_bins ? block->low : NAN);
 	ml_bind_float(&args, has_bins ? block->high : NAN);
 	bind_counts(&args, bin, has_bins ? ML_COUNTS_BINS + 2 : 0, !has_bins);
