@@ -39,6 +39,8 @@ SQL_PIECES = \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
+	sql/install/56_trace.sql \
+	sql/install/57_retrain.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
 	sql/install/90_grants.sql
@@ -51,6 +53,7 @@ ROOMS = \
 	model \
 	score \
 	metric \
+	drift \
 	rule \
 	registry \
 	deploy \
@@ -165,6 +168,8 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	serving_at \
+	trace \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops

@@ -119,6 +119,40 @@ CREATE TABLE mlops_catalog.training_row (
 ALTER TABLE mlops_catalog.training_row ALTER COLUMN data SET STORAGE EXTERNAL;
 COMMENT ON TABLE mlops_catalog.training_row IS 'fingerprints of the rows that a version was trained on, and of their keys where it was told them; sorted, in parts of at most 1 MB';
 
+CREATE TABLE mlops_catalog.training_profile (
+    model           text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL CHECK (role IN ('feature', 'target', 'prediction')),
+    feature         text COLLATE "C" NOT NULL,
+    position        integer NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('number', 'category', 'time', 'array')),
+    rows            bigint NOT NULL,
+    missing         bigint NOT NULL,
+    sampled         bigint,
+    minimum         float8,
+    maximum         float8,
+    mean            float8,
+    deviation       float8,
+    edge            float8[],
+    edge_rows       bigint[],
+    knot            float8[],
+    knot_upto       bigint[],
+    knot_equal      bigint[],
+    bin_low         float8,
+    bin_high        float8,
+    bin_rows        bigint[],
+    level           text[],
+    level_rows      bigint[],
+    other_rows      bigint,
+    other_levels    bigint,
+    PRIMARY KEY (model, version, role, feature),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+-- numbers that are all different do not become smaller by trying
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot SET STORAGE EXTERNAL;
+ALTER TABLE mlops_catalog.training_profile ALTER COLUMN knot_upto SET STORAGE EXTERNAL;
+COMMENT ON TABLE mlops_catalog.training_profile IS 'what the rows that a version was trained on looked like, column by column, and its predictions: counts, moments, distribution';
+
 CREATE TABLE mlops_catalog.dropped_version (
     model           text COLLATE "C" NOT NULL,
     version         integer NOT NULL,
@@ -178,9 +212,17 @@ CREATE TABLE mlops_catalog.serving (
     stack           integer[] NOT NULL DEFAULT '{}',
     changed_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     rules_sha256    bytea,
-    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+    canary_threshold    float8,
+    canary_rules    integer,
+    canary_rules_sha256 bytea,
+    canary_deployment   integer,
+    canary_salt     text COLLATE "C",
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version,
+    FOREIGN KEY (model, canary_version) REFERENCES mlops_catalog.version,
+    CHECK ((canary_version IS NULL) OPERATOR(pg_catalog.=) (canary_share IS NULL)),
+    CHECK (canary_share OPERATOR(pg_catalog.>) 0 AND canary_share OPERATOR(pg_catalog.<) 1)
 );
-COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model; stack: deployments that a rollback goes back to';
+COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model, and the canary beside it; deployment: that of the active bundle; stack: deployments that a rollback goes back to';
 
 CREATE TABLE mlops_catalog.alias (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
@@ -211,10 +253,11 @@ CREATE TABLE mlops_catalog.deployment (
     reason          text,
     deployed_by     text NOT NULL,
     deployed_at     timestamptz NOT NULL,
+    canary_salt     text COLLATE "C",
     PRIMARY KEY (model, number)
 );
 CREATE INDEX deployment_model_version ON mlops_catalog.deployment (model, version, number);
-COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
+COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why; share below 1: a canary, beside the bundle of from_deployment; canary_salt: by which its rows were chosen';
 
 CREATE TABLE mlops_catalog.gate (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
@@ -535,6 +578,52 @@ CREATE TABLE mlops_catalog.rule_set (
 );
 COMMENT ON TABLE mlops_catalog.rule_set IS 'rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
 
+CREATE TABLE mlops_catalog.retraining_policy (
+    model           text COLLATE "C" PRIMARY KEY REFERENCES mlops_catalog.model,
+    every           interval,
+    new_labels      bigint CHECK (new_labels > 0),
+    drop            float8 CHECK (drop > 0),
+    changes         jsonb NOT NULL,
+    promote         boolean NOT NULL,
+    period          interval,
+    time_column     text,
+    label_delay     interval NOT NULL,
+    pause           interval NOT NULL,
+    live_period     interval NOT NULL,
+    min_rows        bigint NOT NULL CHECK (min_rows > 0),
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    as_of           timestamptz NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+COMMENT ON TABLE mlops_catalog.retraining_policy IS 'when a model is trained again, from what, and whether a version that passes the gates serves; as its author';
+
+CREATE TABLE mlops_catalog.retraining (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL CHECK (number > 0),
+    why             text NOT NULL,
+    as_of           timestamptz NOT NULL,
+    status          text COLLATE "C" NOT NULL DEFAULT 'open'
+                    CHECK (status IN ('open', 'running', 'trained', 'promoted', 'refused', 'failed', 'cancelled', 'lost')),
+    from_version    integer,
+    version         integer,
+    deployment      integer,
+    sqlstate        text,
+    message         text,
+    detail          text,
+    pid             integer,
+    backend_start   timestamptz,
+    trained_by      text,
+    requested_by    text NOT NULL,
+    requested_at    timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    started_at      timestamptz,
+    finished_at     timestamptz,
+    PRIMARY KEY (model, number)
+);
+CREATE UNIQUE INDEX retraining_open ON mlops_catalog.retraining (model)
+    WHERE status OPERATOR(pg_catalog.=) ANY (ARRAY['open', 'running']::pg_catalog.text[]);
+COMMENT ON TABLE mlops_catalog.retraining IS 'trainings that a policy, a monitor or somebody asked for: why, and what became of them';
+
 -- pg_dump carries every row; one statement each, since each changes the extension's row
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
@@ -542,6 +631,7 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.artifact', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.kept_row', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.training_row', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.training_profile', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.dropped_version', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.run', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving', '');
@@ -566,3 +656,5 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving_histogram', ''
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining_policy', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining', '');

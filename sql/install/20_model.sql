@@ -7,6 +7,11 @@ AS 'MODULE_PATHNAME', 'mlops_may' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10
 COMMENT ON FUNCTION mlops.may(text, text) IS
 'whether the current user has a privilege on a model: train, promote, read or predict';
 
+CREATE FUNCTION mlops.require(model text, privilege text) RETURNS void
+AS 'MODULE_PATHNAME', 'mlops_require' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE COST 10;
+COMMENT ON FUNCTION mlops.require(text, text) IS
+'raises an error unless the model is there and the current user has the privilege';
+
 CREATE FUNCTION mlops.run_status(status text, pid integer, backend_start timestamptz) RETURNS text
 AS 'MODULE_PATHNAME', 'mlops_run_status' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops.run_status(text, integer, timestamptz) IS
@@ -74,6 +79,14 @@ SELECT v.model, v.version, v.algorithm, v.task, v.target, v.threshold, v.scratch
  WHERE mlops.may(v.model, 'read');
 COMMENT ON VIEW mlops.version IS 'versions of models: spec, lineage, metrics and checksum of what scores';
 
+CREATE VIEW mlops.training_profile WITH (security_barrier) AS
+SELECT p.model, p.version, p.role, p.feature, p.kind, p.rows, p.missing, p.sampled,
+       p.minimum, p.maximum, p.mean, p.deviation, p.edge, p.edge_rows, p.knot, p.knot_upto, p.knot_equal,
+       p.bin_low, p.bin_high, p.bin_rows, p.level, p.level_rows, p.other_rows, p.other_levels
+  FROM mlops_catalog.training_profile AS p
+ WHERE mlops.may(p.model, 'read');
+COMMENT ON VIEW mlops.training_profile IS 'what the training rows of a version looked like, column by column, and its predictions';
+
 CREATE VIEW mlops.dropped_version WITH (security_barrier) AS
 SELECT d.model, d.version, d.algorithm, d.trained_by, d.trained_at, d.dropped_by, d.dropped_at,
        d.reason, d.sha256
@@ -114,11 +127,11 @@ COMMENT ON VIEW mlops.training_progress IS
 
 CREATE VIEW mlops.serving WITH (security_barrier) AS
 SELECT s.model, s.version, s.threshold, s.rules, s.canary_version, s.canary_share,
-       s.deployment, s.stack, s.changed_at
+       s.deployment, s.stack, s.changed_at, s.canary_threshold, s.canary_rules, s.canary_deployment, s.canary_salt
   FROM mlops_catalog.serving AS s
  WHERE s.version IS NOT NULL
    AND mlops.may(s.model, 'predict');
-COMMENT ON VIEW mlops.serving IS 'what serves now; stack: deployments that a rollback goes back to, the newest last';
+COMMENT ON VIEW mlops.serving IS 'what serves now; deployment: of the active bundle; stack: deployments that a rollback goes back to, the newest last';
 
 CREATE VIEW mlops.alias WITH (security_barrier) AS
 SELECT a.model, a.alias, a.version, a.set_by, a.set_at
@@ -129,7 +142,7 @@ COMMENT ON VIEW mlops.alias IS 'names for versions: model@alias';
 CREATE VIEW mlops.deployment WITH (security_barrier) AS
 SELECT d.model, d.number, d.action, d.version, d.threshold, d.rules, d.share, d.from_version,
        d.from_deployment, d.restored_deployment, d.forced, d.evidence, d.reason,
-       d.deployed_by, d.deployed_at, d.sha256
+       d.deployed_by, d.deployed_at, d.sha256, d.canary_salt
   FROM mlops_catalog.deployment AS d
  WHERE mlops.may(d.model, 'read');
-COMMENT ON VIEW mlops.deployment IS 'history of what served: who, when, from, to, why';
+COMMENT ON VIEW mlops.deployment IS 'history of what served: who, when, from, to, why; share below 1: a canary beside the bundle of from_deployment';

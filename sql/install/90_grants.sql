@@ -9,6 +9,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA mlops_catalog FROM PUBLIC;
 GRANT USAGE ON SCHEMA mlops TO PUBLIC;
 GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_version, mlops.run,
       mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment TO PUBLIC;
+GRANT SELECT ON mlops.training_profile TO PUBLIC;
 GRANT SELECT ON mlops.gate, mlops.approval TO PUBLIC;
 GRANT SELECT ON mlops.evaluation TO PUBLIC;
 GRANT SELECT ON mlops.metric TO PUBLIC;
@@ -16,6 +17,7 @@ GRANT SELECT ON mlops.validation_set, mlops.edition, mlops.slice, mlops.pin, mlo
 GRANT SELECT ON mlops.prediction, mlops.log_gap, mlops.outcome, mlops.outcome_source TO PUBLIC;
 GRANT SELECT ON mlops.serving_statistics, mlops.serving_histogram TO PUBLIC;
 GRANT SELECT ON mlops.rule_set TO PUBLIC;
+GRANT SELECT ON mlops.retraining_policy, mlops.retraining TO PUBLIC;
 GRANT USAGE ON TYPE mlops.deployed, mlops.bundle, mlops.state TO PUBLIC;
 GRANT USAGE ON TYPE mlops.refreshed TO PUBLIC;
 GRANT USAGE ON TYPE mlops.metric_state TO PUBLIC;

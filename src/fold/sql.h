@@ -90,4 +90,9 @@ extern void ml_sql_fit(MlSql *sql);
 
 extern void ml_sql_measure(MlSql *sql);
 
+/* ---- sql_profile.c: what rows and predictions look like, of samples ---- */
+
+extern void ml_sql_profile_predictions(MlSql *sql);
+extern void ml_sql_profile_rows(MlSql *sql);
+
 #endif							/* ML_FOLD_SQL_H */

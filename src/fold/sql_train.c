@@ -3,9 +3,9 @@
  *		A training whose rows stay where they are.
  *
  * Rows are counted and divided (sql_split.c), the recipe is learned
- * (sql_recipe.c, sql_numbers.c), passes run (sql_pass.c) and the model is
- * measured (sql_measure.c), each by queries over the source. All queries see one
- * snapshot.
+ * (sql_recipe.c, sql_numbers.c), passes run (sql_pass.c), the model is
+ * measured (sql_measure.c) and rows are profiled (sql_profile.c), each by queries over
+ * the source. All queries see one snapshot.
  */
 #include "postgres.h"
 
@@ -78,6 +78,7 @@ train(MlTraining *training)
 
 	start = ml_training_seconds();
 	ml_sql_measure(&sql);
+	ml_sql_profile_predictions(&sql);
 	training->measuring = ml_training_seconds() - start;
 	if (training->frame->row_security)
 		ml_training_warn(training, "row-level security of the source applied: rows that the role may not see were not read");
@@ -88,6 +89,7 @@ train(MlTraining *training)
 		ml_sql_hold_out(&sql, "false");
 		learn(&sql);
 	}
+	ml_sql_profile_rows(&sql);
 }
 
 void

@@ -3,9 +3,8 @@
  *		Registered metrics of somebody's: their values and intervals for all slices
  *		at once, since each is a query.
  *
- * Intervals come from leaving out one of thirty groups of rows after the other
- * (the delete-a-group jackknife: Kott 2001, "The delete-a-group jackknife", Journal of
- * Official Statistics 17), which asks nothing of an aggregate but to be run.
+ * Intervals come from leaving out one of thirty groups of rows after the other,
+ * which asks nothing of an aggregate but to be run.
  */
 #include "postgres.h"
 
@@ -16,7 +15,7 @@
 #include "metric/custom.h"
 #include "utils/memutils.h"
 
-#define GROUPS 30
+#define GROUPS ML_CUSTOM_FOLDS
 
 /* what a registered metric said of the rows that count for one version, or for two */
 typedef struct Said
@@ -215,31 +214,13 @@ said_by(const MlJudged *judged, const MlJudged *other, const MlCustomMetric *met
 
 /* ---- what follows ---- */
 
-/* standard error of one less other (NULL: of one), from what they are without each group; NaN: not known */
-static double
-jackknife(const double *one, const double *other)
-{
-	double		mean = 0.0;
-	double		squares = 0.0;
-	double		without[GROUPS];
-
-	for (int g = 0; g < GROUPS; g++)
-	{
-		without[g] = one[1 + g] - (other == NULL ? 0.0 : other[1 + g]);
-		mean += without[g] / GROUPS;
-	}
-	for (int g = 0; g < GROUPS; g++)
-		squares += (without[g] - mean) * (without[g] - mean);
-	return isfinite(squares) ? sqrt(squares * (GROUPS - 1) / GROUPS) : NAN;
-}
-
 void
 ml_judge_custom_estimate(const MlJudged *judged, const MlJudgeMetric *metric, int slice, MlEstimate *result)
 {
 	const Said *said = said_by(judged, NULL, metric->custom);
 	const double *value = said->value + slice * (1 + GROUPS);
 	const MlGathered *gathered = ml_judged_gather(judged, NULL, slice);
-	double		half = ml_quantile_t(GROUPS - 1) * jackknife(value, NULL);
+	double		half = ml_quantile_t(GROUPS - 1) * ml_custom_jackknife(value, NULL);
 
 	result->value = value[0];
 	result->low = fmax(value[0] - half, metric->custom->minimum);
@@ -263,6 +244,6 @@ ml_judge_custom_compare(const MlJudged *candidate, const MlJudged *champion,
 		.low = NAN, .high = NAN, .p_value = NAN, .needed = NAN};
 
 	if (isfinite(paired.difference))
-		ml_paired_by_error(&paired, jackknife(one, two), GROUPS - 1, gathered->sample.rows.n);
+		ml_paired_by_error(&paired, ml_custom_jackknife(one, two), GROUPS - 1, gathered->sample.rows.n);
 	ml_difference_of_paired(&paired, gathered->sample.rows.n, result);
 }

@@ -61,6 +61,18 @@ ml_judge_metric_higher_is_better(const MlJudgeMetric *metric)
 	return metric->higher_is_better;
 }
 
+const MlMetric *
+ml_judge_metric_builtin(const MlJudgeMetric *metric)
+{
+	return metric->metric;
+}
+
+const struct MlCustomMetric *
+ml_judge_metric_registered(const MlJudgeMetric *metric)
+{
+	return metric->custom;
+}
+
 /* ---- the baseline ---- */
 
 /* rows of a class are alike to a constant: one of them, of the weight of all, stands for them */

@@ -42,6 +42,10 @@ typedef struct MlJudgeMetric MlJudgeMetric;
 extern const char *ml_judge_metric_name(const MlJudgeMetric *metric);
 extern bool ml_judge_metric_higher_is_better(const MlJudgeMetric *metric);
 
+/* one of the two is NULL */
+extern const MlMetric *ml_judge_metric_builtin(const MlJudgeMetric *metric);
+extern const struct MlCustomMetric *ml_judge_metric_registered(const MlJudgeMetric *metric);
+
 typedef struct MlEstimate
 {
 	double		value;			/* NaN: not defined on these rows */

@@ -9,6 +9,8 @@
 
 #include <math.h>
 
+#include <math.h>
+
 #include "errors.h"
 #include "metric/custom.h"
 #include "miscadmin.h"
@@ -126,4 +128,22 @@ ml_custom_as_metric(const MlCustomMetric *metric)
 	result->minimum = metric->minimum;
 	result->maximum = metric->maximum;
 	return result;
+}
+
+/* the delete-a-group jackknife: Kott 2001, "The delete-a-group jackknife", Journal of Official Statistics 17 */
+double
+ml_custom_jackknife(const double *one, const double *other)
+{
+	double		mean = 0.0;
+	double		squares = 0.0;
+	double		without[ML_CUSTOM_FOLDS];
+
+	for (int g = 0; g < ML_CUSTOM_FOLDS; g++)
+	{
+		without[g] = one[1 + g] - (other == NULL ? 0.0 : other[1 + g]);
+		mean += without[g] / ML_CUSTOM_FOLDS;
+	}
+	for (int g = 0; g < ML_CUSTOM_FOLDS; g++)
+		squares += (without[g] - mean) * (without[g] - mean);
+	return isfinite(squares) ? sqrt(squares * (ML_CUSTOM_FOLDS - 1) / ML_CUSTOM_FOLDS) : NAN;
 }

@@ -70,10 +70,12 @@ typedef struct MlCustomRows
 	const double *prediction;
 	const double *weight;		/* NULL: all 1 */
 	double		threshold;
+	const int  *said;			/* the class predicted, BINARY 1 for the positive; NULL: as prediction and threshold say */
 	int			nclasses;
 	char	  **class_label;	/* of the target; NULL for regression */
 	int			positive;		/* BINARY: index of the positive class */
 	const MlFrame *frame;		/* with the columns of the row; NULL if no metric needs one */
+	char	  **text;			/* n x columns of the metric, instead of a frame; an element NULL: NULL */
 	const int64 *frame_row;		/* of row i in the frame; NULL: frame_first + i */
 	int64		frame_first;
 	int			ngroups;		/* 0: one, of all rows */
@@ -92,6 +94,15 @@ typedef struct MlCustomRows
  * lacks; 42883 the aggregate is gone; those of ml_author_enter.
  */
 extern void ml_custom_measure(const MlCustomMetric *metric, const MlCustomRows *rows, double *result);
+
+#define ML_CUSTOM_FOLDS 30		/* for a jackknife */
+
+/*
+ * Standard error of a metric, or of one less other (NULL: of one), from what ml_custom_measure said with
+ * ML_CUSTOM_FOLDS folds: first of all rows, then without each fold; NaN: not known. Student's t with
+ * ML_CUSTOM_FOLDS - 1 degrees of freedom.
+ */
+extern double ml_custom_jackknife(const double *one, const double *other);
 
 /* the columns, but the weight, that a frame must have loaded for a metric, appended to a list of char * */
 extern List *ml_custom_columns(const MlCustomMetric *metric, List *names);

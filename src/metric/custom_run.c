@@ -45,10 +45,11 @@ typedef struct Argument
 	Oid			type;			/* ours */
 	enum
 	{
-		FROM_PREDICTION, FROM_LABEL, FROM_WEIGHT, FROM_COLUMN
+		FROM_PREDICTION, FROM_LABEL, FROM_WEIGHT, FROM_COLUMN, FROM_TEXT
 	}			from;
 	MlCustomKind kind;			/* of prediction and label */
 	const MlColumn *column;
+	int			text;			/* which of the metric's columns */
 } Argument;
 
 typedef struct Run
@@ -222,6 +223,12 @@ describe_arguments(Run *run)
 			arg->from = FROM_WEIGHT;
 			arg->type = FLOAT8OID;
 		}
+		else if (run->rows->text != NULL)
+		{
+			arg->from = FROM_TEXT;
+			arg->type = TEXTOID;
+			arg->text = i - 2;
+		}
 		else
 		{
 			arg->from = FROM_COLUMN;
@@ -294,6 +301,15 @@ column_value(const Argument *arg, int64 row, bool *isnull)
 	}
 }
 
+static Datum
+text_value(const MlCustomRows *rows, const Argument *arg, int ncolumns, int64 i, bool *isnull)
+{
+	const char *text = rows->text[i * ncolumns + arg->text];
+
+	*isnull = text == NULL;
+	return *isnull ? (Datum) 0 : CStringGetTextDatum(text);
+}
+
 /* the class of a row as text: of the label, or of the prediction */
 static Datum
 class_value(const MlCustomRows *rows, int class)
@@ -305,18 +321,22 @@ class_value(const MlCustomRows *rows, int class)
 }
 
 static Datum
-argument_value(const MlCustomRows *rows, const MlMeasurement *measured, const Argument *arg, int64 i, bool *isnull)
+argument_value(const Run *run, const MlMeasurement *measured, const Argument *arg, int64 i, bool *isnull)
 {
+	const MlCustomRows *rows = run->rows;
 	int			class;
 
 	*isnull = false;
 	if (arg->from == FROM_WEIGHT)
 		return Float8GetDatum(ml_measure_weight(measured, i));
+	if (arg->from == FROM_TEXT)
+		return text_value(rows, arg, run->metric->ncolumns, i, isnull);
 	if (arg->from == FROM_COLUMN)
 		return column_value(arg, rows->frame_row != NULL ? rows->frame_row[i] : rows->frame_first + i, isnull);
 	if (arg->kind == ML_CUSTOM_NUMBER)
 		return Float8GetDatum(arg->from == FROM_LABEL ? rows->label[i] : rows->prediction[i]);
-	class = arg->from == FROM_LABEL ? (int) (rows->label[i] + 0.5) : ml_measure_class(measured, i);
+	class = arg->from == FROM_LABEL ? (int) (rows->label[i] + 0.5) :
+		rows->said != NULL ? rows->said[i] : ml_measure_class(measured, i);
 	return arg->kind == ML_CUSTOM_BOOLEAN ? BoolGetDatum(class == 1) : class_value(rows, class);
 }
 
@@ -348,7 +368,7 @@ put_row(Run *run, const MlMeasurement *measured, int64 i, Datum *value, bool *is
 		if (rows->ngroups > 0 && !rows->in_group(rows->in_group_arg, i, g))
 			continue;
 		for (int k = 0; !made && k < run->nargs; k++)
-			value[k + 2] = argument_value(rows, measured, &run->arg[k], i, &isnull[k + 2]);
+			value[k + 2] = argument_value(run, measured, &run->arg[k], i, &isnull[k + 2]);
 		made = true;
 		value[0] = Int32GetDatum(g);
 		tuplestore_putvalues(run->store, run->desc, value, isnull);

@@ -206,8 +206,8 @@ of_mean(const MlIntervalRule *rule, const MlMeasurement *rows, const double *val
  * value -+ half on the scale of its range: logarithms from 0 up or from 1 down, log odds
  * between 0 and 1, Fisher's z between -1 and 1. On the edge there is no such scale.
  */
-static void
-on_its_scale(const MlMetric *metric, double value, double half, MlInterval *result)
+void
+ml_interval_on_scale(const MlMetric *metric, double value, double half, MlInterval *result)
 {
 	double		low = metric->minimum;
 	double		high = metric->maximum;
@@ -289,7 +289,7 @@ of_influence(const MlMetric *metric, const MlSample *sample, MlInterval *result)
 		return;
 	result->error = error;
 	if (ml_interval_rule(metric)->kind != ML_INTERVAL_AREA)
-		on_its_scale(metric, value, ML_NORMAL_975 * error, result);
+		ml_interval_on_scale(metric, value, ML_NORMAL_975 * error, result);
 	else if (error == 0.0 && (value == 0.0 || value == 1.0))
 		of_separated(&sample->rows, result);
 	else
@@ -315,7 +315,7 @@ table_of_cells(const MlMetric *metric, const MlSample *sample, const MlCells *ce
 		squares += slope[c] * slope[c] * cells->square[c / 2][c % 2];
 	result->value = value;
 	result->error = sqrt(squares);
-	on_its_scale(metric, value, ML_NORMAL_975 * result->error, result);
+	ml_interval_on_scale(metric, value, ML_NORMAL_975 * result->error, result);
 }
 
 static void

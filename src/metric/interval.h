@@ -117,7 +117,21 @@ extern void ml_interval_paired(const MlMetric *metric, const MlSample *first, co
 /* the same of a difference whose standard error is known; df: of t, infinite for the normal */
 extern void ml_paired_by_error(MlPaired *result, double error, double df, int64 n);
 
+/*
+ * ml_interval where rows belong together, as those of one customer do: what is
+ * independent are clusters. cluster: of each row, from 0 to nclusters - 1. Random numbers of rows
+ * that are bootstrapped must be those of the cluster.
+ */
+extern void ml_interval_clustered(const MlMetric *metric, const MlSample *sample, const uint32 *cluster,
+								  int64 nclusters, MlInterval *result);
+
 /* ---- parts ---- */
+
+/*
+ * value -+ half on a scale that keeps the ends in the metric's range: logarithms from an
+ * end, log odds between two. The ends alone are filled in.
+ */
+extern void ml_interval_on_scale(const MlMetric *metric, double value, double half, MlInterval *result);
 
 /* Wilson's interval of a share of n, which need not be an integer */
 extern void ml_wilson(double share, double n, double *low, double *high);

@@ -69,6 +69,10 @@ delete_version(const char *model, int version, const char *dropped_by, const cha
 		"DELETE FROM mlops_catalog.training_row "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
 	};
+	static MlStatement delete_profile = {
+		"DELETE FROM mlops_catalog.training_profile "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
+	};
 	static MlStatement delete_evidence = {
 		"DELETE FROM mlops_catalog.evaluation "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2"
@@ -95,6 +99,7 @@ delete_version(const char *model, int version, const char *dropped_by, const cha
 
 	run_on_version(&delete_rows, model, version);
 	run_on_version(&delete_training_rows, model, version);
+	run_on_version(&delete_profile, model, version);
 	run_on_version(&delete_evidence, model, version);
 	run_on_version(&delete_artifact, model, version);
 	run_on_version(&delete_approvals, model, version);
@@ -268,10 +273,13 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.privilege WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.kept_row WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.training_row WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.training_profile WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.evaluation WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.artifact WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.version WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.run WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.retraining WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.outcome_source WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.outcome WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.serving_statistics WHERE model OPERATOR(pg_catalog.=) $1"},

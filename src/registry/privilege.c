@@ -254,6 +254,7 @@ ml_error_no_model(const char *model, MlSight sight)
 PG_FUNCTION_INFO_V1(mlops_grant);
 PG_FUNCTION_INFO_V1(mlops_revoke);
 PG_FUNCTION_INFO_V1(mlops_may);
+PG_FUNCTION_INFO_V1(mlops_require);
 
 static const char *
 check_privilege_name(const char *name)
@@ -375,4 +376,17 @@ mlops_may(PG_FUNCTION_ARGS)
 		strlcpy(last->model, model, sizeof(last->model));
 	}
 	PG_RETURN_BOOL(last->answer);
+}
+
+/* mlops.require(model text, privilege text): for functions in SQL, the errors of those in C */
+Datum
+mlops_require(PG_FUNCTION_ARGS)
+{
+	const PrivilegeName *privilege;
+
+	ml_require_argument(fcinfo, 0, "model");
+	ml_require_argument(fcinfo, 1, "privilege");
+	privilege = find_by_name(check_privilege_name(text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	ml_privilege_require(text_to_cstring(PG_GETARG_TEXT_PP(0)), privilege->privilege);
+	PG_RETURN_VOID();
 }

@@ -180,7 +180,8 @@ score_and_count(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
 	const NullableDatum *column = &fcinfo->args[ARG_FIRST_COLUMN + scorer->direct_first];
 	double		prediction;
 
-	if (!scorer->is_bound || !scorer->direct || !scorer->counts_columns || scorer->logging.on || scorer->rules != NULL)
+	if (!scorer->is_bound || !scorer->direct || !scorer->counts_columns || scorer->logging.on || scorer->rules != NULL ||
+		scorer->canary != NULL)
 		return score_columns_fully(fcinfo, scorer, result);
 	prediction = ml_model_predict_columns(scorer->model, column, scorer->direct_position);
 	if (isnan(prediction))

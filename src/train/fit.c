@@ -21,6 +21,7 @@
 #include "train/fingerprints.h"
 #include "train/groups.h"
 #include "train/learn_link.h"
+#include "train/profile.h"
 #include "train/train.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -131,6 +132,7 @@ ml_training_arrange(MlTraining *training)
 	if (training->encoder != NULL)
 	{
 		ml_fingerprints_note(training);
+		ml_training_profile_features(training, frame, frame->nrows);
 		ml_training_encode(training);
 	}
 	ml_budget_take(&training->budget, frame->nrows, "flags of the usable rows");
@@ -356,6 +358,17 @@ refit(MlTraining *training)
 	ml_training_learn(training);
 }
 
+/* the rows that the model in the artifact was fitted on */
+static void
+profile_rows(MlTraining *training)
+{
+	const MlFrame *frame = training->frame;
+
+	if (training->encoder == NULL)
+		ml_training_profile_features(training, frame, frame->ntrain);
+	ml_training_profile_target(training, frame, frame->ntrain);
+}
+
 void
 ml_training_fit(MlTraining *training)
 {
@@ -383,11 +396,13 @@ ml_training_fit(MlTraining *training)
 	model = ml_model_read(VARDATA_ANY(training->artifact), VARSIZE_ANY_EXHDR(training->artifact),
 						  training->cxt);
 	ml_training_measure(training, model);
+	ml_training_profile_predicted(training, model);
 	MemoryContextDelete(model->cxt);
 	training->measuring = ml_training_seconds() - start;
 
 	if (training->spec.options.refit && training->nholdout > 0)
 		refit(training);
+	profile_rows(training);
 	collect_warnings(training);
 	MemoryContextSwitchTo(old);
 }

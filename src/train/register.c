@@ -15,6 +15,7 @@
 #include "json.h"
 #include "train/fingerprints.h"
 #include "train/learn_link.h"
+#include "train/profile.h"
 #include "train/train.h"
 #include "utils/builtins.h"
 
@@ -261,6 +262,7 @@ ml_training_register(MlTraining *training)
 	if (training->kept != NULL)
 		ml_kept_insert(training->kept, training->model, training->version);
 	ml_fingerprints_insert(training);
+	ml_training_insert_profiles(training);
 	if (row.scratch)
 		ml_registry_prune_scratch(training->model, Max(ml_scratch_keep, 1));
 	MemoryContextSwitchTo(old);

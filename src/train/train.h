@@ -98,6 +98,7 @@ typedef struct MlTraining
 	MlFitted   *fitted;
 	bytea	   *artifact;
 	MlMeasured	measured;
+	List	   *profiles;		/* of MlProfile *: what the rows and predictions look like */
 	List	   *warnings;		/* of char * */
 	bool		said_alone;		/* that no worker was to be had */
 	bool		in_sql;			/* the rows stay where they are: frame has none; fold/sql.h */

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "mb/pg_wchar.h"
 #include "optimizer/planner.h"
+#include "registry/canary.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -64,12 +65,19 @@ resolve(MlScorer *scorer, MlResult result)
 	ml_counts_resolve(scorer, settings.statistics && predicts);
 }
 
+/* 'churn@canary' asks the canary whatever the row is: in the role are rows that were sent there */
+static bool
+is_named(const MlScorer *scorer)
+{
+	return strcmp(scorer->reference.alias, ML_CANARY) == 0 && scorer->resolved.deployment == 0;
+}
+
 const char *
 ml_watch_role(const MlScorer *scorer)
 {
 	const MlReference *reference = &scorer->reference;
 
-	return reference->version != 0 ? "pinned" :
+	return reference->version != 0 || is_named(scorer) ? "pinned" :
 		reference->alias[0] != '\0' ? reference->alias : "active";
 }
 
@@ -156,7 +164,7 @@ record(const MlAnswer *answer)
 
 	if (planning > 0)
 		return;
-	call.nkey = ml_watch_key_argument(input->fcinfo, input->key_argument, key);
+	call.nkey = ml_score_key_argument(input->fcinfo, input->key_argument, key);
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;

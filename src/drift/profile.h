@@ -1,0 +1,139 @@
+/*
+ * profile.h
+ *		What many values of a column looked like, in a few kilobytes.
+ *
+ * A number is kept as moments, exact deciles with the rows between them, a grid of at most
+ * ML_PROFILE_KNOTS + 1 of its values with the exact number of rows up to each,
+ * and counts in bins of equal width, which are cheap to count again while a
+ * model serves. A category is kept as its frequent levels and the rest.
+ *
+ * Of what is compared with a profile:
+ * - PSI and Jensen-Shannon over the deciles' bins are exact, since edges and counts are.
+ * - The distribution function is exact at the knots; between two of them it is off
+ *   by ml_profile_error() at most, and so is a KS statistic: less than 1 / ML_PROFILE_KNOTS.
+ */
+#ifndef ML_DRIFT_PROFILE_H
+#define ML_DRIFT_PROFILE_H
+
+#include "postgres.h"
+
+#include "frame/value.h"
+
+#define ML_PROFILE_DECILES	9	/* edges between ten bins; fewer if some are equal */
+#define ML_PROFILE_KNOTS	256
+#define ML_PROFILE_BINS		64	/* of equal width; below and above them there is one more each */
+#define ML_PROFILE_LEVELS	1000	/* more, or rarer than min_category_rows, are the rest */
+#define ML_PROFILE_LEVEL_MAX 256	/* bytes of a level that has a place */
+#define ML_PROFILE_ROWS		25000	/* of more, rows at even places are taken for all but moments */
+
+typedef enum MlProfileRole
+{
+	ML_PROFILE_FEATURE, ML_PROFILE_TARGET,
+	ML_PROFILE_PREDICTION		/* of held-out rows, if there are any; else of training rows */
+} MlProfileRole;
+
+typedef struct MlNumberProfile
+{
+	int64		n;				/* values that all below is of; less than those present if they were sampled */
+	double		minimum;		/* NaN, here and below, if nothing is present */
+	double		maximum;
+	double		mean;
+	double		deviation;		/* sqrt(sum of squares / (n - 1)); 0 for one value */
+
+	/* distinct deciles, ascending, as percentile_cont interpolates; value v is in bin (number of edges < v) */
+	int			nedges;
+	double		edge[ML_PROFILE_DECILES];
+	int64		edge_rows[ML_PROFILE_DECILES + 1];	/* they add up to n */
+
+	/* values, ascending, the least and the largest among them; all values if they are few */
+	int			nknots;
+	double	   *knot;
+	int64	   *upto;			/* rows <= knot */
+	int64	   *equal;			/* rows = knot */
+
+	/* equal widths; bin_rows[0] is below low, [ML_PROFILE_BINS + 1] above high */
+	double		low;
+	double		high;			/* > low, unless nothing is present */
+	int64		bin_rows[ML_PROFILE_BINS + 2];
+} MlNumberProfile;
+
+typedef struct MlCategoryProfile
+{
+	int			nlevels;
+	char	  **level;			/* terminated; the most frequent first, equally frequent ones in C order */
+	int64	   *rows;
+	int64		other_rows;		/* of levels without a place */
+	int64		other_levels;
+} MlCategoryProfile;
+
+typedef struct MlProfile
+{
+	MlProfileRole role;
+	const char *name;			/* of the column; "prediction" for ML_PROFILE_PREDICTION */
+
+	/*
+	 * NUMBER: a boolean is 0 or 1. TIME: seconds since 1970-01-01 (time of day:
+	 * since midnight; intervals: their length). ARRAY: the Euclidean norm, NULL
+	 * elements left out. These have a number profile, CATEGORY has the other.
+	 */
+	MlKind		kind;
+	int64		rows;
+	int64		missing;		/* of these: NULL, NaN or infinite */
+	MlNumberProfile number;
+	MlCategoryProfile category;
+} MlProfile;
+
+/* room for the values of a column while they are sorted */
+typedef struct MlProfileRoom
+{
+	int64		most;			/* values */
+	uint64	   *key;			/* most of them, twice */
+	uint64	   *spare;
+} MlProfileRoom;
+
+/* bytes of room for n rows, ML_PROFILE_ROWS at most */
+extern Size ml_profile_room_size(int64 n);
+extern void ml_profile_room_take(MlProfileRoom *room, void *memory, Size bytes);
+
+/*
+ * Profile of n values, NaN being missing. Fills rows, missing and number; arrays in the current context.
+ */
+extern void ml_profile_numbers(MlProfile *profile, const double *value, int64 n, MlProfileRoom *room);
+
+/*
+ * Profile of rows of a category by the rows of each of nvalues values (0: none), which need not be
+ * terminated. Levels of fewer than min_rows rows are the rest. In the current context.
+ */
+extern void ml_profile_levels(MlProfile *profile, int64 rows, int nvalues, char *const *value,
+							  const int32 *length, const int64 *count, int64 min_rows);
+
+/* how far the distribution function that the knots give can be off, as a share */
+extern double ml_profile_error(const MlNumberProfile *number);
+
+/* sorts keys as ml_double_key makes them; spare has room for as many */
+extern void ml_profile_sort(uint64 *key, uint64 *spare, int64 n);
+
+/*
+ * The bin of equal width of a value that is not NaN: 0 below low, ML_PROFILE_BINS + 1 above high.
+ * width: ml_profile_bins_per_unit(), to be made once.
+ */
+static inline double
+ml_profile_bins_per_unit(double low, double high)
+{
+	return ML_PROFILE_BINS / (high - low);
+}
+
+static inline int
+ml_profile_bin(double low, double high, double per_unit, double value)
+{
+	int			bin;
+
+	if (value < low)
+		return 0;
+	if (!(value <= high))
+		return ML_PROFILE_BINS + 1;
+	bin = (int) ((value - low) * per_unit);
+	return bin < ML_PROFILE_BINS ? bin + 1 : ML_PROFILE_BINS;
+}
+
+#endif							/* ML_DRIFT_PROFILE_H */

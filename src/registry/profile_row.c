@@ -1,0 +1,275 @@
+/*
+ * profile_row.c
+ *		What the training rows of a version looked like, in and out of their table.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "registry/profile_row.h"
+#include "registry/registry_catalog.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+static const char *const role_name[] = {
+	[ML_PROFILE_FEATURE] = "feature",
+	[ML_PROFILE_TARGET] = "target",
+	[ML_PROFILE_PREDICTION] = "prediction"
+};
+
+static const char *const kind_name[] = {
+	[ML_KIND_NUMBER] = "number",
+	[ML_KIND_CATEGORY] = "category",
+	[ML_KIND_TIME] = "time",
+	[ML_KIND_ARRAY] = "array"
+};
+
+/* ---- in ---- */
+
+static void
+bind_floats(MlArguments *args, const double *value, int n)
+{
+	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		element[i] = Float8GetDatum(value[i]);
+	ml_bind_datum(args, FLOAT8ARRAYOID,
+				  PointerGetDatum(construct_array(element, n, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), n == 0);
+}
+
+static void
+bind_counts(MlArguments *args, const int64 *value, int n)
+{
+	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		element[i] = Int64GetDatum(value[i]);
+	ml_bind_datum(args, INT8ARRAYOID,
+				  PointerGetDatum(construct_array(element, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), n == 0);
+}
+
+static void
+bind_texts(MlArguments *args, char *const *value, int n)
+{
+	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
+
+	for (int i = 0; i < n; i++)
+		element[i] = CStringGetTextDatum(value[i]);
+	ml_bind_datum(args, TEXTARRAYOID,
+				  PointerGetDatum(construct_array(element, n, TEXTOID, -1, false, TYPALIGN_INT)), n == 0);
+}
+
+static void
+bind_number(MlArguments *args, const MlNumberProfile *number)
+{
+	bool		present = number->n > 0;
+
+	ml_bind_datum(args, INT8OID, Int64GetDatum(number->n), !present);
+	ml_bind_float(args, present ? number->minimum : NAN);
+	ml_bind_float(args, present ? number->maximum : NAN);
+	ml_bind_float(args, present ? number->mean : NAN);
+	ml_bind_float(args, present ? number->deviation : NAN);
+	bind_floats(args, number->edge, number->nedges);
+	bind_counts(args, number->edge_rows, present ? number->nedges + 1 : 0);
+	bind_floats(args, number->knot, number->nknots);
+	bind_counts(args, number->upto, number->nknots);
+	bind_counts(args, number->equal, number->nknots);
+	ml_bind_float(args, present ? number->low : NAN);
+	ml_bind_float(args, present ? number->high : NAN);
+	bind_counts(args, number->bin_rows, present ? ML_PROFILE_BINS + 2 : 0);
+}
+
+void
+ml_registry_insert_profile(const char *model, int version, int position, const MlProfile *profile)
+{
+	static MlStatement insert = {
+		"INSERT INTO mlops_catalog.training_profile (model, version, role, feature, position, kind, rows, missing, "
+		"sampled, minimum, maximum, mean, deviation, edge, edge_rows, knot, knot_upto, knot_equal, "
+		"bin_low, bin_high, bin_rows, level, level_rows, other_rows, other_levels) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)"
+	};
+	const MlCategoryProfile *category = &profile->category;
+	bool		is_category = profile->kind == ML_KIND_CATEGORY;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_registry_enter(&scope);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	ml_bind_text(&args, role_name[profile->role]);
+	ml_bind_text(&args, profile->name);
+	ml_bind_int(&args, position);
+	ml_bind_text(&args, kind_name[profile->kind]);
+	ml_bind_int8(&args, profile->rows);
+	ml_bind_int8(&args, profile->missing);
+	bind_number(&args, &profile->number);
+	bind_texts(&args, category->level, category->nlevels);
+	bind_counts(&args, category->rows, category->nlevels);
+	ml_bind_datum(&args, INT8OID, Int64GetDatum(category->other_rows), !is_category);
+	ml_bind_datum(&args, INT8OID, Int64GetDatum(category->other_levels), !is_category);
+	ml_statement_run(&insert, &args);
+	ml_registry_leave(&scope);
+}
+
+/* ---- out ---- */
+
+/* columns of the query below */
+enum
+{
+	ROLE = 1, FEATURE, KIND, ROWS, MISSING, SAMPLED, MINIMUM, MAXIMUM, MEAN, DEVIATION, EDGE, EDGE_ROWS,
+	KNOT, KNOT_UPTO, KNOT_EQUAL, BIN_LOW, BIN_HIGH, BIN_ROWS, LEVEL, LEVEL_ROWS, OTHER_ROWS, OTHER_LEVELS
+};
+
+static int
+find_name(const char *const *names, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (names[i] != NULL && strcmp(names[i], name) == 0)
+			return i;
+	elog(ERROR, "unknown word in a training profile: \"%s\"", name);
+	return 0;					/* keep the compiler quiet */
+}
+
+static int64
+count_in(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = ml_result_datum(row, column, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+/* the elements of an array without NULLs; 0 of them for NULL */
+static int
+elements_in(uint64 row, int column, Oid type, Datum **element)
+{
+	bool		isnull;
+	Datum		value = ml_result_datum(row, column, &isnull);
+	bool		by_value = type != TEXTOID && FLOAT8PASSBYVAL;
+	int			n = 0;
+
+	*element = NULL;
+	if (!isnull)
+		deconstruct_array(DatumGetArrayTypeP(value), type, type == TEXTOID ? -1 : 8, by_value,
+						  type == TEXTOID ? TYPALIGN_INT : TYPALIGN_DOUBLE, element, NULL, &n);
+	return n;
+}
+
+/* into the array, if it is there; else into a new one; n of them at most */
+static void *
+numbers_in(uint64 row, int column, Oid type, int n, void *array, MemoryContext cxt)
+{
+	Datum	   *element;
+	int			found = elements_in(row, column, type, &element);
+
+	if (array == NULL)
+		array = MemoryContextAllocZero(cxt, 8 * Max(n, 1));
+	for (int i = 0; i < Min(n, found); i++)
+	{
+		if (type == FLOAT8OID)
+			((double *) array)[i] = DatumGetFloat8(element[i]);
+		else
+			((int64 *) array)[i] = DatumGetInt64(element[i]);
+	}
+	return array;
+}
+
+static void
+take_number(uint64 row, MlNumberProfile *number, MemoryContext cxt)
+{
+	Datum	   *element;
+
+	number->n = count_in(row, SAMPLED);
+	number->minimum = ml_result_float(row, MINIMUM);
+	number->maximum = ml_result_float(row, MAXIMUM);
+	number->mean = ml_result_float(row, MEAN);
+	number->deviation = ml_result_float(row, DEVIATION);
+	number->low = ml_result_float(row, BIN_LOW);
+	number->high = ml_result_float(row, BIN_HIGH);
+	number->nedges = Min(elements_in(row, EDGE, FLOAT8OID, &element), ML_PROFILE_DECILES);
+	numbers_in(row, EDGE, FLOAT8OID, number->nedges, number->edge, cxt);
+	numbers_in(row, EDGE_ROWS, INT8OID, number->nedges + 1, number->edge_rows, cxt);
+	numbers_in(row, BIN_ROWS, INT8OID, ML_PROFILE_BINS + 2, number->bin_rows, cxt);
+	number->nknots = elements_in(row, KNOT, FLOAT8OID, &element);
+	number->knot = numbers_in(row, KNOT, FLOAT8OID, number->nknots, NULL, cxt);
+	number->upto = numbers_in(row, KNOT_UPTO, INT8OID, number->nknots, NULL, cxt);
+	number->equal = numbers_in(row, KNOT_EQUAL, INT8OID, number->nknots, NULL, cxt);
+}
+
+static void
+take_category(uint64 row, MlCategoryProfile *category, MemoryContext cxt)
+{
+	Datum	   *element;
+
+	category->nlevels = elements_in(row, LEVEL, TEXTOID, &element);
+	category->level = MemoryContextAlloc(cxt, sizeof(char *) * Max(category->nlevels, 1));
+	for (int i = 0; i < category->nlevels; i++)
+		category->level[i] = MemoryContextStrdup(cxt, TextDatumGetCString(element[i]));
+	category->rows = numbers_in(row, LEVEL_ROWS, INT8OID, category->nlevels, NULL, cxt);
+	category->other_rows = count_in(row, OTHER_ROWS);
+	category->other_levels = count_in(row, OTHER_LEVELS);
+}
+
+static MlProfile *
+take_profile(uint64 row, MemoryContext cxt)
+{
+	MlProfile  *profile = MemoryContextAllocZero(cxt, sizeof(MlProfile));
+
+	profile->role = (MlProfileRole) find_name(role_name, lengthof(role_name), ml_result_text(row, ROLE));
+	profile->name = MemoryContextStrdup(cxt, ml_result_text(row, FEATURE));
+	profile->kind = (MlKind) find_name(kind_name, lengthof(kind_name), ml_result_text(row, KIND));
+	profile->rows = count_in(row, ROWS);
+	profile->missing = count_in(row, MISSING);
+	if (profile->kind == ML_KIND_CATEGORY)
+		take_category(row, &profile->category, cxt);
+	else
+		take_number(row, &profile->number, cxt);
+	return profile;
+}
+
+List *
+ml_registry_profile(const char *model, int version)
+{
+	static MlStatement select = {
+		"SELECT role, feature, kind, rows, missing, sampled, minimum, maximum, mean, deviation, edge, edge_rows, "
+		"knot, knot_upto, knot_equal, bin_low, bin_high, bin_rows, level, level_rows, other_rows, other_levels "
+		"FROM mlops_catalog.training_profile WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 "
+		"ORDER BY position"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	List	   *profiles = NIL;
+	uint64		n;
+
+	ml_registry_enter(&scope);
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, version);
+	n = ml_statement_run(&select, &args);
+	for (uint64 i = 0; i < n; i++)
+	{
+		MlProfile  *profile = take_profile(i, caller);
+		MemoryContext old = MemoryContextSwitchTo(caller);
+
+		profiles = lappend(profiles, profile);
+		MemoryContextSwitchTo(old);
+	}
+	ml_registry_leave(&scope);
+	return profiles;
+}
+
+const MlProfile *
+ml_profile_find(const List *profiles, MlProfileRole role, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, profiles)
+	{
+		const MlProfile *profile = lfirst(cell);
+
+		if (profile->role == role && strcmp(profile->name, name) == 0)
+			return profile;
+	}
+	return NULL;
+}

@@ -1,0 +1,180 @@
+/*
+ * live_metrics.c
+ *		Which metrics are measured of live rows, and which could not be.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "interrupts.h"
+#include "metric/custom.h"
+#include "miscadmin.h"
+#include "registry/gate_row.h"
+#include "registry/registry.h"
+#include "utils/acl.h"
+#include "watch/live.h"
+
+int
+ml_live_column(const MlLive *live, const char *name)
+{
+	ListCell   *cell;
+	int			place = 0;
+
+	foreach(cell, live->columns)
+	{
+		if (strcmp(lfirst(cell), name) == 0)
+			return place;
+		place++;
+	}
+	return -1;
+}
+
+/* ---- which metrics ---- */
+
+MlTask
+ml_live_task(const char *model)
+{
+	MlOutcomeKind kind;
+
+	ml_outcome_kind(model, &kind);
+	return kind.task;
+}
+
+static List *
+add_metric(List *metrics, const char *model, MlTask task, const char *name)
+{
+	MlJudgeMetric *metric = ml_judge_metric(model, task, name);
+	ListCell   *cell;
+
+	foreach(cell, metrics)
+	{
+		if (strcmp(ml_judge_metric_name(lfirst(cell)), ml_judge_metric_name(metric)) == 0)
+			return metrics;
+	}
+	return lappend(metrics, metric);
+}
+
+/* where its author has lost the model, nobody who looks at other metrics is stopped */
+static bool
+may_run(const char *model, const MlCustomMetric *metric)
+{
+	Oid			author = get_role_oid(metric->author.role, true);
+
+	return OidIsValid(author) && (author == GetUserId() || ml_privilege_has(model, author, ML_PRIVILEGE_READ));
+}
+
+/* a gate may be of a measure of rows, or of a metric that has been dropped: what is no metric of the model is left alone */
+static List *
+add_metrics_of_gates(List *metrics, const char *model, MlTask task)
+{
+	ListCell   *cell;
+
+	foreach(cell, ml_registry_gates(model))
+	{
+		const MlGate *gate = lfirst(cell);
+		MlCustomMetric *custom = ml_custom_metric(gate->metric);
+
+		if (custom != NULL && (custom->tasks & task) != 0 && may_run(model, custom))
+			metrics = add_metric(metrics, model, task, gate->metric);
+	}
+	return metrics;
+}
+
+List *
+ml_live_metrics(const char *model, MlTask task, char **name, int n)
+{
+	List	   *metrics = NIL;
+
+	if (task == 0)
+		return NIL;
+	for (int i = 0; i < n; i++)
+		metrics = add_metric(metrics, model, task, name[i]);
+	if (metrics != NIL)
+		return metrics;
+	metrics = add_metric(metrics, model, task, NULL);
+	for (int i = 0; ml_metrics[i] != NULL; i++)
+		if ((ml_metrics[i]->tasks & task) != 0)
+			metrics = add_metric(metrics, model, task, ml_metrics[i]->name);
+	return add_metrics_of_gates(metrics, model, task);
+}
+
+/* ---- one of them ---- */
+
+double
+ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of, int64 *n)
+{
+	MlJudgeMetric *metric = ml_judge_metric(model, ml_live_task(model), NULL);
+	MlLiveRequest request = {.model = model, .from = from, .until = until, .as_of = as_of, .width = until - from,
+	.metrics = list_make1(metric)};
+	MlLive	   *live = ml_live_read(&request);
+	MlLiveEstimate estimate = {.value = NAN};
+	ListCell   *cell;
+
+	foreach(cell, live->groups)
+	{
+		MlLiveGroup *group = lfirst(cell);
+
+		if (group->version == version && strcmp(group->role, "active") == 0)
+			(void) ml_live_estimate(live, group, metric, &estimate);
+	}
+	ml_live_end(live);
+	*n = estimate.n;
+	return estimate.value;
+}
+
+/* ---- what could not be measured ---- */
+
+static bool
+is_logged_somewhere(const MlLive *live, const char *column)
+{
+	int			width = list_length(live->columns);
+	int			place = ml_live_column(live, column);
+	ListCell   *cell;
+
+	foreach(cell, live->groups)
+	{
+		const MlLiveGroup *group = lfirst(cell);
+
+		for (int64 i = 0; place >= 0 && i < group->n; i++)
+		{
+			ml_check_row(i);
+			if (group->text[i * width + place] != ml_live_missing)
+				return true;
+		}
+	}
+	return place < 0;
+}
+
+static bool
+has_rows(const MlLive *live)
+{
+	ListCell   *cell;
+
+	foreach(cell, live->groups)
+		if (((MlLiveGroup *) lfirst(cell))->n > 0)
+			return true;
+	return false;
+}
+
+void
+ml_live_tell_missing(const MlLive *live)
+{
+	ListCell   *cell;
+
+	foreach(cell, has_rows(live) ? live->request->metrics : NIL)
+	{
+		const MlCustomMetric *metric = ml_judge_metric_registered(lfirst(cell));
+
+		for (int k = 0; metric != NULL && k < metric->ncolumns; k++)
+		{
+			if (is_logged_somewhere(live, metric->column[k]))
+				continue;
+			ereport(NOTICE,
+					(errmsg("metric \"%s\" of model \"%s\" is left out", metric->name, live->kind.model),
+					 errdetail("It takes column \"%s\" of the row, which no logged input of the period has.", metric->column[k]),
+					 errhint("SELECT mlops_set_model('%s', '{\"log_input\": true}') logs the rows that are predicted from now on.",
+							 live->kind.model)));
+			break;
+		}
+	}
+}

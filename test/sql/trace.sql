@@ -1,0 +1,78 @@
+-- mlops_trace(): from the logged predictions of a key back to what made them: version, bundle, rules
+-- that fired, threshold, checksum of the artifact, training data - and what came true.
+
+CREATE SCHEMA trace_test;
+SET search_path = trace_test;
+\set SHOW_CONTEXT never
+SET client_min_messages = error;
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
+
+CREATE TABLE visit AS SELECT i AS id, i % 7 AS pages, (i * 5 % 13 + i % 7) > 8 AS bought FROM generate_series(1, 200) AS i;
+SELECT mlops_train_now('traced', 'visit', 'bought', features => '{pages}', params => '{"l2": 1}') AS version;
+SELECT mlops_train_now('traced', 'SELECT * FROM visit WHERE id > 100', 'bought', features => '{pages}', params => '{"l2": 1}') AS version;
+SELECT mlops_create_rules('traced', '[{"name": "never", "when": "pages > 100", "then": {"set": 0}},
+                                      {"name": "few", "when": "pages < 2", "then": {"set": 0.1}},
+                                      {"name": "none", "when": "pages < 1", "then": {"set": 0}}]');
+SELECT version FROM mlops_promote('traced', 1, threshold => 0.4);
+SELECT count(*) FROM mlops_score('traced', 'SELECT * FROM visit WHERE id IN (7, 8, 9)', 'id');
+SELECT version FROM mlops_promote('traced', 2, rules => 1, threshold => 0.6);
+SELECT count(*) FROM mlops_score('traced', 'SELECT * FROM visit WHERE id IN (7, 8, 9)', 'id');
+SELECT count(*) FROM mlops_score('traced/1', 'SELECT * FROM visit WHERE id = 7', 'id');
+
+-- the rules of each set have names; without a rule set there are none that could fire
+SELECT key, t.role, t.version, t.deployment, t.threshold, t.rules, t.fired, t.algorithm, t.source
+  FROM (VALUES ('7'), ('8'), ('9')) AS k (key), mlops_trace('traced', key) AS t ORDER BY key, made_at;
+
+-- the artifact and the training data are those of the version, and its run
+SELECT t.version, t.artifact = encode(v.sha256, 'hex') AS artifact, t.data_fingerprint = encode(v.data_fingerprint, 'hex') AS data,
+       t.rows_training = v.rows_training AS rows, t.trained_at = v.trained_at AS at, t.run = r.run AS run, r.status
+  FROM mlops_trace('traced', 8) AS t JOIN mlops.version AS v ON v.model = 'traced' AND v.version = t.version
+  LEFT JOIN mlops.run AS r ON r.run = t.run ORDER BY t.made_at;
+
+-- what came true belongs to the last prediction before it; of several what the policy counts
+SELECT max(made_at) + interval '1 hour' AS later FROM mlops_trace('traced', 9) \gset
+SELECT mlops_record_outcome('traced', 9, 'true', timestamptz :'later', annotator => 'ann'),
+       mlops_record_outcome('traced', 9, 'true', timestamptz :'later' + interval '1 hour', annotator => 'ben'),
+       mlops_record_outcome('traced', 9, 'false', timestamptz :'later' + interval '2 hours', annotator => 'cid');
+SELECT version, outcome, outcome_at - :'later' AS after FROM mlops_trace('traced', 9) ORDER BY made_at;
+SELECT mlops_set_model('traced', '{"outcome_policy": "first"}');
+SELECT version, outcome, outcome_at - :'later' AS after FROM mlops_trace('traced', 9) ORDER BY made_at;
+SELECT mlops_set_model('traced', '{"outcome_policy": "majority"}');
+SELECT version, outcome, outcome_at - :'later' AS after FROM mlops_trace('traced', 9) ORDER BY made_at;
+
+-- at a moment: the newest prediction by then, in each role
+SELECT min(made_at) AS first, max(made_at) AS last FROM mlops_trace('traced', 8) \gset
+SELECT version FROM mlops_trace('traced', 8, :'first');
+SELECT version FROM mlops_trace('traced', 8, timestamptz :'last' - interval '1 microsecond');
+SELECT version FROM mlops_trace('traced', 8, :'last');
+SELECT count(*) FROM mlops_trace('traced', 8, timestamptz :'first' - interval '1 microsecond');
+
+-- keys of other types; a long one is in the log by its checksum
+SELECT count(*) FROM mlops_score('traced', $$SELECT pages, repeat('k', 300) AS key FROM visit WHERE id = 3$$, 'key');
+SELECT count(*) FROM mlops_score('traced', $$SELECT pages, '8a1d7f6e-0000-4000-8000-000000000001'::uuid AS key FROM visit WHERE id = 3$$, 'key');
+SELECT version FROM mlops_trace('traced', repeat('k', 300));
+SELECT version FROM mlops_trace('traced', uuid '8a1d7f6e-0000-4000-8000-000000000001');
+SELECT count(*) FROM mlops_trace('traced', 'nobody');
+
+-- a dropped version has left its number, and its checksum in mlops.dropped_version
+SELECT version FROM mlops_promote('traced', 2, rules => 0);
+SELECT mlops_train_now('traced', 'visit', 'bought', features => '{pages}', params => '{"l2": 2}') AS version;
+SELECT count(*) FROM mlops_score('traced/3', 'SELECT * FROM visit WHERE id = 5', 'id');
+SELECT mlops_drop_version('traced', 3);
+SELECT t.version, t.role, t.artifact = encode(g.sha256, 'hex') AS artifact, t.source FROM mlops_trace('traced', 5) AS t JOIN mlops.dropped_version AS g ON g.model = 'traced';
+
+-- What is refused
+SELECT * FROM mlops_trace('trace', 7);
+\echo :LAST_ERROR_SQLSTATE
+CREATE ROLE regress_ml_trace;
+SELECT mlops_grant('traced', 'regress_ml_trace', 'predict');
+SET ROLE regress_ml_trace;
+SELECT * FROM mlops_trace('traced', 7);
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+SELECT mlops_revoke('traced', 'regress_ml_trace', 'predict');
+DROP ROLE regress_ml_trace;
+
+SELECT mlops_drop_model('traced', force => true);
+DROP SCHEMA trace_test CASCADE;
