@@ -8,8 +8,8 @@
  * query has many: bins add up to the rows but for chance, and a scan pays little.
  *
  * Where the features are columns of float8 that the model reads as they are,
- * bins are found four at a time: a difference and a product each, as bin_of()
- * does it for one.
+ * bins are found four at a time: a difference and a product each, as
+ * ml_profile_bin() does it for one.
  *
  * The row's counters are listed first and then counted, so that the first rows
  * of a transaction leave a list of what they touched: adding a single row to
@@ -26,29 +26,15 @@
 typedef int32 Bins __attribute__((vector_size(16)));
 typedef int32 BinsMem __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* value is not NaN; numbered from below the range, 0 */
-static inline int
-bin_of(double low, double high, double per_unit, double value)
-{
-	int			bin;
-
-	if (value < low)
-		return 0;
-	if (value > high)
-		return ML_COUNTS_BINS + 1;
-	bin = (int) ((value - low) * per_unit);
-	return bin < ML_COUNTS_BINS ? bin + 1 : ML_COUNTS_BINS;
-}
-
-/* the same of four values, from the bin of low on: -1 is below it */
+/* ml_profile_bin() of four values, but from the bin of low on: -1 is below it */
 ML_INLINE Bins
 bins_of(MlVec low, MlVec high, MlVec per_unit, MlVec value)
 {
-	const MlVec last = ML_SPLAT(ML_COUNTS_BINS - 1);
+	const MlVec last = ML_SPLAT(ML_PROFILE_BINS - 1);
 	MlVec		bin = (value - low) * per_unit;
 
 	bin = vec_select(bin < last, bin, last);
-	bin = vec_select(value > high, ML_SPLAT(ML_COUNTS_BINS), bin);
+	bin = vec_select(value > high, ML_SPLAT(ML_PROFILE_BINS), bin);
 	bin = vec_select(value < low, ML_SPLAT(-1), bin);
 	return __builtin_convertvector(bin, Bins);
 }
@@ -70,7 +56,7 @@ find(const double *low, const double *high, const double *per_unit, const int32 
 		*(BinsMem *) (at + i) = (BinsMem) (bin + (Bins) *(const BinsMem *) (first_bin + i));
 	}
 	for (; i < n; i++)
-		at[i] = first_bin[i] - 1 + bin_of(low[i], high[i], per_unit[i], VALUE(i));
+		at[i] = first_bin[i] - 1 + ml_profile_bin(low[i], high[i], per_unit[i], VALUE(i));
 }
 
 ML_CLONES static void
@@ -144,7 +130,7 @@ list(Row *row, uint32 counter)
 static inline uint32
 place_number(const MlCountsBlock *block, double value)
 {
-	return block->first + 1 + bin_of(block->low, block->high, block->per_unit, value);
+	return block->first + 1 + ml_profile_bin(block->low, block->high, block->per_unit, value);
 }
 
 static inline uint32

@@ -22,15 +22,15 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "drift/profile.h"
 #include "frame/value.h"
 #include "lib/stringinfo.h"
 #include "model/model.h"
 #include "nodes/pg_list.h"
 #include "watch/ring.h"
 
-#define ML_COUNTS_BINS	64
 #define ML_COUNTS_ROWS	10000	/* of a process that are not in shared memory, at most */
-#define ML_COUNTS_EXACT	100		/* of these, the first have all their numbers in bins */
+#define ML_COUNTS_EXACT	1000		/* of these, the first have all their numbers in bins */
 #define ML_COUNTS_SAMPLE 16		/* of the others one in so many, for all of these */
 
 typedef enum MlCountsFixed
@@ -72,6 +72,7 @@ typedef struct MlCountsBlock
 
 	/* where an encoded row has it: a code, or nnumbers doubles; -1: nowhere */
 	int			category;
+	bool		is_cyclic;		/* of a time, only where it is in the day, the week or the year: no bins */
 	int			number;
 	int			nnumbers;
 } MlCountsBlock;
@@ -97,7 +98,7 @@ ml_counts_nbins(const MlCountsBlock *block)
 {
 	if (block->kind == ML_KIND_CATEGORY)
 		return block->nlevels + 1;
-	return isnan(block->low) ? 0 : ML_COUNTS_BINS + 2;
+	return isnan(block->low) ? 0 : ML_PROFILE_BINS + 2;
 }
 
 /* ---- a process (counts_local.c) ---- */

@@ -211,7 +211,7 @@ write_block(const MlTakenCounts *taken, const MlCountsBlock *block)
 												(block->is_prediction ? (int64) counter[ML_COUNT_NULL_ROWS] : 0)), !has_bins);
 	ml_bind_float(&args, has_bins ? block->low : NAN);
 	ml_bind_float(&args, has_bins ? block->high : NAN);
-	bind_counts(&args, bin, has_bins ? ML_COUNTS_BINS + 2 : 0, !has_bins);
+	bind_counts(&args, bin, has_bins ? ML_PROFILE_BINS + 2 : 0, !has_bins);
 	bind_texts(&args, block->level, block->nlevels, !is_category);
 	bind_counts(&args, bin, is_category ? block->nlevels : 0, !is_category);
 	ml_bind_datum(&args, INT8OID, is_category ? Int64GetDatum((int64) bin[block->nlevels]) : (Datum) 0, !is_category);

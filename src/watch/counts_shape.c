@@ -12,6 +12,7 @@
 
 #include <math.h>
 
+#include "registry/profile_row.h"
 #include "watch/counts.h"
 
 /* ---- made from what scores ---- */
@@ -28,11 +29,11 @@ set_range(MlCountsBlock *block, double low, double high)
 		high += 0.5;
 	}
 	/* far from zero half a unit is nothing; and a width can be infinite */
-	if (!(high > low) || !isfinite(high - low) || !isfinite(ML_COUNTS_BINS / (high - low)))
+	if (!(high > low) || !isfinite(high - low) || !isfinite(ml_profile_bins_per_unit(low, high)))
 		return;
 	block->low = low;
 	block->high = high;
-	block->per_unit = ML_COUNTS_BINS / (high - low);
+	block->per_unit = ml_profile_bins_per_unit(low, high);
 }
 
 static void
@@ -64,6 +65,7 @@ make_feature(const MlRecipe *recipe, const MlFeature *feature, MlCountsBlock *bl
 	block->name = pstrdup(feature->name);
 	block->kind = feature->kind;
 	block->category = feature->category;
+	block->is_cyclic = feature->kind == ML_KIND_TIME && number < 0;
 	block->number = feature->first_number;
 	block->nnumbers = feature->nnumbers;
 	set_range(block, NAN, NAN);
@@ -106,6 +108,23 @@ make_prediction(const MlModel *model, MlCountsBlock *block)
 		set_range(block, 0.0, 1.0);
 }
 
+/* of the training profile; that of a category is none */
+static void
+take_range(void *arg, MlProfileRole role, const char *feature, double low, double high)
+{
+	MlCountsShape *shape = arg;
+	MlCountsBlock *block = &shape->block[0];
+
+	if (role == ML_PROFILE_TARGET || isnan(low))
+		return;
+	if (role == ML_PROFILE_FEATURE)
+		for (block++; block < shape->block + shape->nblocks; block++)
+			if (strcmp(block->name, feature) == 0)
+				break;
+	if (block < shape->block + shape->nblocks && block->kind != ML_KIND_CATEGORY && !block->is_cyclic)
+		set_range(block, low, high);
+}
+
 /* gives every counter its place */
 static void
 place(MlCountsShape *shape)
@@ -136,6 +155,7 @@ ml_counts_shape_make(const char *name, int version, const MlModel *model, int nr
 	make_prediction(model, &shape->block[0]);
 	for (int f = 0; f < recipe->nfeatures; f++)
 		make_feature(recipe, &recipe->features[f], &shape->block[1 + f]);
+	ml_registry_profile_ranges(name, version, take_range, shape);
 	place(shape);
 }
 

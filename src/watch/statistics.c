@@ -79,16 +79,16 @@ make_counts(const int64 *count, int n)
 	return PointerGetDatum(construct_array(element, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 }
 
-/* neighbours put together; what is below and above the range stays apart. bins divides ML_COUNTS_BINS */
+/* neighbours put together; what is below and above the range stays apart. bins divides ML_PROFILE_BINS */
 static Datum
 coarsen(const int64 *count, int bins)
 {
 	int64	   *coarse = palloc0(sizeof(int64) * (bins + 2));
-	int			each = ML_COUNTS_BINS / bins;
+	int			each = ML_PROFILE_BINS / bins;
 
 	coarse[0] = count[0];
-	coarse[bins + 1] = count[ML_COUNTS_BINS + 1];
-	for (int i = 0; i < ML_COUNTS_BINS; i++)
+	coarse[bins + 1] = count[ML_PROFILE_BINS + 1];
+	for (int i = 0; i < ML_PROFILE_BINS; i++)
 		coarse[1 + i / each] += count[1 + i];
 	return make_counts(coarse, bins + 2);
 }
@@ -105,7 +105,7 @@ put_row(uint64 row, int bins, MlRows *rows)
 	int64		n = count_in(row, ROWS);
 	int64		missing = count_in(row, MISSING);
 	int64		unseen = level != NULL ? count_in(row, OTHER_ROWS) : 0;
-	bool		has_bins = nbins == ML_COUNTS_BINS + 2;
+	bool		has_bins = nbins == ML_PROFILE_BINS + 2;
 
 	if (has_bins)
 		unseen = bin[0] + bin[nbins - 1];
@@ -136,11 +136,11 @@ take_bins(FunctionCallInfo fcinfo)
 {
 	int			bins = PG_GETARG_INT32(2);
 
-	if (bins < 1 || bins > ML_COUNTS_BINS || ML_COUNTS_BINS % bins != 0)
+	if (bins < 1 || bins > ML_PROFILE_BINS || ML_PROFILE_BINS % bins != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bins must divide %d, not be %d", ML_COUNTS_BINS, bins),
-				 errdetail("Values are counted in %d bins, of which neighbours can be put together.", ML_COUNTS_BINS),
+				 errmsg("bins must divide %d, not be %d", ML_PROFILE_BINS, bins),
+				 errdetail("Values are counted in %d bins, of which neighbours can be put together.", ML_PROFILE_BINS),
 				 errhint("Ask for 1, 2, 4, 8, 16, 32 or 64 bins.")));
 	return bins;
 }
