@@ -12,6 +12,9 @@
 /* model, version, role, result and rules of an answer; label: a buffer of ML_LABEL_MAX + 1 */
 extern void ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call);
 
+/* above 0: the planner calls, and nobody else */
+extern int	ml_watch_planning;
+
 /* the role that a scorer answers in */
 extern const char *ml_watch_role(const MlScorer *scorer);
 

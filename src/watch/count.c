@@ -7,9 +7,6 @@
  * sample of rows, each with the weight of those that it stands for, where a
  * query has many: bins add up to the rows but for chance, and a scan pays little.
  *
- * Where the features are columns of float8 that the model reads as they are,
- * bins are found four at a time: a difference and a product each, as
- * ml_profile_bin() does it for one.
  *
  * The row's counters are listed first and then counted, so that the first rows
  * of a transaction leave a list of what they touched: adding a single row to
@@ -19,53 +16,19 @@
 
 #include <math.h>
 
-#include "num/vector.h"
 #include "watch/call.h"
 #include "watch/counts.h"
 
-typedef int32 Bins __attribute__((vector_size(16)));
-typedef int32 BinsMem __attribute__((vector_size(16), aligned(4), may_alias));
-
-/* ml_profile_bin() of four values, but from the bin of low on: -1 is below it */
-ML_INLINE Bins
-bins_of(MlVec low, MlVec high, MlVec per_unit, MlVec value)
-{
-	const MlVec last = ML_SPLAT(ML_PROFILE_BINS - 1);
-	MlVec		bin = (value - low) * per_unit;
-
-	bin = vec_select(bin < last, bin, last);
-	bin = vec_select(value > high, ML_SPLAT(ML_PROFILE_BINS), bin);
-	bin = vec_select(value < low, ML_SPLAT(-1), bin);
-	return __builtin_convertvector(bin, Bins);
-}
-
-#define VALUE(i) DatumGetFloat8(column[position ? position[i] : (i)].value)
-
 /* the counters of n numbers, each a column; position NULL: in order */
-ML_INLINE void
-find(const double *low, const double *high, const double *per_unit, const int32 *first_bin,
-	 const NullableDatum *column, const int *position, int n, uint32 *at)
-{
-	int			i = 0;
-
-	for (; i + ML_LANES <= n; i += ML_LANES)
-	{
-		MlVec		value = {VALUE(i), VALUE(i + 1), VALUE(i + 2), VALUE(i + 3)};
-		Bins		bin = bins_of(ML_LOAD(low + i), ML_LOAD(high + i), ML_LOAD(per_unit + i), value);
-
-		*(BinsMem *) (at + i) = (BinsMem) (bin + (Bins) *(const BinsMem *) (first_bin + i));
-	}
-	for (; i < n; i++)
-		at[i] = first_bin[i] - 1 + ml_profile_bin(low[i], high[i], per_unit[i], VALUE(i));
-}
-
-ML_CLONES static void
+static void
 find_bins(const MlCounts *counts, const NullableDatum *column, const int *position, int n, uint32 *at)
 {
-	if (position == NULL)
-		find(counts->low, counts->high, counts->per_unit, counts->first_bin, column, NULL, n, at);
-	else
-		find(counts->low, counts->high, counts->per_unit, counts->first_bin, column, position, n, at);
+	const MlCountsColumn *bins = counts->column;
+
+	for (int i = 0; i < n; i++)
+		at[i] = bins[i].first_bin +
+			ml_profile_bin(bins[i].low, bins[i].high, bins[i].per_unit,
+						   DatumGetFloat8(column[position ? position[i] : i].value));
 }
 
 /* ---- a row ---- */
@@ -80,15 +43,18 @@ typedef struct Row
 } Row;
 
 /*
- * The first rows since counts were published have weight 1, of the others one
- * in ML_COUNTS_SAMPLE has that weight. It is drawn, not made of the row: rows that are equal
+ * The first rows of a transaction have weight 1, of the others one in
+ * ML_COUNTS_SAMPLE has that weight. It is drawn, not made of the row: rows that are equal
  * would be in the sample together. The generator is Knuth's (MMIX), of which high bits are good.
  */
 static inline uint32
 draw(MlCounts *counts)
 {
-	if (counts->nrows < ML_COUNTS_EXACT)
+	if (counts->exact > 0)
+	{
+		counts->exact--;
 		return 1;
+	}
 	counts->random = counts->random * UINT64CONST(6364136223846793005) + UINT64CONST(1442695040888963407);
 	return counts->random < PG_UINT64_MAX / ML_COUNTS_SAMPLE ? ML_COUNTS_SAMPLE : 0;
 }
@@ -275,6 +241,8 @@ ml_count(const MlAnswer *answer)
 	const MlCountsShape *shape = &counts->shape;
 	Row			row;
 
+	if (ml_watch_planning > 0)
+		return;
 	begin_row(counts, &row);
 	if (!answer->is_row)
 		list(&row, ML_COUNT_NULL_ROWS);
@@ -294,18 +262,65 @@ ml_count(const MlAnswer *answer)
 	end_row(counts, &row);
 }
 
-/* a model that gives one number and reads columns as they are; column: that of number 0 */
-void
-ml_count_columns(MlScorer *scorer, const NullableDatum *column, double prediction)
+/* ---- columns that need not be encoded ---- */
+
+static pg_noinline void
+count_column_bins(MlCounts *counts, const MlScorer *scorer, const NullableDatum *column, uint32 weight)
+{
+	uint32	   *at = counts->journal + counts->njournal;
+
+	find_bins(counts, column, scorer->direct_position, scorer->nfloats, at);
+	for (int i = 0; i < scorer->nfloats; i++)
+		counts->counter[at[i]] += weight;
+	counts->counter[ML_COUNT_BINNED]++;
+}
+
+static inline uint32
+place_prediction(const MlCounts *counts, double prediction)
+{
+	const MlCountsColumn *bins = &counts->prediction;
+
+	return bins->first_bin + ml_profile_bin(bins->low, bins->high, bins->per_unit, prediction);
+}
+
+/* a row that leaves its mark in the journal */
+static pg_noinline void
+count_columns_listed(MlScorer *scorer, const NullableDatum *column, double prediction)
 {
 	MlCounts   *counts = scorer->counts;
 	Row			row;
 
 	begin_row(counts, &row);
-	list_prediction(&counts->shape.block[0], scorer, &prediction, &row);
+	list(&row, place_prediction(counts, prediction));
 	if (counts->shape.nlabels > 0)
-		list(&row, ML_COUNT_LABEL(ml_model_class(scorer->model, &prediction, scorer->resolved.threshold)));
+		list(&row, counts->label[prediction >= scorer->resolved.threshold]);
 	if (row.weight > 0)
 		list_column_bins(counts, scorer, column, &row);
 	end_row(counts, &row);
+}
+
+/* a model that gives one number and reads columns as they are; column: that of number 0 */
+void
+ml_count_columns(MlScorer *scorer, const NullableDatum *column, double prediction)
+{
+	MlCounts   *counts = scorer->counts;
+	uint32	   *counter = counts->counter;
+	uint32		weight;
+
+	if (unlikely(ml_watch_planning > 0))
+		return;
+	if (unlikely(counts->nrows < ML_COUNTS_JOURNAL))
+	{
+		count_columns_listed(scorer, column, prediction);
+		return;
+	}
+	counter[ML_COUNT_ROWS]++;
+	counter[place_prediction(counts, prediction)]++;
+	if (counts->shape.nlabels > 0)
+		counter[counts->label[prediction >= scorer->resolved.threshold]]++;
+	weight = draw(counts);
+	if (unlikely(weight > 0))
+		count_column_bins(counts, scorer, column, weight);
+	if (unlikely(++counts->nrows >= ML_COUNTS_ROWS))
+		ml_counts_publish_one(counts);
 }

@@ -30,7 +30,7 @@
 #include "watch/ring.h"
 
 #define ML_COUNTS_ROWS	10000	/* of a process that are not in shared memory, at most */
-#define ML_COUNTS_EXACT	1000		/* of these, the first have all their numbers in bins */
+#define ML_COUNTS_EXACT	1000	/* rows of a transaction that have all their numbers in bins */
 #define ML_COUNTS_SAMPLE 16		/* of the others one in so many, for all of these */
 
 typedef enum MlCountsFixed
@@ -105,6 +105,15 @@ ml_counts_nbins(const MlCountsBlock *block)
 
 #define ML_COUNTS_JOURNAL 4		/* rows whose counters are remembered */
 
+/* where a number is counted */
+typedef struct MlCountsColumn
+{
+	double		low;
+	double		high;
+	double		per_unit;
+	uint32		first_bin;
+} MlCountsColumn;
+
 typedef struct MlCounts MlCounts;
 struct MlCounts
 {
@@ -114,6 +123,7 @@ struct MlCounts
 	StringInfoData description; /* of the shape */
 	uint32	   *counter;
 	int			nrows;			/* counted since they were added to shared memory */
+	int			exact;			/* rows that are not sampled are left */
 	uint64		random;			/* state of the draw of the sample */
 	MlCounts   *next_dirty;		/* of those with rows */
 	int			place;			/* in shared memory, lately */
@@ -124,11 +134,13 @@ struct MlCounts
 	int			njournal;
 	uint32	   *journal;		/* of ML_COUNTS_JOURNAL rows, and room for one more */
 
-	/* of each number of an encoded row, where each is a feature of its own; NULL: not so */
-	double	   *low;
-	double	   *high;
-	double	   *per_unit;
-	int32	   *first_bin;		/* the bin of low */
+	/*
+	 * Where the model gives one number, and each number of an encoded row is a feature of its own; NULL: not
+	 * so. label: counters of the class below the threshold and of the other.
+	 */
+	MlCountsColumn *column;		/* of each feature */
+	MlCountsColumn prediction;
+	uint32		label[2];
 };
 
 /* a row has been counted at c->counter[at[i]], i < n; to be called by count.c */

@@ -74,7 +74,10 @@ void
 ml_counts_publish_all(void)
 {
 	while (dirty != NULL)
+	{
+		dirty->exact = ML_COUNTS_EXACT;
 		ml_counts_publish_one(dirty);
+	}
 }
 
 static void
@@ -126,27 +129,30 @@ prepare(void)
 	entries = hash_create("mlops statistics", MOST_COUNTS, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-/* where the numbers of an encoded row are the features, one each and all with bins */
+static MlCountsColumn
+make_column(const MlCountsBlock *block)
+{
+	MlCountsColumn column = {block->low, block->high, block->per_unit, block->first + 1};
+
+	return column;
+}
+
+/* where the numbers of an encoded row are the features, one each and all with bins, and so is the prediction */
 static void
-make_columns(MlCounts *counts)
+make_columns(MlCounts *counts, const MlTarget *target)
 {
 	const MlCountsShape *shape = &counts->shape;
 	int			n = shape->nblocks - 1;
 
-	for (int i = 0; i < n; i++)
-		if (shape->block[1 + i].kind != ML_KIND_NUMBER || shape->block[1 + i].number != i || isnan(shape->block[1 + i].low))
+	for (int i = 0; i <= n; i++)
+		if (shape->block[i].kind != ML_KIND_NUMBER || shape->block[i].number != i - 1 || isnan(shape->block[i].low))
 			return;
-	counts->low = palloc(sizeof(double) * 3 * Max(n, 1));
-	counts->high = counts->low + n;
-	counts->per_unit = counts->high + n;
-	counts->first_bin = palloc(sizeof(int32) * Max(n, 1));
+	counts->prediction = make_column(&shape->block[0]);
+	counts->column = palloc(sizeof(MlCountsColumn) * Max(n, 1));
 	for (int i = 0; i < n; i++)
-	{
-		counts->low[i] = shape->block[1 + i].low;
-		counts->high[i] = shape->block[1 + i].high;
-		counts->per_unit[i] = shape->block[1 + i].per_unit;
-		counts->first_bin[i] = shape->block[1 + i].first + 2;
-	}
+		counts->column[i] = make_column(&shape->block[1 + i]);
+	counts->label[0] = ML_COUNT_LABEL(1 - target->positive);
+	counts->label[1] = ML_COUNT_LABEL(target->positive);
 }
 
 static MlCounts *
@@ -169,7 +175,8 @@ make(const MlCountsKey *key, const MlScorer *scorer)
 	counts->row_width = 4 + counts->shape.nblocks + nrules;
 	counts->journal = palloc(sizeof(uint32) * (ML_COUNTS_JOURNAL + 1) * counts->row_width);
 	counts->place = -1;
-	make_columns(counts);
+	counts->exact = ML_COUNTS_EXACT;
+	make_columns(counts, &scorer->model->recipe->target);
 	MemoryContextSwitchTo(old);
 	return counts;
 }
@@ -219,7 +226,7 @@ ml_counts_resolve(MlScorer *scorer, bool on)
 		counts = find(&key, scorer);
 	scorer->counts = counts;
 	scorer->counts_generation = generation;
-	scorer->counts_columns = counts->low != NULL;
+	scorer->counts_columns = counts->column != NULL;
 	if (counts->nrows > 0 &&
 		TimestampDifferenceExceeds(counts->published_at, GetCurrentTimestamp(), PUBLISH_MS))
 		ml_counts_publish_one(counts);

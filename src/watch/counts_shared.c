@@ -316,7 +316,7 @@ part_of(TimestampTz at, TimestampTz *since, TimestampTz *until)
 
 /* adds to an entry; true: the ring is to be told */
 static bool
-add(int place, const MlCounts *counts, TimestampTz now)
+add(int place, MlCounts *counts, TimestampTz now)
 {
 	Entry	   *entry = &shared->entry[place];
 	uint64	   *to = counters(entry);
@@ -331,7 +331,11 @@ add(int place, const MlCounts *counts, TimestampTz now)
 			to[i] += counts->counter[i];
 	else
 		for (int i = 0; i < counts->njournal; i++)
-			to[counts->journal[i]]++;
+		{
+			/* which may be there more than once */
+			to[counts->journal[i]] += counts->counter[counts->journal[i]];
+			counts->counter[counts->journal[i]] = 0;
+		}
 	announce = !entry->announced;
 	entry->announced = true;
 	LWLockRelease(entry_lock(place));

@@ -29,14 +29,14 @@
 #include "watch/watch.h"
 
 static planner_hook_type previous_planner = NULL;
-static int	planning = 0;
+int			ml_watch_planning = 0;
 
 static PlannedStmt *
 plan(Query *parse, const char *text, int options, ParamListInfo params)
 {
 	PlannedStmt *result;
 
-	planning++;
+	ml_watch_planning++;
 	PG_TRY();
 	{
 		result = previous_planner ? previous_planner(parse, text, options, params) :
@@ -44,7 +44,7 @@ plan(Query *parse, const char *text, int options, ParamListInfo params)
 	}
 	PG_FINALLY();
 	{
-		planning--;
+		ml_watch_planning--;
 	}
 	PG_END_TRY();
 	return result;
@@ -162,7 +162,7 @@ record(const MlAnswer *answer)
 	MlLogCall	call = {0};
 	instr_time	end;
 
-	if (planning > 0)
+	if (ml_watch_planning > 0)
 		return;
 	call.nkey = ml_score_key_argument(input->fcinfo, input->key_argument, key);
 	call.key = call.nkey < 0 ? NULL : key;
@@ -180,25 +180,11 @@ record(const MlAnswer *answer)
 	ml_ring_put(&call);
 }
 
-static void
-count(const MlAnswer *answer)
-{
-	if (planning == 0)
-		ml_count(answer);
-}
-
-static void
-count_columns(MlScorer *scorer, const NullableDatum *column, double prediction)
-{
-	if (planning == 0)
-		ml_count_columns(scorer, column, prediction);
-}
-
 static const MlScoreWatch watch = {
 	.resolve = resolve,
 	.record = record,
-	.count = count,
-	.count_columns = count_columns
+	.count = ml_count,
+	.count_columns = ml_count_columns
 };
 
 /* never in pg_upgrade: nothing may run beside it, and nothing is asked that would be logged */
