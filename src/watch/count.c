@@ -222,11 +222,21 @@ list_label(const MlCountsShape *shape, const MlAnswer *answer, Row *row)
 }
 
 static void
+list_checks(const MlCountsShape *shape, const MlAnswer *answer, Row *row)
+{
+	if (answer->barred)
+		list(row, ML_COUNT_BARRED);
+	for (int i = 0; i < shape->nchecks; i++)
+		if (answer->failed & (UINT64CONST(1) << i))
+			list(row, ML_COUNT_CHECK(shape, i));
+}
+
+static void
 list_rules(const MlCountsShape *shape, const MlScorer *scorer, Row *row)
 {
 	MlFired		fired = ml_score_fired(scorer);
 
-	if (fired.error)
+	if (fired.errors != 0)
 		list(row, ML_COUNT_RULE_ERRORS);
 	for (int i = 0; i < shape->nrules; i++)
 		if (fired.rules & (UINT64CONST(1) << i))
@@ -250,6 +260,8 @@ ml_count(const MlAnswer *answer)
 	{
 		list_prediction(&shape->block[0], scorer, answer->output, &row);
 		list_label(shape, answer, &row);
+		if (answer->checked)
+			list_checks(shape, answer, &row);
 		if (answer->ruled)
 			list_rules(shape, scorer, &row);
 		if (answer->columns == NULL)

@@ -5,8 +5,8 @@
  *
  * Counters of one model, version, role and rule set lie in one array. First
  * come those of ML_COUNTS_FIXED; then one for each class, rows that were given
- * that label; then one for each rule, rows that it fired on; then the blocks:
- * of the prediction, and of each feature. A block begins with the rows without
+ * that label; one for each rule, rows that it fired on; one for each check, rows
+ * that failed it; then the blocks: of the prediction, and of each feature. A block begins with the rows without
  * a value, followed by its bins: of numbers one below the range, as many of
  * equal width as a training profile has, and one above it; of categories one
  * for each level and one for all else.
@@ -39,6 +39,7 @@ typedef enum MlCountsFixed
 	ML_COUNT_NULL_ROWS,			/* the row is NULL, or all of it is: in no block */
 	ML_COUNT_OTHER_LABELS,		/* a rule gave a label that is no class of the version */
 	ML_COUNT_RULE_ERRORS,		/* something in a rule had no value */
+	ML_COUNT_BARRED,			/* a hard check failed */
 	ML_COUNT_BINNED,			/* the numbers of the row are in bins */
 	ML_COUNTS_FIXED
 } MlCountsFixed;
@@ -83,14 +84,16 @@ typedef struct MlCountsShape
 	int			nlabels;
 	char	  **label;
 	int			nrules;
+	int			nchecks;
 	int			nblocks;
 	MlCountsBlock *block;
 	int			ncounters;
 } MlCountsShape;
 
-/* the counter of a label, or of a rule */
+/* the counter of a label, a rule, a check */
 #define ML_COUNT_LABEL(label) (ML_COUNTS_FIXED + (label))
 #define ML_COUNT_RULE(shape, rule) (ML_COUNTS_FIXED + (shape)->nlabels + (rule))
+#define ML_COUNT_CHECK(shape, check) (ML_COUNTS_FIXED + (shape)->nlabels + (shape)->nrules + (check))
 
 /* of a block, without that of missing values */
 static inline int
@@ -199,8 +202,8 @@ extern void ml_counts_give_up(Oid database);
 
 /* ---- what counters stand for, as bytes (counts_shape.c) ---- */
 
-/* in the current context, from what scores; nrules: of the rule set */
-extern void ml_counts_shape_make(const char *name, int version, const MlModel *model, int nrules, MlCountsShape *shape);
+/* in the current context, from what scores; the shape has nrules and nchecks of the rule set already */
+extern void ml_counts_shape_make(const char *name, int version, const MlModel *model, MlCountsShape *shape);
 extern void ml_counts_shape_write(const MlCountsShape *shape, StringInfo bytes);
 extern void ml_counts_shape_read(const char *bytes, int length, MlCountsShape *shape);
 

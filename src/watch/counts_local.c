@@ -161,18 +161,20 @@ make(const MlCountsKey *key, const MlScorer *scorer)
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops statistics of a version", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	MlCounts   *counts = palloc0(sizeof(MlCounts));
-	int			nrules = scorer->rules ? scorer->rules->program->nrules : 0;
+	const MlRuleProgram *program = scorer->rules ? scorer->rules->program : NULL;
 
 	counts->cxt = cxt;
 	counts->key = *key;
-	ml_counts_shape_make(key->model, key->version, scorer->model, nrules, &counts->shape);
+	counts->shape.nrules = program ? program->nrules : 0;
+	counts->shape.nchecks = program ? program->nchecks : 0;
+	ml_counts_shape_make(key->model, key->version, scorer->model, &counts->shape);
 	initStringInfo(&counts->description);
 	ml_counts_shape_write(&counts->shape, &counts->description);
 	counts->counter = MemoryContextAllocExtended(cxt, sizeof(uint32) * counts->shape.ncounters,
 												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	counts->random = ((uint64) MyProcPid << 32) ^ (uint64) GetCurrentTimestamp();
-	/* rows, label, errors, binned, prediction and features, rules */
-	counts->row_width = 4 + counts->shape.nblocks + nrules;
+	/* rows, label, errors, barred, binned; prediction and features */
+	counts->row_width = 5 + counts->shape.nrules + counts->shape.nchecks + counts->shape.nblocks;
 	counts->journal = palloc(sizeof(uint32) * (ML_COUNTS_JOURNAL + 1) * counts->row_width);
 	counts->place = -1;
 	counts->exact = ML_COUNTS_EXACT;

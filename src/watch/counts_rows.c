@@ -155,15 +155,17 @@ write_statistics(const MlTakenCounts *taken, const MlCountsShape *shape)
 {
 	static MlStatement upsert = {
 		"INSERT INTO mlops_catalog.serving_statistics AS s (model, since, version, role, until, counted_at, rules, rows, "
-		"null_rows, label, label_rows, other_labels, rule_rows, rule_errors) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+		"null_rows, label, label_rows, other_labels, rule_rows, rule_errors, check_rows, barred) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
 		"ON CONFLICT (model, since, version, role, rules) DO UPDATE SET until = EXCLUDED.until, "
 		"counted_at = EXCLUDED.counted_at, rows = s.rows OPERATOR(pg_catalog.+) EXCLUDED.rows, "
 		"null_rows = s.null_rows OPERATOR(pg_catalog.+) EXCLUDED.null_rows, "
 		"label_rows = mlops.add_counts(s.label_rows, EXCLUDED.label_rows), "
 		"other_labels = s.other_labels OPERATOR(pg_catalog.+) EXCLUDED.other_labels, "
 		"rule_rows = mlops.add_counts(s.rule_rows, EXCLUDED.rule_rows), "
-		"rule_errors = s.rule_errors OPERATOR(pg_catalog.+) EXCLUDED.rule_errors"
+		"rule_errors = s.rule_errors OPERATOR(pg_catalog.+) EXCLUDED.rule_errors, "
+		"check_rows = mlops.add_counts(s.check_rows, EXCLUDED.check_rows), "
+		"barred = s.barred OPERATOR(pg_catalog.+) EXCLUDED.barred"
 	};
 	const uint64 *counter = taken->counter;
 	MlArguments args = {0};
@@ -177,6 +179,8 @@ write_statistics(const MlTakenCounts *taken, const MlCountsShape *shape)
 	ml_bind_int8(&args, (int64) counter[ML_COUNT_OTHER_LABELS]);
 	bind_counts(&args, counter + ML_COUNT_RULE(shape, 0), shape->nrules, false);
 	ml_bind_int8(&args, (int64) counter[ML_COUNT_RULE_ERRORS]);
+	bind_counts(&args, counter + ML_COUNT_CHECK(shape, 0), shape->nchecks, false);
+	ml_bind_int8(&args, (int64) counter[ML_COUNT_BARRED]);
 	ml_statement_run(&upsert, &args);
 }
 

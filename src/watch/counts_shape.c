@@ -129,7 +129,7 @@ take_range(void *arg, MlProfileRole role, const char *feature, double low, doubl
 static void
 place(MlCountsShape *shape)
 {
-	int			n = ML_COUNTS_FIXED + shape->nlabels + shape->nrules;
+	int			n = ML_COUNT_CHECK(shape, shape->nchecks);
 
 	for (int i = 0; i < shape->nblocks; i++)
 	{
@@ -140,7 +140,7 @@ place(MlCountsShape *shape)
 }
 
 void
-ml_counts_shape_make(const char *name, int version, const MlModel *model, int nrules, MlCountsShape *shape)
+ml_counts_shape_make(const char *name, int version, const MlModel *model, MlCountsShape *shape)
 {
 	const MlRecipe *recipe = ml_model_input_recipe(model);
 	const MlTarget *target = &model->recipe->target;
@@ -149,7 +149,6 @@ ml_counts_shape_make(const char *name, int version, const MlModel *model, int nr
 	shape->label = palloc(sizeof(char *) * Max(target->nclasses, 1));
 	for (int i = 0; i < target->nclasses; i++)
 		shape->label[i] = pstrdup(target->class_label[i]);
-	shape->nrules = nrules;
 	shape->nblocks = 1 + recipe->nfeatures;
 	shape->block = palloc0(sizeof(MlCountsBlock) * shape->nblocks);
 	make_prediction(model, &shape->block[0]);
@@ -192,6 +191,7 @@ ml_counts_shape_write(const MlCountsShape *shape, StringInfo bytes)
 {
 	write_texts(bytes, shape->nlabels, shape->label);
 	write_int(bytes, shape->nrules);
+	write_int(bytes, shape->nchecks);
 	write_int(bytes, shape->nblocks);
 	for (int i = 0; i < shape->nblocks; i++)
 	{
@@ -258,6 +258,7 @@ ml_counts_shape_read(const char *bytes, int length, MlCountsShape *shape)
 
 	shape->nlabels = read_texts(&cursor, &shape->label);
 	shape->nrules = read_int(&cursor);
+	shape->nchecks = read_int(&cursor);
 	shape->nblocks = read_int(&cursor);
 	shape->block = palloc0(sizeof(MlCountsBlock) * Max(shape->nblocks, 1));
 	for (int i = 0; i < shape->nblocks; i++)
