@@ -36,6 +36,7 @@ SQL_PIECES = \
 	sql/install/44_validate.sql \
 	sql/install/46_judge.sql \
 	sql/install/48_gate.sql \
+	sql/install/49_monitor.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
@@ -147,6 +148,9 @@ REGRESS = \
 	rule_sets \
 	rules \
 	check_rules \
+	checks \
+	checks_errors \
+	propose_checks \
 	alias \
 	interval \
 	evaluate \
@@ -168,6 +172,11 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	monitor \
+	monitor_bounds \
+	alert \
+	monitor_errors \
+	slo \
 	serving_at \
 	trace \
 	retraining \
@@ -188,7 +197,8 @@ ISOLATION = \
 	notice \
 	revoke \
 	metric_drop \
-	refresh_race
+	refresh_race \
+	monitor_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data

@@ -4,7 +4,8 @@
  *
  * Validation sets that are due are refreshed, and what is in use of their
  * models is evaluated on the new editions; outcomes are pulled from where they
- * arrive; models are trained again where their policies say so; old days of the log go. Each piece has a transaction of its own, so
+ * arrive; monitors look at the periods that have ended; models are trained again
+ * where their policies say so; old days of the log go. Each piece has a transaction of its own, so
  * that locks are short and what is done stays done. One that fails is told and,
  * for a set, recorded, and the others go on; a cancel ends the tick. Within a
  * transaction block everything happens in the caller's.
@@ -28,6 +29,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "validate/validate.h"
+#include "watch/monitor.h"
 #include "watch/outcome.h"
 #include "watch/retraining.h"
 #include "watch/watch.h"
@@ -71,6 +73,14 @@ pull_outcomes(void *arg)
 }
 
 static void
+judge_monitor(void *arg)
+{
+	Tick	   *tick = arg;
+
+	ml_monitor_judge(tick->model, tick->name, ml_monitors_time(tick->as_of));
+}
+
+static void
 prune_log(void *arg)
 {
 	Tick	   *tick = arg;
@@ -82,6 +92,12 @@ static void
 set_failed(const Tick *tick, const ErrorData *error)
 {
 	ml_set_failed(tick->model, tick->name, error);
+}
+
+static void
+monitor_failed(const Tick *tick, const ErrorData *error)
+{
+	ml_monitor_failed(tick->model, tick->name, error);
 }
 
 static void
@@ -137,6 +153,26 @@ do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 	MemoryContextReset(tick->cxt);
 }
 
+/* after outcomes, which monitors look at */
+static void
+do_monitors(MlTraining *procedure, Tick *tick)
+{
+	List	   *models;
+	List	   *names;
+	ListCell   *model;
+	ListCell   *name;
+
+	ml_monitors_due(ml_monitors_time(tick->as_of), &models, &names);
+	commit(tick, procedure);
+	forboth(model, models, name, names)
+	{
+		tick->model = lfirst(model);
+		tick->name = lfirst(name);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
+			do_piece(procedure, tick, judge_monitor, monitor_failed);
+	}
+}
+
 static void
 do_pieces(MlTraining *procedure, void *arg)
 {
@@ -166,6 +202,7 @@ do_pieces(MlTraining *procedure, void *arg)
 		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
 			do_piece(procedure, tick, pull_outcomes, outcomes_failed);
 	}
+	do_monitors(procedure, tick);
 	/* after everything that could be a reason */
 	foreach(model, retrained)
 	{
