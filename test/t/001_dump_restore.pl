@@ -32,6 +32,8 @@ $node->safe_psql('origin', q{
 	       mlops_create_rules('price', '[{"name": "villas", "when": "kind = ''villa''", "then": {"clip": [0, 3000]}}]'));
 	SELECT mlops_set_alias('price', 'steady', 1);
 	SELECT mlops_grant('price', 'analyst', 'predict');
+	SELECT mlops_set_retraining('price', every => '30 days', changes => '{"seed": 7}');
+	SELECT mlops_request_retraining('price', 'to see it restored');
 	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
 });
 
@@ -48,6 +50,7 @@ my %question = (
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
 	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
 	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},
+	'retraining' => q{SELECT string_agg(p::text || r::text, E'\n') FROM mlops.retraining_policy p JOIN mlops.retraining r USING (model)},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});
 my %answer = map { $_ => $node->safe_psql('origin', $question{$_}) } keys %question;
