@@ -2,13 +2,13 @@
 # The installed extension has two libraries: mlops (score, decide; no linear
 # algebra) and mlops_learn (fit; OpenBLAS), built by src/learn/Makefile.
 #
-#   make demo, make check, make bench, make lint, make readme
+#   make demo, make check, make bench, make load, make lint, make readme
 #       need nothing but Debian: they install what is missing, build in a
 #       temporary directory, use a server of their own there and remove it all
 #   make, make install, make installcheck
 #       build for the PostgreSQL of PG_CONFIG, install into it, test its server
 
-STEPS = demo check bench lint readme
+STEPS = demo check bench load lint readme
 ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
 
 .PHONY: $(STEPS)
@@ -143,6 +143,8 @@ REGRESS = \
 	promote \
 	rollback \
 	rollback_walk \
+	canary \
+	canary_errors \
 	rule_language \
 	rule_errors \
 	rule_sets \
@@ -191,6 +193,7 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	canary_scan \
 	train_and_rollback \
 	train_unlocked \
 	retrain_unlocked \
