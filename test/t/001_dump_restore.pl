@@ -56,10 +56,7 @@ my %question = (
 	'rules' => q{SELECT string_agg(r::text, E'\n' ORDER BY model, number) FROM mlops.rule_set r},
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
 	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
-	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},
-	'retraining' => q{SELECT string_agg(p::text || r::text, E'\n') FROM mlops.retraining_policy p JOIN mlops.retraining r USING (model)},
-||||||| 5c396c6
-	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},
+	'retraining' => q{SELECT string_agg(p::text || r::text, E'\n' ORDER BY model, number) FROM mlops.retraining_policy p JOIN mlops.retraining r USING (model)},
 	'privileges' => q{SELECT string_agg(p::text, E'\n' ORDER BY model) FROM mlops_catalog.privilege p},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});
