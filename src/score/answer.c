@@ -27,35 +27,40 @@ ml_score_take(MlScorer *scorer, const MlScoreInput *input)
 
 /* columns that are what the model reads need not be encoded; false: one is NULL or the like */
 static bool
-predict_directly(MlScorer *scorer, const MlScoreInput *input)
+predict_directly(MlScorer *scorer, const MlScoreInput *input, MlAnswer *answer)
 {
 	const NullableDatum *column;
 	double		prediction;
 
-	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct)
+	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct ||
+		(scorer->counts != NULL && !scorer->counts_columns))
 		return false;
 	column = &input->fcinfo->args[input->first_column];
 	prediction = ml_model_predict_columns(scorer->model, column + scorer->direct_first, scorer->direct_position);
 	if (isnan(prediction))
 		return false;
 	scorer->work[0] = prediction;
+	answer->columns = column + scorer->direct_first;
 	if (scorer->rules != NULL)
 		scorer->rules->view.column = column;
 	return true;
 }
 
 const double *
-ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row)
+ml_score_outputs(MlAnswer *answer)
 {
-	if (!*is_taken)
+	MlScorer   *scorer = answer->scorer;
+
+	answer->columns = NULL;
+	if (!answer->is_taken)
 	{
-		*is_row = true;
-		if (predict_directly(scorer, input))
+		answer->is_row = true;
+		if (predict_directly(scorer, answer->input, answer))
 			return scorer->work;
-		*is_row = ml_score_take(scorer, input);
-		*is_taken = true;
+		answer->is_row = ml_score_take(scorer, answer->input);
+		answer->is_taken = true;
 	}
-	return *is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
+	return answer->is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
 }
 
 static void
@@ -77,7 +82,7 @@ apply_rules(MlAnswer *answer, MlResult result)
 static void
 finish(MlAnswer *answer, MlResult result)
 {
-	answer->output = ml_score_outputs(answer->scorer, answer->input, &answer->is_taken, &answer->is_row);
+	answer->output = ml_score_outputs(answer);
 	answer->checked = answer->barred = answer->ruled = false;
 	answer->failed = 0;
 	ml_score_undecided(answer->scorer, answer->output, &answer->decided);

@@ -148,7 +148,10 @@ struct MlScorer
 	MlScorerShadows *shadows;	/* of the bundle; NULL: none, or none were asked yet */
 	bool		is_shadow;		/* takes no column that needs a function of a user's */
 	MlScorerCanary *canary;		/* NULL: none */
-	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log */
+	struct MlCounts *counts;	/* what its calls are counted in; NULL: they are not */
+	uint64		counts_generation;
+	bool		counts_columns;		/* they can be counted without being encoded */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log nor counts */
 };
 
 /* how a row came, so that another version can score it too */
@@ -220,6 +223,7 @@ typedef struct MlAnswer
 	bool		is_taken;		/* the scorer has encoded the row already */
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
+	const NullableDatum *columns;	/* that were read directly, from that of number 0 on; NULL: the scorer's row is encoded */
 	bool		checked;		/* there are checks of rows */
 	uint64		failed;			/* bit i: check i of the rule set failed */
 	bool		barred;			/* one of them was hard */
@@ -229,13 +233,18 @@ typedef struct MlAnswer
 } MlAnswer;
 
 /*
- * Who watches calls: the log, in a server that has one. Neither may change what
- * the call returns.
+ * Who watches calls: the log and the serving statistics, in a server that has
+ * them. None may change what the call returns.
  */
 typedef struct MlScoreWatch
 {
-	void		(*resolve) (const char *model, MlLogging *logging);
+	/* settles what is logged and counted of a scorer, whose rules are known */
+	void		(*resolve) (MlScorer *scorer, MlResult result);
 	void		(*record) (const MlAnswer *answer);
+
+	/* where scorer->counts; the other where counts_columns, of a row that is nothing but columns and one output */
+	void		(*count) (const MlAnswer *answer);
+	void		(*count_columns) (MlScorer *scorer, const NullableDatum *column, double prediction);
 } MlScoreWatch;
 
 extern const MlScoreWatch *ml_score_watch;	/* NULL: nobody */
@@ -277,8 +286,8 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 /* answer.c: the whole way of a row through a bundle; what answer points to is good until the next row */
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
 
-/* the outputs of the scorer's model on a row, NULL: none; is_taken, is_row: as in MlAnswer */
-extern const double *ml_score_outputs(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row);
+/* the outputs of the answer's scorer, of which scorer, input and is_taken are set; NULL: there are none */
+extern const double *ml_score_outputs(MlAnswer *answer);
 
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
 

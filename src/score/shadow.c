@@ -307,12 +307,14 @@ ask(Shadow *shadow, const MlScoreInput *input, const char **status)
 	MlScorer   *scorer = shadow->scorer;
 	const double *volatile output = NULL;
 	const char *volatile failure = NULL;
-	bool		is_taken = false;
-	bool		is_row;
+	MlAnswer	answer;
 
+	answer.scorer = scorer;
+	answer.input = input;
+	answer.is_taken = false;
 	PG_TRY();
 	{
-		output = ml_score_outputs(scorer, input, &is_taken, &is_row);
+		output = ml_score_outputs(&answer);
 	}
 	PG_CATCH();
 	{

@@ -54,6 +54,9 @@ extern uint64 ml_log_rows_write(MlLogRows *rows);
 extern Datum ml_log_shadows(MlLogRows *rows, const MlLogCall *call);
 extern void ml_log_write_costs(List *costs);
 
+/* when a model was made; DT_NOEND: it is not there */
+extern TimestampTz ml_log_model_created(const char *model);
+
 /* what was counted instead of logged; reasons as in MlLogLoss */
 extern void ml_log_write_losses(const uint64 *lost);
 

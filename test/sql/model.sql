@@ -114,6 +114,8 @@ SELECT t.relation, t.number, a.attname
                ('serving', 9, 'deployment'), ('serving', 18, 'shadows'),
                ('shadow', 1, 'model'), ('shadow', 2, 'name'), ('shadow', 3, 'version'), ('shadow', 4, 'sha256'),
                ('shadow', 5, 'threshold'), ('shadow', 6, 'share'),
+               ('training_profile', 1, 'model'), ('training_profile', 2, 'version'), ('training_profile', 3, 'role'),
+               ('training_profile', 4, 'feature'), ('training_profile', 19, 'bin_low'), ('training_profile', 20, 'bin_high'),
                ('alias', 1, 'model'), ('alias', 2, 'alias'), ('alias', 3, 'version'), ('alias', 4, 'sha256')
        ) AS t(relation, number, name)
   LEFT JOIN pg_attribute AS a ON a.attrelid = ('mlops_catalog.' || t.relation)::regclass AND a.attnum = t.number
