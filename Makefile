@@ -168,6 +168,7 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	canary_report \
 	serving_at \
 	trace \
 	artifact \

@@ -283,7 +283,8 @@ mlops_canary_report(PG_FUNCTION_ARGS)
 						 quote_literal_cstr(model))));
 		return (Datum) 0;
 	}
-	ml_canary_look(model, &stage, as_of, ml_live_metrics(model, ml_live_task(model), NULL, 0), ML_CANARY_ALPHA, &report);
+	ml_canary_look(model, &stage, as_of, ml_live_metrics(model, ml_live_task(model), NULL, 0, false), ML_CANARY_ALPHA,
+				   &report);
 	put_split(&rows, &report);
 	foreach(cell, report.metrics)
 		put_metric(&rows, &report, lfirst(cell));

@@ -91,10 +91,10 @@ extern void ml_live_end(MlLive *live);
 extern MlTask ml_live_task(const char *model);
 
 /*
- * The metrics to measure live: those named; or all of ours for the task, the model's own first, and
- * registered ones that its gates ask for. Errors as of ml_judge_metric.
+ * The metrics to measure live: those named; or the model's own, all of ours for the task (dear: also those
+ * whose intervals are bootstrapped), and registered ones that its gates ask for. Errors as of ml_judge_metric.
  */
-extern List *ml_live_metrics(const char *model, MlTask task, char **name, int n);
+extern List *ml_live_metrics(const char *model, MlTask task, char **name, int n, bool dear);
 
 typedef struct MlLiveEstimate
 {
