@@ -212,9 +212,17 @@ CREATE TABLE mlops_catalog.serving (
     stack           integer[] NOT NULL DEFAULT '{}',
     changed_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     rules_sha256    bytea,
-    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+    canary_threshold    float8,
+    canary_rules    integer,
+    canary_rules_sha256 bytea,
+    canary_deployment   integer,
+    canary_salt     text COLLATE "C",
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version,
+    FOREIGN KEY (model, canary_version) REFERENCES mlops_catalog.version,
+    CHECK ((canary_version IS NULL) OPERATOR(pg_catalog.=) (canary_share IS NULL)),
+    CHECK (canary_share OPERATOR(pg_catalog.>) 0 AND canary_share OPERATOR(pg_catalog.<) 1)
 );
-COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model; stack: deployments that a rollback goes back to';
+COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model, and the canary beside it; deployment: that of the active bundle; stack: deployments that a rollback goes back to';
 
 CREATE TABLE mlops_catalog.alias (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
@@ -245,10 +253,11 @@ CREATE TABLE mlops_catalog.deployment (
     reason          text,
     deployed_by     text NOT NULL,
     deployed_at     timestamptz NOT NULL,
+    canary_salt     text COLLATE "C",
     PRIMARY KEY (model, number)
 );
 CREATE INDEX deployment_model_version ON mlops_catalog.deployment (model, version, number);
-COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why';
+COMMENT ON TABLE mlops_catalog.deployment IS 'append-only history of what served: who, when, from, to, why; share below 1: a canary, beside the bundle of from_deployment; canary_salt: by which its rows were chosen';
 
 CREATE TABLE mlops_catalog.gate (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,

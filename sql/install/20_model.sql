@@ -127,11 +127,11 @@ COMMENT ON VIEW mlops.training_progress IS
 
 CREATE VIEW mlops.serving WITH (security_barrier) AS
 SELECT s.model, s.version, s.threshold, s.rules, s.canary_version, s.canary_share,
-       s.deployment, s.stack, s.changed_at
+       s.deployment, s.stack, s.changed_at, s.canary_threshold, s.canary_rules, s.canary_deployment, s.canary_salt
   FROM mlops_catalog.serving AS s
  WHERE s.version IS NOT NULL
    AND mlops.may(s.model, 'predict');
-COMMENT ON VIEW mlops.serving IS 'what serves now; stack: deployments that a rollback goes back to, the newest last';
+COMMENT ON VIEW mlops.serving IS 'what serves now; deployment: of the active bundle; stack: deployments that a rollback goes back to, the newest last';
 
 CREATE VIEW mlops.alias WITH (security_barrier) AS
 SELECT a.model, a.alias, a.version, a.set_by, a.set_at
@@ -142,7 +142,7 @@ COMMENT ON VIEW mlops.alias IS 'names for versions: model@alias';
 CREATE VIEW mlops.deployment WITH (security_barrier) AS
 SELECT d.model, d.number, d.action, d.version, d.threshold, d.rules, d.share, d.from_version,
        d.from_deployment, d.restored_deployment, d.forced, d.evidence, d.reason,
-       d.deployed_by, d.deployed_at, d.sha256
+       d.deployed_by, d.deployed_at, d.sha256, d.canary_salt
   FROM mlops_catalog.deployment AS d
  WHERE mlops.may(d.model, 'read');
-COMMENT ON VIEW mlops.deployment IS 'history of what served: who, when, from, to, why';
+COMMENT ON VIEW mlops.deployment IS 'history of what served: who, when, from, to, why; share below 1: a canary beside the bundle of from_deployment';

@@ -101,12 +101,12 @@ BEGIN
                AS i (type, suffix, form, cost)
     LOOP
         EXECUTE pg_catalog.format(
-            'CREATE FUNCTION mlops_explain(model text, input %1$s, class text DEFAULT NULL, '
+            'CREATE FUNCTION mlops_explain(model text, input %1$s, class text DEFAULT NULL, key text DEFAULT NULL, '
             'OUT feature text, OUT value text, OUT contribution float8) RETURNS SETOF record '
             'LANGUAGE c STABLE PARALLEL SAFE COST %2$s ROWS 20 AS %3$L, %4$L',
             i.type, i.cost * 10, 'MODULE_PATHNAME', 'mlops_explain_' || i.suffix);
         EXECUTE pg_catalog.format(
-            'COMMENT ON FUNCTION mlops_explain(text, %s, text) IS %L', i.type,
+            'COMMENT ON FUNCTION mlops_explain(text, %s, text, text) IS %L', i.type,
             'what each feature adds to the score of ' || i.form || '; with the row "(base)" the contributions add up to the '
             'linear predictor: the value for regression, log-odds for a logit link, before any calibration');
         EXECUTE pg_catalog.format(
@@ -119,3 +119,25 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- which rows a canary serves: those whose position is below its share
+DO $$
+DECLARE
+    key text;
+BEGIN
+    FOREACH key IN ARRAY ARRAY['text', 'bigint', 'uuid'] LOOP
+        EXECUTE pg_catalog.format(
+            'CREATE FUNCTION mlops_canary_position(model text, key %s) RETURNS float8 '
+            'LANGUAGE c STABLE STRICT PARALLEL SAFE COST 10 AS %L, %L', key, 'MODULE_PATHNAME', 'mlops_canary_position_key');
+        EXECUTE pg_catalog.format(
+            'COMMENT ON FUNCTION mlops_canary_position(text, %s) IS %L', key,
+            'the place of a key in [0, 1): a canary serves it if that is below its share');
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION mlops_canary_position(model text, input record) RETURNS float8
+    LANGUAGE c STABLE STRICT PARALLEL SAFE COST 20
+    AS 'MODULE_PATHNAME', 'mlops_canary_position_row';
+COMMENT ON FUNCTION mlops_canary_position(text, record) IS
+'the place in [0, 1) of a row that is scored without a key';

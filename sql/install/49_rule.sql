@@ -25,11 +25,11 @@ COMMENT ON FUNCTION mlops_drop_rules(text, integer) IS
 CREATE VIEW mlops.rule_set WITH (security_barrier) AS
 SELECT r.model, r.number, r.rules, r.uses, r.note,
        EXISTS (SELECT 1 FROM mlops_catalog.serving AS s
-                WHERE s.model OPERATOR(pg_catalog.=) r.model AND s.rules OPERATOR(pg_catalog.=) r.number) AS serves,
+                WHERE s.model OPERATOR(pg_catalog.=) r.model AND r.number IN (s.rules, s.canary_rules)) AS serves,
        r.created_by, r.created_at, r.sha256
   FROM mlops_catalog.rule_set AS r
  WHERE mlops.may(r.model, 'read');
-COMMENT ON VIEW mlops.rule_set IS 'rules on top of predictions, as they were written; serves: with the active version now';
+COMMENT ON VIEW mlops.rule_set IS 'rules on top of predictions, as they were written; serves: with the active version or the canary now';
 
 CREATE FUNCTION mlops_check_rules(model text, rules jsonb, source text,
        OUT rule text, OUT rows bigint, OUT fired bigint, OUT errors bigint, OUT mean_before float8, OUT mean_after float8,

@@ -10,7 +10,7 @@ CREATE TYPE mlops.deployed AS (
     previous_version    integer,
     deployed_at         timestamptz
 );
-COMMENT ON TYPE mlops.deployed IS 'the bundle that serves after a promotion or a rollback';
+COMMENT ON TYPE mlops.deployed IS 'the bundle that serves after a promotion or a rollback; share below 1: the canary, beside previous_version';
 
 CREATE FUNCTION mlops_promote(model text, version integer, share float8 DEFAULT 1,
        rules integer DEFAULT NULL, threshold float8 DEFAULT NULL, expect integer DEFAULT NULL,
@@ -18,13 +18,13 @@ CREATE FUNCTION mlops_promote(model text, version integer, share float8 DEFAULT 
 RETURNS mlops.deployed
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_promote(text, integer, float8, integer, float8, integer, boolean, text) IS
-'makes a version the active one at commit; expect: only if that version is active now';
+'makes a version the active one at commit, or, with a share below 1, the canary that serves that share of the rows; expect: only if that version is active now';
 
 CREATE FUNCTION mlops_rollback(model text, steps integer DEFAULT 1, reason text DEFAULT NULL)
 RETURNS mlops.deployed
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_rollback(text, integer, text) IS
-'makes the bundle that served before the active one, or one further back';
+'ends the canary if one runs, else makes the bundle that served before the active one, or one further back';
 
 CREATE FUNCTION mlops_set_alias(model text, alias text, version integer) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -50,7 +50,8 @@ COMMENT ON FUNCTION mlops.log_scope(jsonb) IS 'which calls of a model are logged
 
 CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
        OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
-       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text)
+       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text,
+       OUT canary integer, OUT canary_share float8)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -65,7 +66,7 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
          ORDER BY r.started_at DESC LIMIT 1),
        (SELECT a.version FROM mlops.alias AS a
          WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback'),
-       mlops.log_scope(m.settings)
+       mlops.log_scope(m.settings), s.canary_version, s.canary_share
   FROM mlops.model AS m
   LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
   LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model
@@ -73,4 +74,4 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
  ORDER BY m.model COLLATE "C"
 $$;
 COMMENT ON FUNCTION mlops_status() IS
-'one line a model: what is active, its primary metric on the hold-out, versions, the last training';
+'one line a model: what is active, its primary metric on the hold-out, versions, the last training, the canary';

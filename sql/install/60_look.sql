@@ -259,7 +259,10 @@ AS $$
       FROM (SELECT 1, 'active' FROM mlops.serving AS a
              WHERE a.model = card_status.model AND a.version = card_status.version
              UNION ALL
-            SELECT 2, 'alias ' || a.alias FROM mlops.alias AS a
+            SELECT 2, pg_catalog.format('canary of %s %% of the rows', mlops.card_number(a.canary_share * 100)) FROM mlops.serving AS a
+             WHERE a.model = card_status.model AND a.canary_version = card_status.version
+             UNION ALL
+            SELECT 3, 'alias ' || a.alias FROM mlops.alias AS a
              WHERE a.model = card_status.model AND a.version = card_status.version) AS s (place, status)
 $$;
 COMMENT ON FUNCTION mlops.card_status(text, int) IS 'what a version serves as';

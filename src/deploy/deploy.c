@@ -39,11 +39,32 @@ read_stack(MlServing *serving, ArrayType *array)
 		serving->stack[i] = nulls[i] ? 0 : DatumGetInt32(elements[i]);
 }
 
+/* five columns from the given one on: version, sha256, threshold, rules, checksum of the rules */
+static void
+read_bundle(int column, MlServed *bundle)
+{
+	Datum		digest;
+	bool		isnull;
+
+	memset(bundle, 0, sizeof(MlServed));
+	bundle->version = ml_result_int(0, column, 0);
+	digest = ml_result_datum(0, column + 1, &isnull);
+	if (!isnull)
+		memcpy(bundle->sha256, VARDATA_ANY(DatumGetByteaPP(digest)), ML_SHA256_LENGTH);
+	bundle->threshold = ml_result_float(0, column + 2);
+	bundle->rules = ml_result_int(0, column + 3, 0);
+	digest = ml_result_datum(0, column + 4, &isnull);
+	if (!isnull)
+		memcpy(bundle->rules_sha256, VARDATA_ANY(DatumGetByteaPP(digest)), ML_SHA256_LENGTH);
+}
+
 void
 ml_deploy_read(const char *model, MlServing *serving)
 {
 	static MlStatement select = {
-		"SELECT version, threshold, deployment, stack, changed_at, rules FROM mlops_catalog.serving "
+		"SELECT version, sha256, threshold, rules, rules_sha256, "
+		"canary_version, canary_sha256, canary_threshold, canary_rules, canary_rules_sha256, "
+		"deployment, canary_deployment, canary_share, canary_salt, stack, changed_at FROM mlops_catalog.serving "
 		"WHERE model OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE"
 	};
 	MlArguments args = {0};
@@ -52,20 +73,42 @@ ml_deploy_read(const char *model, MlServing *serving)
 	ml_bind_text(&args, model);
 	if (ml_statement_run(&select, &args) == 0)
 		ml_error_model_gone(model);
-	serving->version = ml_result_int(0, 1, 0);
-	serving->threshold = ml_result_float(0, 2);
-	serving->deployment = ml_result_int(0, 3, 0);
-	read_stack(serving, DatumGetArrayTypeP(ml_result_datum(0, 4, &isnull)));
-	serving->changed_at = DatumGetTimestampTz(ml_result_datum(0, 5, &isnull));
-	serving->rules = ml_result_int(0, 6, 0);
+	read_bundle(1, &serving->active);
+	read_bundle(6, &serving->canary);
+	serving->active.deployment = ml_result_int(0, 11, 0);
+	serving->canary.deployment = ml_result_int(0, 12, 0);
+	serving->share = ml_result_float(0, 13);
+	serving->salt = ml_result_text(0, 14);
+	read_stack(serving, DatumGetArrayTypeP(ml_result_datum(0, 15, &isnull)));
+	serving->changed_at = DatumGetTimestampTz(ml_result_datum(0, 16, &isnull));
+}
+
+bool
+ml_deploy_same(const MlServed *a, const MlServed *b)
+{
+	return a->version == b->version && a->rules == b->rules &&
+		(a->threshold == b->threshold || (isnan(a->threshold) && isnan(b->threshold)));
 }
 
 static void
-write_serving(const MlDecision *decision, int deployment, TimestampTz at)
+bind_bundle(MlArguments *args, const MlServed *bundle)
+{
+	ml_bind_int(args, bundle->version);
+	ml_bind_bytes(args, bundle->sha256, ML_SHA256_LENGTH);
+	ml_bind_float(args, bundle->threshold);
+	ml_bind_int_or_null(args, bundle->rules, bundle->rules == 0);
+	ml_bind_bytes(args, bundle->rules != 0 ? bundle->rules_sha256 : NULL, ML_SHA256_LENGTH);
+}
+
+/* what is active changes, and no canary runs */
+static void
+write_active(const MlDecision *decision, int deployment, TimestampTz at)
 {
 	static MlStatement update = {
-		"UPDATE mlops_catalog.serving SET version = $2, sha256 = $3, threshold = $4, "
-		"deployment = $5, stack = $6, changed_at = $7, rules = $8, rules_sha256 = $9 WHERE model OPERATOR(pg_catalog.=) $1"
+		"UPDATE mlops_catalog.serving SET version = $2, sha256 = $3, threshold = $4, rules = $5, rules_sha256 = $6, "
+		"deployment = $7, changed_at = $8, stack = $9, canary_version = NULL, canary_sha256 = NULL, "
+		"canary_threshold = NULL, canary_rules = NULL, canary_rules_sha256 = NULL, canary_deployment = NULL, "
+		"canary_share = NULL, canary_salt = NULL WHERE model OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
 	Datum	   *stack = palloc(sizeof(Datum) * Max(decision->nstack, 1));
@@ -73,44 +116,61 @@ write_serving(const MlDecision *decision, int deployment, TimestampTz at)
 	for (int i = 0; i < decision->nstack; i++)
 		stack[i] = Int32GetDatum(decision->stack[i]);
 	ml_bind_text(&args, decision->model);
-	ml_bind_int(&args, decision->version);
-	ml_bind_bytes(&args, decision->sha256, ML_SHA256_LENGTH);
-	ml_bind_float(&args, decision->threshold);
+	bind_bundle(&args, &decision->bundle);
 	ml_bind_int(&args, deployment);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
 	ml_bind_datum(&args, INT4ARRAYOID,
 				  PointerGetDatum(construct_array(stack, decision->nstack, INT4OID,
 												  sizeof(int32), true, TYPALIGN_INT)), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
-	ml_bind_int_or_null(&args, decision->rules, decision->rules == 0);
-	ml_bind_bytes(&args, decision->rules != 0 ? decision->rules_sha256 : NULL, ML_SHA256_LENGTH);
 	ml_statement_run(&update, &args);
 }
 
 static void
-write_history(const MlDecision *decision, const MlServing *before, int deployment, TimestampTz at)
+write_canary(const MlDecision *decision, int deployment, TimestampTz at)
+{
+	static MlStatement update = {
+		"UPDATE mlops_catalog.serving SET canary_version = $2, canary_sha256 = $3, canary_threshold = $4, "
+		"canary_rules = $5, canary_rules_sha256 = $6, canary_deployment = $7, changed_at = $8, canary_share = $9, "
+		"canary_salt = $10 WHERE model OPERATOR(pg_catalog.=) $1"
+	};
+	MlArguments args = {0};
+
+	ml_bind_text(&args, decision->model);
+	bind_bundle(&args, &decision->bundle);
+	ml_bind_int(&args, deployment);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_float(&args, decision->share);
+	ml_bind_text(&args, decision->salt);
+	ml_statement_run(&update, &args);
+}
+
+static void
+write_history(const MlDecision *decision, int deployment, TimestampTz at)
 {
 	static MlStatement insert = {
 		"INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, "
-		"from_version, from_deployment, restored_deployment, forced, evidence, reason, deployed_by, deployed_at, rules) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+		"from_version, from_deployment, restored_deployment, forced, evidence, reason, deployed_by, deployed_at, rules, "
+		"share, canary_salt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
 	};
 	MlArguments args = {0};
 
 	ml_bind_text(&args, decision->model);
 	ml_bind_int(&args, deployment);
 	ml_bind_text(&args, decision->action);
-	ml_bind_int(&args, decision->version);
-	ml_bind_bytes(&args, decision->sha256, ML_SHA256_LENGTH);
-	ml_bind_float(&args, decision->threshold);
-	ml_bind_int_or_null(&args, before->version, before->version == 0);
-	ml_bind_int_or_null(&args, before->deployment, before->version == 0);
+	ml_bind_int(&args, decision->bundle.version);
+	ml_bind_bytes(&args, decision->bundle.sha256, ML_SHA256_LENGTH);
+	ml_bind_float(&args, decision->bundle.threshold);
+	ml_bind_int_or_null(&args, decision->from->version, decision->from->version == 0);
+	ml_bind_int_or_null(&args, decision->from->deployment, decision->from->version == 0);
 	ml_bind_int_or_null(&args, decision->restored, decision->restored == 0);
 	ml_bind_bool(&args, decision->forced);
 	ml_bind_jsonb(&args, decision->evidence);
 	ml_bind_text(&args, decision->reason);
 	ml_bind_text(&args, decision->deployed_by);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
-	ml_bind_int_or_null(&args, decision->rules, decision->rules == 0);
+	ml_bind_int_or_null(&args, decision->bundle.rules, decision->bundle.rules == 0);
+	ml_bind_float(&args, decision->share);
+	ml_bind_text(&args, decision->share < 1 ? decision->salt : NULL);
 	ml_statement_run(&insert, &args);
 }
 
@@ -131,21 +191,23 @@ notify(const MlDecision *decision, int deployment)
 	pfree(json.data);
 }
 
-TimestampTz
-ml_deploy_write(const MlDecision *decision, const MlServing *before)
+int
+ml_deploy_write(const MlDecision *decision, const MlServing *before, TimestampTz *at)
 {
-	int			deployment = before->deployment + 1;
-	TimestampTz at = GetCurrentTimestamp();
+	int			deployment = ml_deploy_newest(before) + 1;
 
-	write_serving(decision, deployment, at);
-	write_history(decision, before, deployment, at);
+	*at = GetCurrentTimestamp();
+	if (decision->share < 1)
+		write_canary(decision, deployment, *at);
+	else
+		write_active(decision, deployment, *at);
+	write_history(decision, deployment, *at);
 	notify(decision, deployment);
-	return at;
+	return deployment;
 }
 
 Datum
-ml_deploy_result(FunctionCallInfo fcinfo, const MlDecision *decision,
-				 int deployment, int previous_version, TimestampTz at)
+ml_deploy_result(FunctionCallInfo fcinfo, const MlDecision *decision, int deployment, TimestampTz at)
 {
 	TupleDesc	descriptor;
 	Datum		values[DEPLOYED_COLUMNS];
@@ -155,15 +217,15 @@ ml_deploy_result(FunctionCallInfo fcinfo, const MlDecision *decision,
 		descriptor->natts != DEPLOYED_COLUMNS)
 		elog(ERROR, "result is not of type mlops.deployed");
 	values[0] = CStringGetTextDatum(decision->model);
-	values[1] = Int32GetDatum(decision->version);
-	values[2] = Float8GetDatum(decision->threshold);
-	nulls[2] = isnan(decision->threshold);
-	values[3] = Int32GetDatum(decision->rules);
-	nulls[3] = decision->rules == 0;
-	values[4] = Float8GetDatum(1.0);	/* share */
+	values[1] = Int32GetDatum(decision->bundle.version);
+	values[2] = Float8GetDatum(decision->bundle.threshold);
+	nulls[2] = isnan(decision->bundle.threshold);
+	values[3] = Int32GetDatum(decision->bundle.rules);
+	nulls[3] = decision->bundle.rules == 0;
+	values[4] = Float8GetDatum(decision->share);
 	values[5] = Int32GetDatum(deployment);
-	values[6] = Int32GetDatum(previous_version);
-	nulls[6] = previous_version == 0;
+	values[6] = Int32GetDatum(decision->from->version);
+	nulls[6] = decision->from->version == 0;
 	values[7] = TimestampTzGetDatum(at);
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor), values, nulls));
 }

@@ -7,6 +7,11 @@
  * changed since the gates were heard, what they compared with is gone, and the
  * promotion fails (40001). Promoting what serves already changes nothing and
  * makes no deployment.
+ *
+ * With a share below 1 the bundle becomes the canary: it takes rows from the
+ * active one, which stays. There is one canary at most. While it runs, what is
+ * active does not change, so that gates that it passed need not be heard again
+ * when its share grows, up to 1, with which it becomes what is active.
  */
 #include "postgres.h"
 
@@ -16,6 +21,7 @@
 #include "deploy/deploy.h"
 #include "deploy/promotion.h"
 #include "miscadmin.h"
+#include "registry/canary.h"
 #include "registry/registry_catalog.h"
 #include "settings.h"
 #include "utils/builtins.h"
@@ -27,6 +33,7 @@ typedef struct Request
 {
 	char	   *model;
 	int			version;
+	double		share;			/* below 1: as the canary */
 	double		threshold;		/* NaN: not given */
 	int			rules;			/* -1: not given */
 	int			expect;
@@ -45,13 +52,7 @@ check_share(double share)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("share must be above 0 and at most 1"),
 				 errdetail("share is %g.", share),
-				 errhint("Leave it out to serve the version to everyone.")));
-	if (share < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("canary shares are not available in this version of mlops"),
-				 errdetail("share is %g.", share),
-				 errhint("Leave it out to serve the version to everyone.")));
+				 errhint("Leave it out to serve the version to everyone; mlops_rollback(model) ends a canary.")));
 }
 
 static void
@@ -71,7 +72,8 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "version");
 	ml_require_argument(fcinfo, 2, "share");
-	check_share(PG_GETARG_FLOAT8(2));
+	request->share = PG_GETARG_FLOAT8(2);
+	check_share(request->share);
 	request->rules = -1;
 	if (!PG_ARGISNULL(3))
 	{
@@ -119,61 +121,60 @@ check_expect(const Request *request, int found)
 			 errhint("Somebody else has decided: look at mlops.deployment, then decide again.")));
 }
 
-static bool
-same_threshold(double a, double b)
-{
-	return a == b || (isnan(a) && isnan(b));
-}
-
-/* ---- doing it ---- */
-
-/* what served goes onto the stack; the oldest falls off */
-static void
-push_stack(const MlServing *serving, MlDecision *decision)
-{
-	int			first;
-
-	decision->stack = palloc(sizeof(int) * (serving->nstack + 1));
-	decision->nstack = 0;
-	if (serving->version == 0)
-		return;
-	first = Max(0, serving->nstack + 1 - ml_rollback_depth);
-	for (int i = first; i < serving->nstack; i++)
-		decision->stack[decision->nstack++] = serving->stack[i];
-	decision->stack[decision->nstack++] = serving->deployment;
-}
-
 /* ---- gates ---- */
+
+/* why the gates need not be heard */
+typedef enum Exemption
+{
+	NOT_EXEMPT,
+	EXEMPT_SERVED,				/* the bundle serves, or has served all rows */
+	EXEMPT_HEARD,				/* the canary has passed them on its way in */
+	EXEMPT_SMALLER				/* fewer rows than now */
+} Exemption;
 
 /* what was asked of the version before the lock */
 typedef struct Examination
 {
 	MlOutlook	outlook;
 	bool		heard;			/* gates were */
-	bool		exempt;			/* the bundle has served: nothing was asked */
+	Exemption	exempt;
 	int			ngates;
 	int			npassed;
 	Jsonb	   *evidence;		/* or NULL */
 } Examination;
 
-/* true: the bundle serves already, or served before and was not taken down */
-static bool
-needs_no_examination(const Request *request, const MlOutlook *outlook, MlGateHearing *hearing)
+static Exemption
+exemption(const Request *request, const MlOutlook *outlook, const MlServed *bundle)
 {
+	MlServed	active = {.version = outlook->version, .threshold = outlook->threshold, .rules = outlook->rules};
+
+	if (ml_deploy_same(bundle, &active) ||
+		ml_promotion_has_served(request->model, bundle->version, bundle->threshold, bundle->rules))
+		return EXEMPT_SERVED;
+	if (outlook->canary.version == 0 || !ml_deploy_same(bundle, &outlook->canary))
+		return NOT_EXEMPT;
+	if (request->share <= outlook->share)
+		return EXEMPT_SMALLER;
+	return outlook->heard ? EXEMPT_HEARD : NOT_EXEMPT;
+}
+
+/* completes the hearing by the bundle that is asked for */
+static Exemption
+prepare_hearing(const Request *request, const MlOutlook *outlook, MlGateHearing *hearing)
+{
+	MlServed	bundle = {.version = request->version};
 	MlCandidate candidate;
 	MlRegistryScope scope;
 	const char *why;
-	bool		result;
+	Exemption	result;
 
 	ml_registry_enter(&scope);
 	ml_promotion_candidate(request->model, request->version, &candidate);
 	ml_promotion_require_candidate(request->model, request->version, &candidate);
-	hearing->threshold = ml_promotion_threshold(request->model, request->version, &candidate,
-												request->threshold, &why);
-	hearing->rules = ml_promotion_rules(&candidate, request->rules, outlook->rules, &why);
-	result = (outlook->version == request->version && same_threshold(outlook->threshold, hearing->threshold) &&
-			  outlook->rules == hearing->rules) ||
-		ml_promotion_has_served(request->model, request->version, hearing->threshold, hearing->rules);
+	bundle.threshold = hearing->threshold = ml_promotion_threshold(request->model, request->version, &candidate,
+																   request->threshold, &why);
+	bundle.rules = hearing->rules = ml_promotion_rules(&candidate, request->rules, outlook->rules, &why);
+	result = exemption(request, outlook, &bundle);
 	ml_registry_leave(&scope);
 	return result;
 }
@@ -194,10 +195,12 @@ examine(const Request *request, Examination *examination)
 	hearing.version = request->version;
 	hearing.champion = outlook->version;
 	hearing.champion_threshold = outlook->threshold;
-	examination->exempt = needs_no_examination(request, outlook, &hearing);
-	if (examination->exempt)
+	examination->exempt = prepare_hearing(request, outlook, &hearing);
+	if (examination->exempt == EXEMPT_SERVED || examination->exempt == EXEMPT_SMALLER)
 		return;
 	approvers = ml_approvals_require(request->model, request->version, outlook->approvals);
+	if (examination->exempt == EXEMPT_HEARD)
+		return;
 	if (outlook->gated)
 	{
 		hearing.gates = ml_registry_gates(request->model);
@@ -211,18 +214,123 @@ examine(const Request *request, Examination *examination)
 		ml_gates_decide(&hearing);
 }
 
+/* what gates were compared with must be active still, and the canary that passed them must run */
 static void
-require_same_champion(const Request *request, const Examination *examination, const MlServing *serving)
+require_same_serving(const Request *request, const Examination *examination, const MlServing *serving)
 {
-	if (!examination->heard || serving->deployment == examination->outlook.deployment)
+	const MlOutlook *outlook = &examination->outlook;
+	bool		as_canary = examination->exempt == EXEMPT_HEARD || examination->exempt == EXEMPT_SMALLER;
+	int			found = as_canary ? ml_deploy_newest(serving) : serving->active.deployment;
+	int			known = as_canary ? outlook->newest : outlook->deployment;
+
+	if ((!examination->heard && !as_canary) || found == known)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 			 errmsg("what serves of model \"%s\" changed while its gates were heard", request->model),
-			 errdetail("Deployment %d was active then; deployment %d is now.",
-					   examination->outlook.deployment, serving->deployment),
+			 errdetail("Deployment %d was active then; deployment %d is now.", known, found),
 			 errhint("Promote again: the gates compare with what is active now.")));
 }
+
+/* ---- deciding, under the lock ---- */
+
+/* what served goes onto the stack; the oldest falls off */
+static void
+push_stack(const MlServing *serving, MlDecision *decision)
+{
+	int			first;
+
+	decision->stack = palloc(sizeof(int) * (serving->nstack + 1));
+	decision->nstack = 0;
+	if (serving->active.version == 0)
+		return;
+	first = Max(0, serving->nstack + 1 - ml_rollback_depth);
+	for (int i = first; i < serving->nstack; i++)
+		decision->stack[decision->nstack++] = serving->stack[i];
+	decision->stack[decision->nstack++] = serving->active.deployment;
+}
+
+/* how what is asked stands to what serves */
+typedef struct Standing
+{
+	bool		is_active;		/* the bundle is the active one */
+	bool		is_canary;		/* it is the canary */
+	bool		unchanged;		/* with the share that it has */
+	const char *why_threshold;	/* NULL: it was given */
+	const char *why_rules;
+} Standing;
+
+/* the bundle that is asked for */
+static void
+choose_bundle(const Request *request, const MlServing *serving, MlServed *bundle, Standing *standing)
+{
+	MlCandidate candidate;
+
+	ml_promotion_candidate(request->model, request->version, &candidate);
+	ml_promotion_require_candidate(request->model, request->version, &candidate);
+	bundle->version = request->version;
+	memcpy(bundle->sha256, candidate.sha256, ML_SHA256_LENGTH);
+	bundle->threshold = ml_promotion_threshold(request->model, request->version, &candidate,
+											   request->threshold, &standing->why_threshold);
+	bundle->rules = ml_promotion_rules(&candidate, request->rules, serving->active.rules, &standing->why_rules);
+	if (bundle->rules != 0)
+		ml_promotion_require_rules(request->model, request->version, &candidate, bundle->rules, bundle->rules_sha256);
+	standing->is_active = ml_deploy_same(bundle, &serving->active);
+	standing->is_canary = serving->canary.version != 0 && ml_deploy_same(bundle, &serving->canary);
+	standing->unchanged = request->share < 1 ? standing->is_canary && request->share == serving->share :
+		standing->is_active && serving->canary.version == 0;
+}
+
+static void
+require_canary(const Request *request, const MlServing *serving, const Standing *standing)
+{
+	const char *model = quote_literal_cstr(request->model);
+
+	if (serving->active.version == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("model \"%s\" has no active version beside which a canary could run", request->model),
+				 errdetail("share is %g: the other rows would have no version.", request->share),
+				 errhint("Serve it to everyone: mlops_promote(%s, %d).", model, request->version)));
+	if (standing->is_active)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("version %d of model \"%s\" is active and cannot be its own canary", request->version, request->model),
+				 errdetail("It serves with this threshold and these rules."),
+				 errhint("Try another version, or this one with another threshold or other rules.")));
+	if (serving->canary.version != 0 && !standing->is_canary)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a canary of model \"%s\" runs already", request->model),
+				 serving->canary.version == request->version ?
+				 errdetail("It is version %d with another threshold or other rules, for %g of the rows.",
+						   serving->canary.version, serving->share) :
+				 errdetail("It is version %d, for %g of the rows.", serving->canary.version, serving->share),
+				 errhint("End it with mlops_rollback(%s), or complete it with mlops_promote(%s, %d).",
+						 model, model, serving->canary.version)));
+}
+
+/* inside a scope, under the lock */
+static void
+settle(const Request *request, const MlServing *serving, const Standing *standing, MlDecision *decision)
+{
+	decision->from = &serving->active;
+	decision->share = request->share;
+	if (request->share < 1)
+	{
+		require_canary(request, serving, standing);
+		decision->salt = standing->is_canary ? serving->salt : ml_registry_canary_salt(request->model);
+	}
+	else if (standing->is_active)
+	{
+		decision->stack = serving->stack;
+		decision->nstack = serving->nstack;
+	}
+	else
+		push_stack(serving, decision);
+}
+
+/* ---- telling ---- */
 
 static void
 tell_gates(const Request *request, const Examination *examination)
@@ -235,11 +343,15 @@ tell_gates(const Request *request, const Examination *examination)
 						request->model, request->version),
 				 errhint("mlops_set_gate(%s, 'no worse', metric => '%s', max_drop => ...) asks for it.",
 						 quote_literal_cstr(request->model), outlook->metric ? outlook->metric : "...")));
-	else if (examination->exempt)
+	else if (examination->exempt != NOT_EXEMPT)
 		ereport(NOTICE,
 				(errmsg("gates of model \"%s\" were not heard", request->model),
+				 examination->exempt == EXEMPT_SERVED ?
 				 errdetail("Version %d has served with this threshold and these rules, and was not taken down since.",
-						   request->version)));
+						   request->version) :
+				 examination->exempt == EXEMPT_HEARD ?
+				 errdetail("Version %d has passed them as the canary, and what is active is the same since.", request->version) :
+				 errdetail("The share of the canary does not grow.")));
 	else if (request->force)
 		ereport(WARNING,
 				(errmsg("version %d of model \"%s\" is promoted whatever its gates say",
@@ -265,6 +377,46 @@ tell_rules(const Request *request, int rules, int before, const char *why)
 				 errdetail_internal("%s", why)));
 }
 
+/* a canary that made way for something else */
+static void
+tell_canary(const Request *request, const MlServing *serving, const Standing *standing)
+{
+	if (serving->canary.version == 0 || standing->is_canary || request->share < 1)
+		return;
+	ereport(NOTICE,
+			(errmsg("the canary of model \"%s\" has ended", request->model),
+			 errdetail("It was version %d, for %g of the rows; version %d serves all of them.",
+					   serving->canary.version, serving->share, request->version)));
+}
+
+/* what was chosen and asked */
+static void
+tell(const Request *request, const Examination *examination, const MlServing *serving,
+	 const Standing *standing, const MlServed *bundle)
+{
+	if (standing->unchanged)
+	{
+		ereport(NOTICE,
+				(standing->is_canary ?
+				 errmsg("version %d of model \"%s\" is already the canary of %g of the rows",
+						request->version, request->model, request->share) :
+				 errmsg("version %d of model \"%s\" is already active", request->version, request->model),
+				 errdetail("Nothing was changed; deployment %d goes on.", ml_deploy_newest(serving))));
+		return;
+	}
+	tell_canary(request, serving, standing);
+	if (standing->is_canary && !examination->outlook.gated)
+		return;					/* all was told when it started */
+	if (standing->why_threshold != NULL && !standing->is_canary)
+		ereport(NOTICE,
+				(errmsg("threshold of version %d of model \"%s\" is %g",
+						request->version, request->model, bundle->threshold),
+				 errdetail_internal("%s", standing->why_threshold)));
+	if (standing->why_rules != NULL && !standing->is_canary)
+		tell_rules(request, bundle->rules, serving->active.rules, standing->why_rules);
+	tell_gates(request, examination);
+}
+
 /* mlops_promote(model, version, share, rules, threshold, expect, force, reason) */
 Datum
 mlops_promote(PG_FUNCTION_ARGS)
@@ -272,12 +424,10 @@ mlops_promote(PG_FUNCTION_ARGS)
 	Request		request;
 	Examination examination = {0};
 	MlServing	serving;
-	MlCandidate candidate;
-	MlDecision	decision = {0};
+	Standing	standing;
+	MlDecision	decision = {.action = "promote"};
 	MlRegistryScope scope;
-	const char *why;
-	const char *why_rules;
-	bool		same;
+	int			deployment;
 	TimestampTz at;
 
 	read_request(fcinfo, &request);
@@ -285,8 +435,6 @@ mlops_promote(PG_FUNCTION_ARGS)
 	ml_privilege_require(request.model, ML_PRIVILEGE_PROMOTE);
 	examine(&request, &examination);
 	decision.model = request.model;
-	decision.action = "promote";
-	decision.version = request.version;
 	decision.forced = request.force;
 	decision.reason = request.reason;
 	decision.evidence = examination.evidence;
@@ -294,40 +442,16 @@ mlops_promote(PG_FUNCTION_ARGS)
 
 	ml_registry_enter(&scope);
 	ml_deploy_read(request.model, &serving);
-	check_expect(&request, serving.version);
-	require_same_champion(&request, &examination, &serving);
-	ml_promotion_candidate(request.model, request.version, &candidate);
-	ml_promotion_require_candidate(request.model, request.version, &candidate);
-	memcpy(decision.sha256, candidate.sha256, ML_SHA256_LENGTH);
-	decision.threshold = ml_promotion_threshold(request.model, request.version, &candidate,
-												request.threshold, &why);
-	decision.rules = ml_promotion_rules(&candidate, request.rules, serving.rules, &why_rules);
-	if (decision.rules != 0)
-		ml_promotion_require_rules(request.model, request.version, &candidate, decision.rules, decision.rules_sha256);
-	same = serving.version == request.version && same_threshold(serving.threshold, decision.threshold) &&
-		serving.rules == decision.rules;
+	check_expect(&request, serving.active.version);
+	require_same_serving(&request, &examination, &serving);
+	choose_bundle(&request, &serving, &decision.bundle, &standing);
+	settle(&request, &serving, &standing, &decision);
+	deployment = ml_deploy_newest(&serving);
 	at = serving.changed_at;
-	if (!same)
-	{
-		push_stack(&serving, &decision);
-		at = ml_deploy_write(&decision, &serving);
-	}
+	if (!standing.unchanged)
+		deployment = ml_deploy_write(&decision, &serving, &at);
 	ml_registry_leave(&scope);
 
-	if (why != NULL && !same)
-		ereport(NOTICE,
-				(errmsg("threshold of version %d of model \"%s\" is %g",
-						request.version, request.model, decision.threshold),
-				 errdetail_internal("%s", why)));
-	if (why_rules != NULL && !same)
-		tell_rules(&request, decision.rules, serving.rules, why_rules);
-	if (same)
-		ereport(NOTICE,
-				(errmsg("version %d of model \"%s\" is already active",
-						request.version, request.model),
-				 errdetail("Nothing was changed; deployment %d goes on.", serving.deployment)));
-	else
-		tell_gates(&request, &examination);
-	return ml_deploy_result(fcinfo, &decision, serving.deployment + (same ? 0 : 1),
-							serving.version, at);
+	tell(&request, &examination, &serving, &standing, &decision.bundle);
+	return ml_deploy_result(fcinfo, &decision, deployment, at);
 }

@@ -12,12 +12,26 @@
 
 #define DEFAULT_THRESHOLD 0.5
 
+/*
+ * What followed the deployment of the active bundle is the canary's start and
+ * the changes of its share: one of them heard every gate, as it is now, and was
+ * not forced.
+ */
+#define CANARY_WAS_HEARD \
+	"EXISTS (SELECT 1 FROM mlops_catalog.deployment d WHERE d.model OPERATOR(pg_catalog.=) $1 " \
+	"AND d.number OPERATOR(pg_catalog.>) s.deployment AND d.evidence IS NOT NULL AND NOT d.forced " \
+	"AND NOT EXISTS (SELECT 1 FROM mlops_catalog.gate g WHERE g.model OPERATOR(pg_catalog.=) $1 " \
+	"AND (g.set_at OPERATOR(pg_catalog.>) d.deployed_at OR NOT (d.evidence OPERATOR(pg_catalog.->) 'gates') " \
+	"OPERATOR(pg_catalog.@>) pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('gate', g.name))))) "
+
 void
 ml_promotion_look(const char *model, MlOutlook *outlook)
 {
 	static MlStatement select = {
 		"SELECT s.version, s.threshold, s.deployment, EXISTS (SELECT 1 FROM mlops_catalog.gate g "
-		"WHERE g.model OPERATOR(pg_catalog.=) $1), (m.settings OPERATOR(pg_catalog.->>) 'approvals')::pg_catalog.int4, m.metric, s.rules "
+		"WHERE g.model OPERATOR(pg_catalog.=) $1), (m.settings OPERATOR(pg_catalog.->>) 'approvals')::pg_catalog.int4, m.metric, s.rules, "
+		"s.canary_version, s.canary_threshold, s.canary_rules, s.canary_deployment, s.canary_share, "
+		"s.canary_version IS NOT NULL AND " CANARY_WAS_HEARD
 		"FROM mlops_catalog.serving s JOIN mlops_catalog.model m ON m.name OPERATOR(pg_catalog.=) s.model "
 		"WHERE s.model OPERATOR(pg_catalog.=) $1"
 	};
@@ -38,6 +52,13 @@ ml_promotion_look(const char *model, MlOutlook *outlook)
 	outlook->approvals = ml_result_int(0, 5, 0);
 	metric = ml_result_text(0, 6);
 	outlook->rules = ml_result_int(0, 7, 0);
+	outlook->canary.version = ml_result_int(0, 8, 0);
+	outlook->canary.threshold = ml_result_float(0, 9);
+	outlook->canary.rules = ml_result_int(0, 10, 0);
+	outlook->canary.deployment = ml_result_int(0, 11, 0);
+	outlook->newest = Max(outlook->deployment, outlook->canary.deployment);
+	outlook->share = ml_result_float(0, 12);
+	outlook->heard = DatumGetBool(ml_result_datum(0, 13, &isnull));
 	outlook->metric = metric ? MemoryContextStrdup(caller, metric) : NULL;
 	ml_registry_leave(&scope);
 }
@@ -121,7 +142,8 @@ ml_promotion_has_served(const char *model, int version, double threshold, int ru
 		"AND d.share OPERATOR(pg_catalog.=) 1) AS l "
 		"WHERE l.likewise AND NOT EXISTS (SELECT 1 FROM mlops_catalog.deployment r "
 		"WHERE r.model OPERATOR(pg_catalog.=) $1 AND r.action OPERATOR(pg_catalog.=) 'rollback' "
-		"AND r.number OPERATOR(pg_catalog.>) l.number AND r.restored_deployment OPERATOR(pg_catalog.<) l.number)"
+		"AND r.number OPERATOR(pg_catalog.>) l.number "
+		"AND (r.restored_deployment OPERATOR(pg_catalog.<) l.number OR r.from_version OPERATOR(pg_catalog.=) $2))"
 	};
 	MlArguments args = {0};
 

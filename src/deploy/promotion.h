@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "deploy/deploy.h"
 #include "deploy/gate.h"
 #include "model/model.h"
 
@@ -30,7 +31,11 @@ typedef struct MlOutlook
 	int			version;		/* active, or 0 */
 	double		threshold;		/* of it, or NaN */
 	int			rules;			/* 0: none */
-	int			deployment;		/* number of the newest */
+	int			deployment;		/* of it */
+	int			newest;			/* deployment, the canary's if one runs */
+	MlServed	canary;			/* version 0: none; checksums are not read */
+	double		share;			/* of the canary */
+	bool		heard;			/* all gates that there are now have let it pass */
 	bool		gated;			/* the model has gates */
 	int			approvals;		/* of other roles that it asks for */
 	char	   *metric;			/* the model's, or NULL */
@@ -45,7 +50,8 @@ extern void ml_promotion_require_candidate(const char *model, int version, const
 
 /*
  * Inside a scope: may the bundle go without gates? It has served all rows, and
- * no rollback has taken it down or gone past it since.
+ * no rollback has taken it down, as the active version or as a canary, or gone
+ * past it since.
  */
 extern bool ml_promotion_has_served(const char *model, int version, double threshold, int rules);
 

@@ -5,6 +5,9 @@
  * The stack in the serving row holds the deployments to go back to. A rollback
  * pops and never pushes, so that it walks back through what served and does
  * not come forth again. It reads no data and asks nobody: it is instant.
+ *
+ * A canary that runs is the first step: it ends, and what is active goes on.
+ * Each step of that kind is a deployment of its own in the history.
  */
 #include "postgres.h"
 
@@ -16,17 +19,22 @@
 
 PG_FUNCTION_INFO_V1(mlops_rollback);
 
+/* steps: into the stack */
 static void
 check_steps(const char *model, int steps, const MlServing *serving)
 {
+	if (steps == 0)
+		return;
 	if (serving->nstack == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" has nothing to roll back to", model),
-				 serving->version == 0 ?
+				 serving->active.version == 0 ?
 				 errdetail("It has no active version.") :
 				 errdetail("Version %d is active, and none that served before is left in the rollback stack.",
-						   serving->version),
+						   serving->active.version),
+				 serving->canary.version != 0 ?
+				 errhint("steps => 1 ends the canary.") :
 				 errhint("Choose a version with mlops_promote(%s, version).", quote_literal_cstr(model))));
 	if (steps > serving->nstack)
 		ereport(ERROR,
@@ -57,19 +65,42 @@ read_deployment(MlDecision *decision)
 	if (ml_statement_run(&select, &args) == 0)
 		elog(ERROR, "deployment %d of model \"%s\" is not in the history",
 			 decision->restored, decision->model);
-	decision->version = ml_result_int(0, 1, 0);
-	memcpy(decision->sha256, VARDATA_ANY(DatumGetByteaPP(ml_result_datum(0, 2, &isnull))),
+	decision->bundle.version = ml_result_int(0, 1, 0);
+	memcpy(decision->bundle.sha256, VARDATA_ANY(DatumGetByteaPP(ml_result_datum(0, 2, &isnull))),
 		   ML_SHA256_LENGTH);
-	decision->threshold = ml_result_float(0, 3);
-	decision->rules = ml_result_int(0, 4, 0);
-	if (decision->rules == 0)
+	decision->bundle.threshold = ml_result_float(0, 3);
+	decision->bundle.rules = ml_result_int(0, 4, 0);
+	if (decision->bundle.rules == 0)
 		return;
 
 	/* rule sets in the stack cannot be dropped */
 	digest = ml_result_datum(0, 5, &isnull);
 	if (isnull)
-		elog(ERROR, "rule set %d of model \"%s\" is not there", decision->rules, decision->model);
-	memcpy(decision->rules_sha256, VARDATA_ANY(DatumGetByteaPP(digest)), ML_SHA256_LENGTH);
+		elog(ERROR, "rule set %d of model \"%s\" is not there", decision->bundle.rules, decision->model);
+	memcpy(decision->bundle.rules_sha256, VARDATA_ANY(DatumGetByteaPP(digest)), ML_SHA256_LENGTH);
+}
+
+/* what is active serves all rows again; serving is what is there afterwards */
+static int
+end_canary(MlDecision *decision, MlServing *serving, TimestampTz *at)
+{
+	decision->bundle = serving->active;
+	decision->from = &serving->canary;
+	decision->nstack = serving->nstack;
+	decision->stack = serving->stack;
+	serving->active.deployment = ml_deploy_write(decision, serving, at);
+	return serving->active.deployment;
+}
+
+static int
+go_back(MlDecision *decision, const MlServing *serving, int steps, TimestampTz *at)
+{
+	decision->from = &serving->active;
+	decision->nstack = serving->nstack - steps;
+	decision->stack = serving->stack;
+	decision->restored = serving->stack[decision->nstack];
+	read_deployment(decision);
+	return ml_deploy_write(decision, serving, at);
 }
 
 /* mlops_rollback(model text, steps int, reason text) */
@@ -77,11 +108,12 @@ Datum
 mlops_rollback(PG_FUNCTION_ARGS)
 {
 	MlServing	serving;
-	MlDecision	decision = {0};
+	MlDecision	decision = {.action = "rollback", .share = 1};
 	MlRegistryScope scope;
 	char	   *model;
 	int			steps;
-	TimestampTz at;
+	int			deployment = 0;
+	TimestampTz at = 0;
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "steps");
@@ -96,18 +128,18 @@ mlops_rollback(PG_FUNCTION_ARGS)
 	ml_registry_require_writable("roll back a model");
 	ml_privilege_require(model, ML_PRIVILEGE_PROMOTE);
 	decision.model = model;
-	decision.action = "rollback";
 	decision.reason = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	decision.deployed_by = GetUserNameFromId(GetUserId(), false);
 
 	ml_registry_enter(&scope);
 	ml_deploy_read(model, &serving);
+	if (serving.canary.version != 0)
+		steps--;
 	check_steps(model, steps, &serving);
-	decision.nstack = serving.nstack - steps;
-	decision.stack = serving.stack;
-	decision.restored = serving.stack[decision.nstack];
-	read_deployment(&decision);
-	at = ml_deploy_write(&decision, &serving);
+	if (serving.canary.version != 0)
+		deployment = end_canary(&decision, &serving, &at);
+	if (steps > 0)
+		deployment = go_back(&decision, &serving, steps, &at);
 	ml_registry_leave(&scope);
-	return ml_deploy_result(fcinfo, &decision, serving.deployment + 1, serving.version, at);
+	return ml_deploy_result(fcinfo, &decision, deployment, at);
 }

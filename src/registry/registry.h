@@ -67,6 +67,19 @@ extern void ml_privilege_require(const char *model, MlPrivilege privilege);
 
 /* ---- resolution, for scoring ---- */
 
+/* the other bundle, which serves a share of the rows */
+typedef struct MlCanary
+{
+	int			version;		/* 0: no canary runs */
+	uint8		sha256[ML_SHA256_LENGTH];
+	double		threshold;
+	int			rules;
+	uint8		rules_sha256[ML_SHA256_LENGTH];
+	int			deployment;		/* that set it, or its share */
+	double		share;			/* of the rows: above 0, below 1 */
+	uint64		seed;			/* of the hash that says which (canary.h) */
+} MlCanary;
+
 /* which version a reference stands for under the active snapshot */
 typedef struct MlResolved
 {
@@ -78,6 +91,7 @@ typedef struct MlResolved
 	ItemPointerData place;		/* where the serving row was; invalid for alias and number */
 	int			rules;			/* number of the rule set of the bundle; 0: none, and for alias and number */
 	uint8		rules_sha256[ML_SHA256_LENGTH];
+	MlCanary	canary;			/* of what is active; none for alias and number */
 } MlResolved;
 
 /*
@@ -104,7 +118,16 @@ extern bytea *ml_registry_artifact(const MlResolved *resolved);
 /* the program of the rules of a resolved bundle, its checksum verified: ML004 */
 extern bytea *ml_registry_rules(const MlResolved *resolved);
 
-/* resolve + acquire: owner as in ml_model_acquire */
+/* the canary of a model, under the active snapshot; privilege: predict, checked as in ml_registry_resolve */
+extern void ml_registry_running_canary(const char *model, MlCanary *canary);
+
+/* the bundle of the canary that runs beside this one */
+extern void ml_registry_canary(const MlResolved *active, MlResolved *canary);
+
+/* the model of what is resolved: owner as in ml_model_acquire */
+extern const MlModel *ml_registry_acquire(const MlResolved *resolved, MemoryContext owner);
+
+/* resolve + acquire */
 extern const MlModel *ml_registry_model(const MlReference *reference, MlPrivilege privilege,
 										MemoryContext owner, MlResolved *resolved);
 

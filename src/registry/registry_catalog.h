@@ -51,8 +51,16 @@
 #define Anum_ml_serving_sha256		3
 #define Anum_ml_serving_threshold	4
 #define Anum_ml_serving_rules		5
+#define Anum_ml_serving_canary_version	6
+#define Anum_ml_serving_canary_sha256	7
+#define Anum_ml_serving_canary_share	8
 #define Anum_ml_serving_deployment	9
 #define Anum_ml_serving_rules_sha256	12
+#define Anum_ml_serving_canary_threshold	13
+#define Anum_ml_serving_canary_rules	14
+#define Anum_ml_serving_canary_rules_sha256	15
+#define Anum_ml_serving_canary_deployment	16
+#define Anum_ml_serving_canary_salt	17
 
 #define Anum_ml_rule_set_model		1
 #define Anum_ml_rule_set_number		2

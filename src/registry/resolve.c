@@ -14,6 +14,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "access/htup_details.h"
+#include "registry/canary.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -49,6 +50,27 @@ read_version(text *model, int version, MlSight sight, MlResolved *resolved)
 }
 
 static void
+take_canary(MlScan *scan, HeapTuple tuple, MlCanary *canary)
+{
+	char	   *salt;
+
+	canary->version = ml_column_int(scan, tuple, Anum_ml_serving_canary_version, 0);
+	if (likely(canary->version == 0))
+		return;
+	ml_column_sha256(scan, tuple, Anum_ml_serving_canary_sha256, canary->sha256);
+	canary->threshold = ml_column_float(scan, tuple, Anum_ml_serving_canary_threshold, DEFAULT_THRESHOLD);
+	canary->share = ml_column_float(scan, tuple, Anum_ml_serving_canary_share, 0);
+	canary->deployment = ml_column_int(scan, tuple, Anum_ml_serving_canary_deployment, 0);
+	canary->rules = ml_column_int(scan, tuple, Anum_ml_serving_canary_rules, 0);
+	if (canary->rules != 0)
+		ml_column_sha256(scan, tuple, Anum_ml_serving_canary_rules_sha256, canary->rules_sha256);
+	salt = ml_column_text(scan, tuple, Anum_ml_serving_canary_salt);
+	canary->seed = ml_canary_seed(salt ? salt : "");
+	if (salt)
+		pfree(salt);
+}
+
+static void
 take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
 {
 	resolved->place = tuple->t_self;
@@ -62,6 +84,7 @@ take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
 	resolved->rules = ml_column_int(scan, tuple, Anum_ml_serving_rules, 0);
 	if (resolved->rules != 0)
 		ml_column_sha256(scan, tuple, Anum_ml_serving_rules_sha256, resolved->rules_sha256);
+	take_canary(scan, tuple, &resolved->canary);
 }
 
 static bool
@@ -188,6 +211,52 @@ error_nothing_active(const char *model)
 			 errhint("Train one with CALL mlops_train(%s, ...).", quote_literal_cstr(model))));
 }
 
+void
+ml_registry_canary(const MlResolved *active, MlResolved *canary)
+{
+	const MlCanary *other = &active->canary;
+
+	*canary = *active;
+	ItemPointerSetInvalid(&canary->place);
+	canary->version = other->version;
+	memcpy(canary->sha256, other->sha256, ML_SHA256_LENGTH);
+	canary->threshold = other->threshold;
+	canary->rules = other->rules;
+	memcpy(canary->rules_sha256, other->rules_sha256, ML_SHA256_LENGTH);
+	canary->deployment = other->deployment;
+	canary->canary.version = 0;
+}
+
+void
+ml_registry_running_canary(const char *model, MlCanary *canary)
+{
+	text	   *name = cstring_to_text(model);
+	MlResolved	resolved;
+
+	ml_privilege_check_scoring(model, ML_PRIVILEGE_PREDICT);
+	resolved.canary.version = 0;
+	(void) read_serving(name, &resolved);
+	*canary = resolved.canary;
+	pfree(name);
+}
+
+/* named by its role, it is asked whatever the row is: no call that the deployment answers for */
+static void
+resolve_canary(text *model, MlResolved *resolved)
+{
+	MlResolved	active = *resolved;
+
+	if (!read_serving(model, &active) || active.canary.version == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("no canary of model \"%s\" runs", resolved->model),
+				 active.version != 0 ? errdetail("Version %d serves all rows.", active.version) :
+				 errdetail("It has no active version."),
+				 errhint("mlops_promote(%s, version, share => 0.05) starts one.", quote_literal_cstr(resolved->model))));
+	ml_registry_canary(&active, resolved);
+	resolved->deployment = 0;
+}
+
 static void
 error_no_alias(const char *model, const char *alias, text *name)
 {
@@ -222,12 +291,15 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 	ItemPointerSetInvalid(&resolved->place);
 	resolved->deployment = 0;
 	resolved->rules = 0;
+	resolved->canary.version = 0;
 	strlcpy(resolved->model, reference->model, NAMEDATALEN);
 	if (reference->version == 0 && reference->alias[0] == '\0')
 	{
 		if (!read_serving(model, resolved))
 			error_nothing_active(reference->model);
 	}
+	else if (strcmp(reference->alias, ML_CANARY) == 0)
+		resolve_canary(model, resolved);
 	else
 	{
 		int			version = reference->version;
@@ -363,20 +435,26 @@ say_which_version(void *arg)
 }
 
 const MlModel *
-ml_registry_model(const MlReference *reference, MlPrivilege privilege,
-				  MemoryContext owner, MlResolved *resolved)
+ml_registry_acquire(const MlResolved *resolved, MemoryContext owner)
 {
 	ErrorContextCallback context;
 	const MlModel *model;
 
-	ml_registry_resolve(reference, privilege, resolved);
 	context.callback = say_which_version;
-	context.arg = resolved;
+	context.arg = unconstify(MlResolved *, resolved);
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	model = ml_model_acquire(resolved->sha256, load_artifact, resolved, owner);
+	model = ml_model_acquire(resolved->sha256, load_artifact, context.arg, owner);
 	error_context_stack = context.previous;
 	return model;
+}
+
+const MlModel *
+ml_registry_model(const MlReference *reference, MlPrivilege privilege,
+				  MemoryContext owner, MlResolved *resolved)
+{
+	ml_registry_resolve(reference, privilege, resolved);
+	return ml_registry_acquire(resolved, owner);
 }
 
 /* ---- which versions there are ---- */

@@ -127,6 +127,8 @@ ml_rule_set_uses(const char *model, int number)
 		"SELECT pg_catalog.string_agg(u.use, '; ' ORDER BY u.kind, u.use) FROM ("
 		"SELECT 0 AS kind, 'it serves' AS use FROM mlops_catalog.serving s "
 		"WHERE s.model OPERATOR(pg_catalog.=) $1 AND s.rules OPERATOR(pg_catalog.=) $2 "
+		"UNION ALL SELECT 0, 'it serves with the canary' FROM mlops_catalog.serving s "
+		"WHERE s.model OPERATOR(pg_catalog.=) $1 AND s.canary_rules OPERATOR(pg_catalog.=) $2 "
 		"UNION ALL SELECT 1, pg_catalog.format('rollback stack, deployment %s', d.number) "
 		"FROM mlops_catalog.serving s JOIN mlops_catalog.deployment d "
 		"ON d.model OPERATOR(pg_catalog.=) s.model AND d.number OPERATOR(pg_catalog.=) ANY (s.stack) "

@@ -33,7 +33,7 @@ PG_FUNCTION_INFO_V1(mlops_set_model);
 typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
-	SETTING_APPROVALS, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
+	SETTING_APPROVALS, SETTING_CANARY_SALT, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -44,6 +44,7 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_POSITIVE] = "positive",
 	[SETTING_TARGET] = "target",
 	[SETTING_APPROVALS] = "approvals",
+	[SETTING_CANARY_SALT] = "canary_salt",
 	[SETTING_LOG_INPUT] = "log_input",
 	[SETTING_LOG_SAMPLE] = "log_sample",
 	[SETTING_LOG_WITHOUT_KEY] = "log_without_key",
@@ -205,7 +206,7 @@ check_kept(const ModelSettings *settings)
 		char	   *end;
 		double		share;
 
-		if (text == NULL)
+		if (text == NULL || i == SETTING_CANARY_SALT)
 			continue;
 		if (i == SETTING_LOG_SAMPLE)
 		{
@@ -246,6 +247,16 @@ changes_log(const ModelSettings *settings)
 		settings->given[SETTING_LOG_WITHOUT_KEY];
 }
 
+static Jsonb *
+text_as_json(const char *text)
+{
+	JsonbValue	value = {.type = jbvString};
+
+	value.val.string.val = unconstify(char *, text);
+	value.val.string.len = strlen(text);
+	return JsonbValueToJsonb(&value);
+}
+
 /* one key of the column settings; inside a scope */
 static void
 update_kept(const char *model, SettingKey key, const char *value)
@@ -259,8 +270,8 @@ update_kept(const char *model, SettingKey key, const char *value)
 	MlArguments args = {0};
 	Jsonb	   *json = NULL;
 
-	if (value != NULL && key == SETTING_OUTCOME_POLICY)
-		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(psprintf("\"%s\"", value))));
+	if (value != NULL && (key == SETTING_OUTCOME_POLICY || key == SETTING_CANARY_SALT))
+		json = text_as_json(value);
 	else if (value != NULL)
 		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(key == SETTING_LOG_SAMPLE ?
 																		   float8out_internal(strtod(value, NULL)) : value)));

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "registry/canary.h"
 #include "result.h"
 #include "score/score.h"
 #include "utils/builtins.h"
@@ -24,7 +25,7 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 	const double *output;
 	bool		known;
 
-	ml_score_answer(scorer, &how, ML_RESULT_ANY, &answer);
+	ml_score_answer_as(scorer, &how, ML_RESULT_ANY, &answer);
 	output = answer.decided.output;
 	known = output != NULL && !isnan(output[0]);
 	ml_rows_text(value, isnull, 0, role);
@@ -42,7 +43,7 @@ add_row(FunctionCallInfo fcinfo, MlRows *rows, const char *role, MlScorer *score
 }
 
 /*
- * A plain model gives its active version and, if set, its fallback; a
+ * A plain model gives its active version, its canary if one runs, and its fallback if set; a
  * reference with an alias or a number gives that version alone.
  */
 static Datum
@@ -60,6 +61,8 @@ score_all(FunctionCallInfo fcinfo, MlInput input)
 	else
 	{
 		add_row(fcinfo, &rows, "active", scorer, input);
+		if (scorer->canary != NULL)
+			add_row(fcinfo, &rows, ML_CANARY, scorer->canary->side, input);
 		if (ml_registry_has_alias(reference.model, FALLBACK))
 		{
 			char	   *fallback = psprintf("%s@%s", reference.model, FALLBACK);

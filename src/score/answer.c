@@ -1,7 +1,7 @@
 /*
  * answer.c
- *		The whole way of a row through a bundle: encoded, predicted, and what
- *		rules make of the prediction.
+ *		The whole way of a row through a bundle: to its side where a canary
+ *		runs, encoded, predicted, and what rules make of the prediction.
  *
  * predict.c goes the short way itself where a bundle is plain, that is, where
  * nothing is asked of it but outputs. Whatever else a bundle has comes in
@@ -41,15 +41,46 @@ predict_directly(MlScorer *scorer, const MlScoreInput *input)
 	return true;
 }
 
-/* the outputs of the scorer's model; NULL: there are none */
+/* the outputs of the answer's scorer; NULL: there are none */
 static const double *
-predict(MlScorer *scorer, const MlScoreInput *input, bool *is_row)
+predict(MlAnswer *answer)
 {
-	*is_row = true;
-	if (predict_directly(scorer, input))
-		return scorer->work;
-	*is_row = ml_score_take(scorer, input);
-	return *is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
+	MlScorer   *scorer = answer->scorer;
+
+	if (!answer->is_taken)
+	{
+		answer->is_row = true;
+		if (predict_directly(scorer, answer->input))
+			return scorer->work;
+		answer->is_row = ml_score_take(scorer, answer->input);
+	}
+	return answer->is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
+}
+
+static void
+finish(MlAnswer *answer, MlResult result)
+{
+	MlScorer   *scorer = answer->scorer;
+
+	answer->output = predict(answer);
+	answer->ruled = answer->is_row && scorer->rules != NULL;
+	if (answer->ruled)
+		ml_score_decide(scorer, answer->input, answer->output, result, &answer->decided);
+	else
+	{
+		answer->decided.scorer = scorer;
+		answer->decided.output = answer->output;
+		answer->decided.label = NULL;
+	}
+}
+
+void
+ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer)
+{
+	answer->scorer = scorer;
+	answer->input = input;
+	answer->is_taken = false;
+	finish(answer, result);
 }
 
 void
@@ -57,16 +88,10 @@ ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, Ml
 {
 	answer->scorer = scorer;
 	answer->input = input;
+	answer->is_taken = false;
 	if (scorer->logging.on)
 		INSTR_TIME_SET_CURRENT(answer->start);
-	answer->output = predict(scorer, input, &answer->is_row);
-	answer->ruled = answer->is_row && scorer->rules != NULL;
-	if (answer->ruled)
-		ml_score_decide(scorer, input, answer->output, result, &answer->decided);
-	else
-	{
-		answer->decided.scorer = scorer;
-		answer->decided.output = answer->output;
-		answer->decided.label = NULL;
-	}
+	if (scorer->canary != NULL)
+		answer->scorer = ml_score_side(scorer, input, &answer->is_taken, &answer->is_row);
+	finish(answer, result);
 }

@@ -21,11 +21,9 @@
 
 #define MAGIC			"\x89MLB\r\n\x1a\n"
 #define MAGIC_LENGTH	8
-#define FORMAT			1
-#define FORMAT_RULED	2
 
 /* where the fields are */
-#define AT_FORMAT		8
+#define AT_FORMAT		ML_BUNDLE_AT_FORMAT
 #define AT_VERSION		12
 #define AT_SHA256		16
 #define AT_THRESHOLD	48
@@ -111,8 +109,9 @@ ml_bundle_header(const char *bytes, Size length, MlBundle *bundle)
 	format = ml_image_get(bytes + AT_FORMAT, 4);
 	version = ml_image_get(bytes + AT_VERSION, 4);
 	task = ml_image_get(bytes + AT_TASK, 4);
-	if (format != FORMAT && format != FORMAT_RULED)
-		ml_bundle_refuse(psprintf("They are of format " UINT64_FORMAT "; this server reads formats %d and %d.", format, FORMAT, FORMAT_RULED));
+	if (format < ML_BUNDLE_FORMAT || format > ML_BUNDLE_FORMAT_CANARY)
+		ml_bundle_refuse(psprintf("They are of format " UINT64_FORMAT "; this server reads formats %d to %d.", format,
+								  ML_BUNDLE_FORMAT, ML_BUNDLE_FORMAT_CANARY));
 	if (version < 1 || version > INT_MAX)
 		ml_bundle_refuse(psprintf("The number of the version is " UINT64_FORMAT ".", version));
 	if (task == 0 || task > ML_LAST_TASK || (task & (task - 1)) != 0)
@@ -125,10 +124,12 @@ ml_bundle_header(const char *bytes, Size length, MlBundle *bundle)
 		ml_bundle_refuse("The threshold is not between 0 and 1.");
 	memcpy(bundle->resolved.sha256, bytes + AT_SHA256, ML_SHA256_LENGTH);
 	ItemPointerSetInvalid(&bundle->resolved.place);
-	bundle->header_length = format == FORMAT_RULED ? ML_BUNDLE_RULED_HEADER : ML_BUNDLE_HEADER;
+	bundle->header_length = format == ML_BUNDLE_FORMAT ? ML_BUNDLE_HEADER : ML_BUNDLE_RULED_HEADER;
 	read_name(bytes, bundle);
-	if (format == FORMAT_RULED)
+	if (format == ML_BUNDLE_FORMAT_RULED)
 		read_ruled(bytes, length, bundle);
+	if (format == ML_BUNDLE_FORMAT_CANARY)
+		ml_bundle_canary_header(bytes, length, bundle);
 }
 
 bytea *
@@ -168,19 +169,37 @@ check_rules(struct varlena *value, const MlBundle *bundle, MemoryContext cxt)
 	}
 }
 
-/* ML004 unless the whole value is sound */
 static void
-check(struct varlena *value, MemoryContext cxt)
+check_single(struct varlena *value, MemoryContext cxt)
 {
 	MlBundle	bundle;
 	MlModel    *model;
 
-	ml_bundle_header(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &bundle);
+	ml_bundle_single_header(value, &bundle);
 	model = ml_model_load(bundle.resolved.sha256, ml_bundle_artifact(value), cxt);
 	if (model->recipe->target.task != bundle.task)
 		ml_bundle_refuse("The task in the header is not the model's.");
 	if (bundle.resolved.rules != 0)
 		check_rules(value, &bundle, cxt);
+}
+
+/* ML004 unless the whole value is sound */
+static void
+check(struct varlena *value, MemoryContext cxt)
+{
+	MlBundle	bundle;
+	struct varlena *active;
+	struct varlena *canary;
+
+	ml_bundle_header(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &bundle);
+	if (bundle.resolved.canary.version == 0)
+	{
+		check_single(value, cxt);
+		return;
+	}
+	ml_bundle_split(value, &bundle, &active, &canary);
+	check_single(active, cxt);
+	check_single(canary, cxt);
 }
 
 /* ---- in and out ---- */
@@ -244,7 +263,7 @@ make(const MlResolved *resolved, MlTask task, const bytea *artifact, const char 
 	if (rules)
 		memcpy(bytes, header, header_length);
 	memcpy(bytes, MAGIC, MAGIC_LENGTH);
-	ml_image_put(bytes + AT_FORMAT, rules ? FORMAT_RULED : FORMAT, 4);
+	ml_image_put(bytes + AT_FORMAT, rules ? ML_BUNDLE_FORMAT_RULED : ML_BUNDLE_FORMAT, 4);
 	ml_image_put(bytes + AT_VERSION, resolved->version, 4);
 	memcpy(bytes + AT_SHA256, resolved->sha256, ML_SHA256_LENGTH);
 	ml_image_put_double(bytes + AT_THRESHOLD, resolved->threshold);
@@ -275,6 +294,34 @@ ml_bundle_make_ruled(const MlResolved *resolved, MlTask task, const bytea *artif
 	return make(resolved, task, artifact, header, rules);
 }
 
+/* the bundle of one side; cxt holds the pin on its model */
+static struct varlena *
+make_side(const MlResolved *resolved, MemoryContext cxt)
+{
+	const MlModel *model = ml_registry_acquire(resolved, cxt);
+	MlTask		task = model->recipe->target.task;
+	bytea	   *artifact = ml_registry_artifact(resolved);
+	struct varlena *value;
+
+	value = resolved->rules != 0 ? ml_bundle_make_ruled(resolved, task, artifact) :
+		ml_bundle_make(resolved, task, artifact);
+	pfree(artifact);
+	return value;
+}
+
+/* in cxt */
+static struct varlena *
+make_bundle(const MlResolved *resolved, MemoryContext cxt)
+{
+	struct varlena *active = make_side(resolved, cxt);
+	MlResolved	canary;
+
+	if (resolved->canary.version == 0)
+		return active;
+	ml_registry_canary(resolved, &canary);
+	return ml_bundle_join(resolved, active, make_side(&canary, cxt));
+}
+
 Datum
 mlops_bundle(PG_FUNCTION_ARGS)
 {
@@ -282,8 +329,7 @@ mlops_bundle(PG_FUNCTION_ARGS)
 	MemoryContext old;
 	MlReference reference;
 	MlResolved	resolved;
-	const MlModel *model;
-	bytea	   *artifact;
+	struct varlena *made;
 	struct varlena *value;
 	text	   *name;
 
@@ -296,11 +342,11 @@ mlops_bundle(PG_FUNCTION_ARGS)
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops bundle", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
 	ml_reference_parse(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name), &reference);
-	model = ml_registry_model(&reference, ML_PRIVILEGE_PREDICT, cxt, &resolved);
-	artifact = ml_registry_artifact(&resolved);
+	ml_registry_resolve(&reference, ML_PRIVILEGE_PREDICT, &resolved);
+	made = make_bundle(&resolved, cxt);
 	MemoryContextSwitchTo(old);
-	value = resolved.rules != 0 ? ml_bundle_make_ruled(&resolved, model->recipe->target.task, artifact) :
-		ml_bundle_make(&resolved, model->recipe->target.task, artifact);
+	value = palloc(VARSIZE(made));
+	memcpy(value, made, VARSIZE(made));
 	MemoryContextDelete(cxt);
 	PG_RETURN_POINTER(value);
 }

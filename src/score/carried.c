@@ -95,13 +95,52 @@ load_rules(MlScorer *scorer, struct varlena *value, const MlBundle *bundle, MlRe
 	MemoryContextSwitchTo(old);
 }
 
+/* one bundle, into a scorer that has a context and nothing else */
+static void
+load_side(MlScorer *scorer, struct varlena *value, const MlBundle *bundle, MlResult result)
+{
+	ErrorContextCallback context;
+	const MlModel *model;
+
+	context.callback = say_which_version;
+	context.arg = unconstify(MlResolved *, &bundle->resolved);
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	model = ml_model_acquire(bundle->resolved.sha256, load_artifact, value, scorer->cxt);
+	scorer->resolved = bundle->resolved;
+	ml_score_prepare(scorer, model, result);
+	if (bundle->resolved.rules != 0 && result != ML_RESULT_ANY)
+		load_rules(scorer, value, bundle, result);
+	error_context_stack = context.previous;
+}
+
+/* rows of a training are the active version's alone */
+static void
+load_pair(MlScorer *scorer, struct varlena *value, const MlBundle *pair, MlResult result)
+{
+	struct varlena *active;
+	struct varlena *canary;
+	MlBundle	bundle;
+
+	ml_bundle_split(value, pair, &active, &canary);
+	ml_bundle_header(VARDATA(active), VARSIZE(active) - VARHDRSZ, &bundle);
+	load_side(scorer, active, &bundle, result);
+	if (result == ML_RESULT_VALUE || result == ML_RESULT_LABEL || result == ML_RESULT_PROBA)
+	{
+		ml_bundle_header(VARDATA(canary), VARSIZE(canary) - VARHDRSZ, &bundle);
+		load_side(ml_score_make_canary(scorer), canary, &bundle, result);
+		scorer->canary->share = pair->resolved.canary.share;
+		scorer->canary->seed = pair->resolved.canary.seed;
+	}
+	pfree(active);
+	pfree(canary);
+}
+
 static void
 load(CarriedSite *site, struct varlena *value, const char *header, Size length, MlResult result)
 {
 	MlScorer   *scorer = &site->scorer;
-	ErrorContextCallback context;
 	MlBundle	bundle;
-	const MlModel *model;
 
 	site->loaded = site->has_label = false;
 	site->shift = site->block_work = NULL;
@@ -109,17 +148,11 @@ load(CarriedSite *site, struct varlena *value, const char *header, Size length, 
 	if (scorer->cxt == NULL)
 		scorer->cxt = AllocSetContextCreate(site->cxt, "mlops predict model", ALLOCSET_SMALL_SIZES);
 	ml_score_unload(scorer);
-	context.callback = say_which_version;
-	context.arg = &bundle.resolved;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-	model = ml_model_acquire(bundle.resolved.sha256, load_artifact, value, scorer->cxt);
-	scorer->resolved = bundle.resolved;
-	ml_score_prepare(scorer, model, result);
-	if (bundle.resolved.rules != 0 && result != ML_RESULT_ANY)
-		load_rules(scorer, value, &bundle, result);
-	scorer->plain = scorer->rules == NULL;
-	error_context_stack = context.previous;
+	if (bundle.resolved.canary.version != 0)
+		load_pair(scorer, value, &bundle, result);
+	else
+		load_side(scorer, value, &bundle, result);
+	scorer->plain = scorer->rules == NULL && scorer->canary == NULL;
 	site->header_length = bundle.header_length;
 	memcpy(site->header, header, bundle.header_length);
 	site->loaded = true;

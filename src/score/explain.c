@@ -23,6 +23,7 @@
 #include "utils/float.h"
 
 #define ARG_CLASS		2
+#define ARG_KEY			3
 #define EXPLAIN_COLUMNS 3		/* feature, value, contribution */
 #define BASE_NAME		"(base)"
 
@@ -250,29 +251,32 @@ action_text(const MlRule *rule)
 
 /* A row for each rule that fired, without contribution: the others still add up to the model's own score. */
 static void
-explain_rules(FunctionCallInfo fcinfo, MlScorer *scorer, MlInput input, const double *output, MlRows *rows)
+explain_rules(MlScorer *scorer, const MlScoreInput *input, const double *output, MlRows *rows)
 {
-	MlScoreInput how = {.fcinfo = fcinfo, .input = input};
 	const MlRuleProgram *program;
 	MlDecided	decided;
 
 	if (scorer->rules == NULL)
 		return;
 	program = scorer->rules->program;
-	ml_score_decide(scorer, &how, output, ML_RESULT_ANY, &decided);
+	ml_score_decide(scorer, input, output, ML_RESULT_ANY, &decided);
 	for (int i = 0; i < program->nrules; i++)
 		if (scorer->rules->fired.rules & (UINT64CONST(1) << i))
 			add_row(rows, psprintf("(rule %s)", program->rule[i].name), action_text(&program->rule[i]), get_float8_nan());
 }
 
-/* No rows for a row that scores NULL, but for the rules that fired. */
+/* By the side that answers; no rows for a row that scores NULL, but for the rules that fired. */
 static Datum
 explain(FunctionCallInfo fcinfo, MlInput input)
 {
 	MlScorer   *scorer = ml_score_resolve(fcinfo, ML_RESULT_ANY, ml_score_reference(fcinfo));
+	MlScoreInput how = {.fcinfo = fcinfo, .input = input, .key_argument = ARG_KEY};
+	bool		is_taken;
+	bool		is_row;
 	const double *output;
 	MlRows		rows;
 
+	scorer = ml_score_side(scorer, &how, &is_taken, &is_row);
 	if (scorer->model->routine->explain == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -286,7 +290,7 @@ explain(FunctionCallInfo fcinfo, MlInput input)
 	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
 	if (output != NULL && !isnan(output[0]))
 		explain_row(fcinfo, scorer, output, &rows);
-	explain_rules(fcinfo, scorer, input, output, &rows);
+	explain_rules(scorer, &how, output, &rows);
 	return (Datum) 0;
 }
 

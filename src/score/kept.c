@@ -144,7 +144,7 @@ has_cast(const MlScorer *scorer)
 
 /* by a version that rules use */
 static bool
-uses_cast(const MlScorerRules *rules)
+rules_cast(const MlScorerRules *rules)
 {
 	for (int i = 0; rules != NULL && i < rules->program->nrules; i++)
 		if (rules->used[i] != NULL && has_cast(rules->used[i]))
@@ -152,12 +152,19 @@ uses_cast(const MlScorerRules *rules)
 	return false;
 }
 
+static bool
+casts(const MlScorer *scorer)
+{
+	return has_cast(scorer) || rules_cast(scorer->rules) ||
+		(scorer->canary != NULL && (has_cast(scorer->canary->side) || rules_cast(scorer->canary->side->rules)));
+}
+
 /* A cast was looked up with the rights of who called it, and may be dropped. */
 static bool
 can_wait(const MlCallSite *site)
 {
 	for (int i = 0; i < ML_SCORERS_PER_SITE; i++)
-		if (site->scorer[i].model && (has_cast(&site->scorer[i]) || uses_cast(site->scorer[i].rules)))
+		if (site->scorer[i].model && casts(&site->scorer[i]))
 			return false;
 	return !ml_model_cache_is_full() &&
 		MemoryContextMemAllocated(site->cxt, true) <= KEPT_SIZE;

@@ -94,6 +94,15 @@ typedef struct MlScorerRules
 	MlFired		fired;			/* on the latest row */
 } MlScorerRules;
 
+/* the canary that runs beside what a scorer stands for */
+typedef struct MlScorerCanary
+{
+	MemoryContext cxt;			/* child of the scorer's: all of this */
+	double		share;
+	uint64		seed;			/* of the positions of rows */
+	MlScorer   *side;			/* its own bundle; without a model where loading it failed */
+} MlScorerCanary;
+
 /* a model reference at a call site */
 struct MlScorer
 {
@@ -129,7 +138,8 @@ struct MlScorer
 	NullableDatum *column;
 
 	MlScorerRules *rules;		/* NULL: none */
-	bool		plain;			/* nothing is asked but outputs: neither rules nor a log */
+	MlScorerCanary *canary;		/* NULL: none */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log */
 };
 
 /* how a row came, so that another version can score it too */
@@ -197,6 +207,7 @@ typedef struct MlAnswer
 {
 	MlScorer   *scorer;			/* that answered */
 	const MlScoreInput *input;
+	bool		is_taken;		/* the scorer has encoded the row already */
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
 	bool		ruled;			/* rules were asked */
@@ -244,6 +255,19 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 /* answer.c: the whole way of a row through a bundle; what answer points to is good until the next row */
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
+
+/* the same by the scorer itself, whatever side the row is on */
+extern void ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
+
+/* canary.c: that of the resolved bundle, as it is for this statement */
+extern void ml_score_take_canary(MlScorer *scorer, MlResult result);
+extern void ml_score_drop_canary(MlScorer *scorer);
+
+/* an empty canary of a scorer, to be filled */
+extern MlScorer *ml_score_make_canary(MlScorer *scorer);
+
+/* the scorer that answers for a row; is_taken, is_row: as in MlAnswer, of that scorer */
+extern MlScorer *ml_score_side(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row);
 
 /* ruled.c: output may be NULL, as ml_model_outputs has it */
 extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,

@@ -99,6 +99,7 @@ ml_score_unload(MlScorer *scorer)
 	scorer->bind_cxt = NULL;
 	scorer->is_bound = false;
 	scorer->rules = NULL;
+	scorer->canary = NULL;
 	if (scorer->cxt)
 		MemoryContextReset(scorer->cxt);
 }
@@ -195,6 +196,13 @@ load(MlScorer *scorer, MemoryContext parent, MlResult result)
 	ml_score_prepare(scorer, model, result);
 }
 
+/* a space belongs to a version: rows of one that is not the active one's would not lie in it */
+static bool
+predicts(MlResult result)
+{
+	return result != ML_RESULT_TRANSFORM && result != ML_RESULT_ROW;
+}
+
 /* Resolves a scorer's reference under the active snapshot, and loads what is not loaded yet. */
 void
 ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
@@ -215,7 +223,9 @@ ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
 	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
 		ml_score_take_rules(scorer);
-	scorer->plain = !scorer->logging.on && scorer->rules == NULL;
+	if (unlikely(scorer->resolved.canary.version != 0 || scorer->canary != NULL) && predicts(result))
+		ml_score_take_canary(scorer, result);
+	scorer->plain = !scorer->logging.on && scorer->rules == NULL && scorer->canary == NULL;
 	scorer->current = true;
 }
 

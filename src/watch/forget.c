@@ -51,7 +51,7 @@ ml_watch_forget(const char *model, const char *key)
 		CHECK_FOR_INTERRUPTS();
 		pg_usleep(NAP);
 	}
-	(void) ml_watch_key(key, strlen(key), logged);
+	(void) ml_score_key(key, strlen(key), logged);
 	ml_registry_enter(&scope);
 	n = erase(&predictions, model, logged);
 	n += erase(&outcomes, model, logged);

@@ -235,7 +235,7 @@ mlops_record_outcome(PG_FUNCTION_ARGS)
 	ml_require_argument(fcinfo, 2, "outcome");
 	ml_require_argument(fcinfo, 3, "at");
 	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	(void) ml_watch_key_argument(fcinfo, 1, key);
+	(void) ml_score_key_argument(fcinfo, 1, key);
 	given = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	at = PG_GETARG_TIMESTAMPTZ(3);
 	source = name_or_null(fcinfo, 4, "source");

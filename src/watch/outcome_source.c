@@ -288,7 +288,7 @@ keep_row(Pull *pull, Datum *value, bool *isnull)
 		return;
 	}
 	given = DatumGetTextPP(value[0]);
-	(void) ml_watch_key(VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given), key);
+	(void) ml_score_key(VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given), key);
 	row[0] = CStringGetTextDatum(key);
 	row[1] = CStringGetTextDatum(outcome);
 	row[2] = value[2];

@@ -81,7 +81,7 @@ take_key(const ScoredQuery *query, HeapTuple tuple, TupleDesc desc, char *buffer
 	if (isnull)
 		return false;
 	text = OidOutputFunctionCall(query->key_output, value);
-	call->nkey = ml_watch_key(text, strlen(text), buffer);
+	call->nkey = ml_score_key(text, strlen(text), buffer);
 	call->key = buffer;
 	return true;
 }

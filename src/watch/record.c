@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "mb/pg_wchar.h"
 #include "optimizer/planner.h"
+#include "registry/canary.h"
 #include "settings.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -60,12 +61,19 @@ resolve(const char *model, MlLogging *logging)
 	logging->limit = ml_watch_sample_limit(settings.sample);
 }
 
+/* 'churn@canary' asks the canary whatever the row is: in the role are rows that were sent there */
+static bool
+is_named(const MlScorer *scorer)
+{
+	return strcmp(scorer->reference.alias, ML_CANARY) == 0 && scorer->resolved.deployment == 0;
+}
+
 static void
 describe_role(const MlScorer *scorer, MlLogCall *call)
 {
 	const MlReference *reference = &scorer->reference;
 
-	call->role = reference->version != 0 ? "pinned" :
+	call->role = reference->version != 0 || is_named(scorer) ? "pinned" :
 		reference->alias[0] != '\0' ? reference->alias : "active";
 	call->nrole = strlen(call->role);
 }
@@ -152,7 +160,7 @@ record(const MlAnswer *answer)
 
 	if (planning > 0)
 		return;
-	call.nkey = ml_watch_key_argument(input->fcinfo, input->key_argument, key);
+	call.nkey = ml_score_key_argument(input->fcinfo, input->key_argument, key);
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;

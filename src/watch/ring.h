@@ -9,9 +9,8 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "score/key.h"
 
-/* a key longer than this is logged as "sha256:" and 64 hexadecimal digits */
-#define ML_KEY_MAX		255
 #define ML_LABEL_MAX	1023
 
 /* one call that is to be logged; texts need no terminator */

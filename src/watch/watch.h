@@ -18,15 +18,7 @@
 
 extern void ml_watch_preload(void);
 
-/* ---- keys (key.c) ---- */
-
-#define ML_KEY_BUFFER	(ML_KEY_MAX + 1)
-
-/* a key as it is logged: itself, or its hash if it is longer than ML_KEY_MAX; terminated; its length */
-extern int	ml_watch_key(const char *bytes, Size length, char *buffer);
-
-/* the same of an argument of type text, bigint or uuid; -1: NULL, or of another type */
-extern int	ml_watch_key_argument(FunctionCallInfo fcinfo, int n, char *buffer);
+/* ---- the sample of keys that is logged (sample.c) ---- */
 
 /* is the key, NULL: some call without one, in the sample that limit stands for? */
 extern bool ml_watch_in_sample(const char *model, const char *key, int length, uint64 limit);

@@ -123,7 +123,7 @@ CREATE FUNCTION changed(at int, patch bytea) RETURNS mlops.bundle LANGUAGE sql A
     SELECT overlay(mlops.bundle_send(bundle) PLACING patch FROM at + 1)::text::mlops.bundle FROM saved
 $$;
 SELECT changed(0, '\x00');
-SELECT changed(8, '\x03');                      -- a format of the future
+SELECT changed(8, '\x04');                      -- a format of the future
 SELECT changed(12, '\x00000000');               -- version 0
 SELECT changed(48, '\x000000000000f87f');       -- a threshold that is no number
 SELECT changed(56, '\x03');                     -- two tasks

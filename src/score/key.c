@@ -1,22 +1,18 @@
 /*
  * key.c
- *		Keys as the log knows them, and which of them are in a sample.
+ *		Keys as they are known: to the log, to the canary.
  *
- * A key is logged as text. One of more than 255 bytes is logged as its SHA-256,
+ * A key is known as text. One of more than 255 bytes is known by its SHA-256,
  * so that two long keys never become one; outcomes and mlops_forget() treat
- * keys alike. Which keys are in a sample depends on the model's name and the
- * key alone: a key is always in it or never, and a larger sample holds every
- * key of a smaller one.
+ * keys alike.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "frame/hash.h"
-#include "miscadmin.h"
 #include "model/model.h"
+#include "score/key.h"
 #include "utils/builtins.h"
 #include "utils/uuid.h"
-#include "watch/watch.h"
 
 #define HASHED		"sha256:"
 
@@ -34,7 +30,7 @@ put_hex(char *to, const uint8 *bytes, int n)
 }
 
 int
-ml_watch_key(const char *bytes, Size length, char *buffer)
+ml_score_key(const char *bytes, Size length, char *buffer)
 {
 	uint8		digest[ML_SHA256_LENGTH];
 	char	   *end;
@@ -68,7 +64,7 @@ put_uuid(const pg_uuid_t *uuid, char *buffer)
 }
 
 int
-ml_watch_key_argument(FunctionCallInfo fcinfo, int n, char *buffer)
+ml_score_key_argument(FunctionCallInfo fcinfo, int n, char *buffer)
 {
 	text	   *key;
 
@@ -79,7 +75,7 @@ ml_watch_key_argument(FunctionCallInfo fcinfo, int n, char *buffer)
 		case TEXTOID:
 		case VARCHAROID:
 			key = PG_GETARG_TEXT_PP(n);
-			return ml_watch_key(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), buffer);
+			return ml_score_key(VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key), buffer);
 		case INT8OID:
 			pg_lltoa(PG_GETARG_INT64(n), buffer);
 			return strlen(buffer);
@@ -90,29 +86,6 @@ ml_watch_key_argument(FunctionCallInfo fcinfo, int n, char *buffer)
 	}
 }
 
-uint64
-ml_watch_sample_limit(double sample)
-{
-	if (sample >= 1.0)
-		return PG_UINT64_MAX;
-	return (uint64) (sample * 18446744073709551616.0);
-}
-
-bool
-ml_watch_in_sample(const char *model, const char *key, int length, uint64 limit)
-{
-	static uint64 count = 0;
-	uint64		hash;
-
-	if (limit == PG_UINT64_MAX)
-		return true;
-	if (key != NULL)
-		hash = ml_hash_bytes(key, length, ml_hash_bytes(model, strlen(model), 0));
-	else
-		hash = ml_hash_word(++count, (uint64) MyProcPid);
-	return hash < limit;
-}
-
 PG_FUNCTION_INFO_V1(mlops_logged_key);
 
 /* mlops.logged_key(key text) */
@@ -120,7 +93,7 @@ Datum
 mlops_logged_key(PG_FUNCTION_ARGS)
 {
 	char		key[ML_KEY_BUFFER];
-	int			length = ml_watch_key_argument(fcinfo, 0, key);
+	int			length = ml_score_key_argument(fcinfo, 0, key);
 
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(key, length));
 }
