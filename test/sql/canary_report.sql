@@ -20,9 +20,12 @@ RESET client_min_messages;
 SELECT count(*) FROM mlops_canary_report('bird', '2030-01-01');
 
 -- A canary at 20 %, and what was logged since: 1000 keys, each fifth of them on the canary. The active version is right
--- for 8 in 10 of them, the canary for 6 in 10. (What serves is written down as of 2030, beside today's promotion.)
-INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, share, from_version, from_deployment, deployed_by, deployed_at)
-SELECT 'bird', 2, 'promote', 2, v.sha256, 0.5, 0.2, 1, 1, 'somebody', '2030-01-02' FROM mlops_catalog.version AS v WHERE v.model = 'bird' AND v.version = 2;
+-- for 8 in 10 of them, the canary for 6 in 10. (The history is told that it was promoted in 2030.)
+CREATE FUNCTION canary(share float8, at timestamptz) RETURNS int LANGUAGE sql
+AS $$SELECT mlops_promote('bird', 2, share);
+     UPDATE mlops_catalog.deployment SET deployed_at = at
+      WHERE model = 'bird' AND number = (SELECT max(number) FROM mlops_catalog.deployment WHERE model = 'bird') RETURNING number$$;
+SELECT canary(0.2, '2030-01-02') AS deployment;
 CREATE FUNCTION logged(from_key int, to_key int, at timestamptz, every int DEFAULT 5, deployment int DEFAULT 2) RETURNS bigint LANGUAGE sql
 AS $$INSERT INTO mlops_catalog.prediction (model, key, at, prediction, label, version, role, deployment)
      SELECT 'bird', 'k' || i, at, 0.7, 'yes', CASE WHEN i % every = 0 THEN 2 ELSE 1 END, CASE WHEN i % every = 0 THEN 'canary' ELSE 'active' END, deployment
@@ -70,17 +73,16 @@ SELECT metric, p_value < 1e-6 AS certain, verdict FROM mlops_canary_report('bird
 SELECT n, verdict FROM mlops_canary_report('bird', '2030-01-05') WHERE side = 'difference' AND metric = 'accuracy';
 
 -- Keys are what counts. The same customers asked ten times a day say no more than once, though n is ten times as many
-SELECT sum(logged(1, 1000, timestamptz '2030-02-01' + h * interval '2 hours', deployment => 3)) AS calls,
-       sum(came_true(1, 1000, timestamptz '2030-02-01 01:00' + h * interval '2 hours')) AS outcomes FROM generate_series(1, 10) AS h;
-INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, share, from_version, from_deployment, deployed_by, deployed_at)
-SELECT model, 3, 'promote', 2, sha256, 0.25, share, 1, 1, 'somebody', '2030-02-01' FROM mlops_catalog.deployment WHERE model = 'bird' AND number = 2;
-SELECT t.n, once.n AS of_keys, t.high - t.low > 0.97 * (once.high - once.low) AS as_wide, t.verdict
+-- (a quarter of them on the canary now)
+SELECT canary(0.25, '2030-02-01') AS deployment;
+SELECT sum(logged(1, 1000, timestamptz '2030-02-01' + h * interval '2 hours', every => 4, deployment => 3)) AS calls,
+       sum(came_true(1, 1000, timestamptz '2030-02-01 01:00' + h * interval '2 hours', every => 4)) AS outcomes FROM generate_series(1, 10) AS h;
+SELECT t.n, once.n AS of_keys, (t.high - t.low) / (once.high - once.low) BETWEEN 0.85 AND 1.1 AS as_wide
   FROM mlops_canary_report('bird', '2030-02-03') AS t, mlops_canary_report('bird', '2030-01-05') AS once
  WHERE t.side = 'difference' AND t.metric = 'accuracy' AND once.side = 'difference' AND once.metric = 'accuracy';
 
--- A bundle of another share or threshold is another comparison: what came before is left out. Here 20 keys on the canary, nothing to decide by
-INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, share, from_version, from_deployment, deployed_by, deployed_at)
-SELECT model, 4, 'promote', 2, sha256, 0.25, 0.5, 1, 1, 'somebody', '2030-03-01' FROM mlops_catalog.deployment WHERE model = 'bird' AND number = 3;
+-- Another share is another comparison, of other times: what came before is left out. Here 20 keys on the canary, nothing to decide by
+SELECT canary(0.5, '2030-03-01') AS deployment;
 SELECT logged(10001, 10040, '2030-03-02', every => 2, deployment => 4), came_true(10001, 10040, '2030-03-03', every => 2);
 SELECT side, n, verdict FROM mlops_canary_report('bird', '2030-03-04') WHERE metric = 'accuracy' OR side = 'split';
 -- and of fewer than ten keys on a side no interval is told
@@ -97,8 +99,8 @@ WITH mixture AS (
 SELECT abs(r.p_value / exp(- log_odds) - 1) < 1e-6 AS as_defined FROM mixture, mlops_canary_report('bird', '2030-03-06') AS r WHERE side = 'split';
 
 -- an end, and the report of before it
-INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, share, from_version, restored_deployment, deployed_by, deployed_at)
-SELECT model, 5, 'rollback', 1, sha256, threshold, 1, 2, 1, 'somebody', '2030-04-01' FROM mlops_catalog.deployment WHERE model = 'bird' AND number = 1;
+SELECT version, share FROM mlops_rollback('bird', reason => 'the split is broken');
+UPDATE mlops_catalog.deployment SET deployed_at = '2030-04-01' WHERE model = 'bird' AND action = 'rollback';
 SELECT count(*) FROM mlops_canary_report('bird', '2030-04-02');
 SELECT verdict FROM mlops_canary_report('bird', '2030-03-06') WHERE side = 'split';
 
