@@ -169,6 +169,7 @@ REGRESS = \
 	outcomes \
 	performance \
 	canary_report \
+	rollout \
 	serving_at \
 	trace \
 	artifact \

@@ -16,6 +16,7 @@ GRANT SELECT ON mlops.metric TO PUBLIC;
 GRANT SELECT ON mlops.validation_set, mlops.edition, mlops.slice, mlops.pin, mlops.failure, mlops.label TO PUBLIC;
 GRANT SELECT ON mlops.prediction, mlops.log_gap, mlops.outcome, mlops.outcome_source TO PUBLIC;
 GRANT SELECT ON mlops.rule_set TO PUBLIC;
+GRANT SELECT ON mlops.rollout, mlops.rollout_step TO PUBLIC;
 GRANT SELECT ON mlops.retraining_policy, mlops.retraining TO PUBLIC;
 GRANT USAGE ON TYPE mlops.deployed, mlops.bundle, mlops.state TO PUBLIC;
 GRANT USAGE ON TYPE mlops.refreshed TO PUBLIC;

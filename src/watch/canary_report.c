@@ -37,7 +37,7 @@ ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage)
 		"WITH d AS (SELECT number, version, from_version, share, threshold, rules, deployed_at FROM mlops_catalog.deployment "
 		"WHERE model" EQ "$1 AND deployed_at OPERATOR(pg_catalog.<=) $2), "
 		"n AS (SELECT * FROM d ORDER BY number DESC LIMIT 1) "
-		"SELECT n.version, n.from_version, n.share, f.number, n.number, f.deployed_at "
+		"SELECT n.version, n.from_version, n.share, f.number, n.number, f.deployed_at, n.threshold, n.rules "
 		"FROM n CROSS JOIN LATERAL (SELECT d.number, d.deployed_at FROM d WHERE d.number OPERATOR(pg_catalog.>) COALESCE(("
 		"SELECT pg_catalog.max(x.number) FROM d AS x WHERE (x.version, x.from_version, x.share, x.threshold, x.rules) "
 		"IS DISTINCT FROM (n.version, n.from_version, n.share, n.threshold, n.rules)), 0) ORDER BY d.number LIMIT 1) AS f "
@@ -59,6 +59,8 @@ ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage)
 		stage->share = ml_result_float(0, 3);
 		stage->first = ml_result_int(0, 4, 0);
 		stage->last = ml_result_int(0, 5, 0);
+		stage->threshold = ml_result_float(0, 7);
+		stage->rules = ml_result_int(0, 8, 0);
 		stage->since = DatumGetTimestampTz(ml_result_datum(0, 6, &isnull));
 	}
 	ml_registry_leave(&scope);
@@ -72,7 +74,8 @@ count_keys(const char *model, TimestampTz as_of, MlCanaryReport *report)
 {
 	static MlStatement select = {
 		"SELECT pg_catalog.count(DISTINCT p.key) FILTER (WHERE p.role" EQ "'active'), "
-		"pg_catalog.count(DISTINCT p.key) FILTER (WHERE p.role" EQ "'canary') FROM mlops_catalog.prediction AS p "
+		"pg_catalog.count(DISTINCT p.key) FILTER (WHERE p.role" EQ "'canary'), "
+		"pg_catalog.count(*) FILTER (WHERE p.role" EQ "'active'), pg_catalog.count(*) FILTER (WHERE p.role" EQ "'canary') FROM mlops_catalog.prediction AS p "
 		"WHERE p.model" EQ "$1 AND p.at OPERATOR(pg_catalog.>=) $2 AND p.at OPERATOR(pg_catalog.<=) $3 AND p.key IS NOT NULL "
 		"AND p.deployment OPERATOR(pg_catalog.>=) $4 AND p.deployment OPERATOR(pg_catalog.<=) $5"
 	};
@@ -90,6 +93,8 @@ count_keys(const char *model, TimestampTz as_of, MlCanaryReport *report)
 	(void) ml_statement_run(&select, &args);
 	report->active.keys = DatumGetInt64(ml_result_datum(0, 1, &isnull));
 	report->canary.keys = DatumGetInt64(ml_result_datum(0, 2, &isnull));
+	report->active.predictions = DatumGetInt64(ml_result_datum(0, 3, &isnull));
+	report->canary.predictions = DatumGetInt64(ml_result_datum(0, 4, &isnull));
 	ml_registry_leave(&scope);
 	ml_sequential_share(report->canary.keys, report->active.keys, stage->share, ML_SPLIT_ALPHA, &report->split);
 	report->broken = report->split.p_value <= ML_SPLIT_ALPHA;
@@ -108,7 +113,6 @@ find_side(const MlLive *live, const char *role, int version, MlCanarySide *side)
 
 		if (strcmp(group->role, role) != 0 || group->version != version)
 			continue;
-		side->predictions = group->predictions;
 		side->labelled = group->labelled;
 		return group;
 	}
@@ -184,6 +188,8 @@ ml_canary_look(const char *model, const MlCanaryStage *stage, TimestampTz as_of,
 	memset(report, 0, sizeof(MlCanaryReport));
 	report->stage = *stage;
 	count_keys(model, as_of, report);
+	if (metrics == NIL || as_of < stage->since)
+		return;
 	live = ml_live_read(&request);
 	measure(live, stage, alpha, report);
 	ml_live_tell_missing(live);

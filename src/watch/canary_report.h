@@ -20,6 +20,8 @@ typedef struct MlCanaryStage
 	int			version;
 	int			active;			/* the version that serves the others */
 	double		share;
+	double		threshold;		/* of the canary; NaN: none */
+	int			rules;			/* likewise; 0: none */
 	int			first;			/* deployments */
 	int			last;
 	TimestampTz since;			/* of the first */
@@ -63,8 +65,8 @@ typedef struct MlCanaryReport
 extern bool ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage);
 
 /*
- * Fills in the report of a stage, in the current context. metrics: of MlJudgeMetric; alpha: for
- * each of them. Checks no privilege.
+ * Fills in the report of a stage, in the current context. metrics: of MlJudgeMetric, NIL: outcomes are not
+ * looked at; alpha: for each of them. Checks no privilege.
  */
 extern void ml_canary_look(const char *model, const MlCanaryStage *stage, TimestampTz as_of, List *metrics,
 						   double alpha, MlCanaryReport *report);

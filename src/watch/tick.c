@@ -4,7 +4,7 @@
  *
  * Validation sets that are due are refreshed, and what is in use of their
  * models is evaluated on the new editions; outcomes are pulled from where they
- * arrive; old days of the log go. Each piece has a transaction of its own, so
+ * arrive; rollouts move on; old days of the log go. Each piece has a transaction of its own, so
  * that locks are short and what is done stays done. One that fails is told and,
  * for a set, recorded, and the others go on; a cancel ends the tick. Within a
  * transaction block everything happens in the caller's.
@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 #include "validate/validate.h"
 #include "watch/outcome.h"
+#include "watch/rollout.h"
 #include "watch/watch.h"
 
 PG_FUNCTION_INFO_V1(mlops_tick);
@@ -70,6 +71,16 @@ pull_outcomes(void *arg)
 }
 
 static void
+advance_rollout(void *arg)
+{
+	Tick	   *tick = arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ml_rollout_advance(tick->model, tick->as_of);
+	PopActiveSnapshot();
+}
+
+static void
 prune_log(void *arg)
 {
 	Tick	   *tick = arg;
@@ -90,6 +101,16 @@ outcomes_failed(const Tick *tick, const ErrorData *error)
 			(errcode(error->sqlerrcode),
 			 errmsg("outcomes of model \"%s\" were not pulled: %s", tick->model, error->message),
 			 error->detail ? errdetail("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+static void
+rollout_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("the rollout of model \"%s\" did not move: %s", tick->model, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
@@ -136,6 +157,23 @@ do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 	MemoryContextReset(tick->cxt);
 }
 
+/* after outcomes, by which a canary is judged */
+static void
+do_rollouts(MlTraining *procedure, Tick *tick)
+{
+	List	   *models = ml_registry_rollout_models();
+	ListCell   *model;
+
+	commit(tick, procedure);
+	foreach(model, models)
+	{
+		tick->model = lfirst(model);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN) ||
+			ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_PROMOTE))
+			do_piece(procedure, tick, advance_rollout, rollout_failed);
+	}
+}
+
 static void
 do_pieces(MlTraining *procedure, void *arg)
 {
@@ -163,6 +201,7 @@ do_pieces(MlTraining *procedure, void *arg)
 		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
 			do_piece(procedure, tick, pull_outcomes, outcomes_failed);
 	}
+	do_rollouts(procedure, tick);
 	if (ml_log_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
 		do_piece(procedure, tick, prune_log, prune_failed);
 	MemoryContextDelete(tick->cxt);
