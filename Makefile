@@ -186,7 +186,8 @@ ISOLATION = \
 	notice \
 	revoke \
 	metric_drop \
-	refresh_race
+	refresh_race \
+	rollout_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data
