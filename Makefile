@@ -2,13 +2,13 @@
 # The installed extension has two libraries: mlops (score, decide; no linear
 # algebra) and mlops_learn (fit; OpenBLAS), built by src/learn/Makefile.
 #
-#   make demo, make check, make bench, make lint, make readme
+#   make demo, make check, make bench, make load, make lint, make readme
 #       need nothing but Debian: they install what is missing, build in a
 #       temporary directory, use a server of their own there and remove it all
 #   make, make install, make installcheck
 #       build for the PostgreSQL of PG_CONFIG, install into it, test its server
 
-STEPS = demo check bench lint readme
+STEPS = demo check bench load lint readme
 ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
 
 .PHONY: $(STEPS)
@@ -36,6 +36,7 @@ SQL_PIECES = \
 	sql/install/44_validate.sql \
 	sql/install/46_judge.sql \
 	sql/install/48_gate.sql \
+	sql/install/49_monitor.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
@@ -142,11 +143,16 @@ REGRESS = \
 	promote \
 	rollback \
 	rollback_walk \
+	canary \
+	canary_errors \
 	rule_language \
 	rule_errors \
 	rule_sets \
 	rules \
 	check_rules \
+	checks \
+	checks_errors \
+	propose_checks \
 	alias \
 	interval \
 	evaluate \
@@ -170,8 +176,16 @@ REGRESS = \
 	performance \
 	canary_report \
 	rollout \
+	monitor \
+	monitor_bounds \
+	alert \
+	monitor_errors \
+	slo \
 	serving_at \
 	trace \
+	retraining \
+	retraining_errors \
+	quality_by_age \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -181,13 +195,16 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	canary_scan \
 	train_and_rollback \
 	train_unlocked \
+	retrain_unlocked \
 	notice \
 	revoke \
 	metric_drop \
 	refresh_race \
-	rollout_race
+	rollout_race \
+	monitor_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 
 # servers of their own: dump and restore, standby, crash, real data

@@ -11,6 +11,7 @@
 #include "registry/evidence.h"
 #include "miscadmin.h"
 #include "settings.h"
+#include "watch/monitor.h"
 #include "watch/watch.h"
 
 PG_MODULE_MAGIC;
@@ -29,6 +30,7 @@ _PG_init(void)
 {
 	ml_settings_define();
 	ml_registry_metric_changed = metric_changed;
+	ml_registry_slo_changed = ml_slo_changed;
 	if (process_shared_preload_libraries_in_progress)
 		ml_watch_preload();
 }

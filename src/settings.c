@@ -67,7 +67,7 @@ ml_settings_define(void)
 							ML_MIN_TRAINING_MEMORY_KB, ML_MAX_TRAINING_MEMORY_KB,
 							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomBoolVariable("mlops.notify",
-							 "Send NOTIFY mlops when what serves changes.",
+							 "Send NOTIFY mlops when what serves changes, and of alerts.",
 							 NULL,
 							 &ml_notify, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);

@@ -475,6 +475,8 @@ CREATE TABLE mlops_catalog.prediction (
     prediction      float8,
     label           text,
     rules_fired     bigint,
+    rule_errors     bigint,
+    checks_failed   bigint,
     latency_us      real,
     input           jsonb
 ) PARTITION BY RANGE (at);
@@ -531,9 +533,97 @@ CREATE TABLE mlops_catalog.rule_set (
     note            text,
     created_by      text NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    checks          jsonb,
     PRIMARY KEY (model, number)
 );
-COMMENT ON TABLE mlops_catalog.rule_set IS 'rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
+COMMENT ON TABLE mlops_catalog.rule_set IS 'checks of rows and rules on top of predictions, as they were written and compiled; inserted, never updated; uses: versions that they name';
+
+-- judged_until: end of the newest period that was judged
+CREATE TABLE mlops_catalog.monitor (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    name            text COLLATE "C" NOT NULL,
+    what            text COLLATE "C" NOT NULL,
+    feature         text COLLATE "C",
+    minimum         float8,
+    maximum         float8,
+    period          interval NOT NULL,
+    every           interval NOT NULL,
+    label_delay     interval NOT NULL,
+    min_rows        bigint NOT NULL CHECK (min_rows > 0),
+    consecutive     integer NOT NULL CHECK (consecutive > 0),
+    action          text NOT NULL CHECK (action IN ('alert', 'rollback', 'fallback', 'retrain')),
+    cooldown        interval NOT NULL,
+    author          text NOT NULL,
+    settings        jsonb NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    judged_until    timestamptz,
+    acted_until     timestamptz,
+    error           text,
+    error_at        timestamptz,
+    PRIMARY KEY (model, name)
+);
+COMMENT ON TABLE mlops_catalog.monitor IS 'what is watched of a model while it serves: a quantity, its bounds (none: proposed from earlier periods), what to do; acted_until: no action before';
+
+-- no foreign key, here and for alerts: periods go with their monitor, alerts stay
+CREATE TABLE mlops_catalog.monitor_period (
+    model           text COLLATE "C" NOT NULL,
+    monitor         text COLLATE "C" NOT NULL,
+    until           timestamptz NOT NULL,
+    since           timestamptz NOT NULL,
+    value           float8,
+    low             float8,
+    high            float8,
+    n               bigint NOT NULL,
+    version         integer,
+    minimum         float8,
+    maximum         float8,
+    verdict         text NOT NULL CHECK (verdict IN ('good', 'bad', 'unclear', 'learning', 'no data')),
+    alert           integer,
+    note            text,
+    PRIMARY KEY (model, monitor, until)
+);
+COMMENT ON TABLE mlops_catalog.monitor_period IS 'what monitors saw, period by period, and by which bounds they judged it';
+
+CREATE TABLE mlops_catalog.alert (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL,
+    monitor         text COLLATE "C" NOT NULL,
+    what            text NOT NULL,
+    feature         text,
+    opened_at       timestamptz NOT NULL,
+    since           timestamptz NOT NULL,
+    until           timestamptz NOT NULL,
+    value           float8,
+    low             float8,
+    high            float8,
+    n               bigint NOT NULL,
+    minimum         float8,
+    maximum         float8,
+    note            text,
+    version         integer,
+    deployment      integer,
+    action          text NOT NULL,
+    done            text,
+    made            integer,
+    acted_at        timestamptz,
+    acknowledged_by text,
+    acknowledged_at timestamptz,
+    is_real         boolean,
+    muted_until     timestamptz,
+    resolved_by     text,
+    resolved_at     timestamptz,
+    comment         text,
+    PRIMARY KEY (model, number)
+);
+CREATE INDEX alert_made ON mlops_catalog.alert (model, made) WHERE made IS NOT NULL;
+COMMENT ON TABLE mlops_catalog.alert IS 'what monitors found: the period that opened the alert, what was done (made: the deployment that it made), what people said of it; resolved_by NULL: by the monitor';
+
+CREATE TABLE mlops_catalog.monitor_clock (
+    model           text COLLATE "C" PRIMARY KEY REFERENCES mlops_catalog.model,
+    as_of           timestamptz NOT NULL,
+    last_alert      integer NOT NULL DEFAULT 0
+);
+COMMENT ON TABLE mlops_catalog.monitor_clock IS 'how far the monitors of a model have come: time that they never go behind, number of the newest alert; whoever judges locks it';
 
 CREATE TABLE mlops_catalog.retraining_policy (
     model           text COLLATE "C" PRIMARY KEY REFERENCES mlops_catalog.model,
@@ -652,5 +742,9 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout_step', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor_period', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alert', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor_clock', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining_policy', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.retraining', '');

@@ -51,7 +51,8 @@ COMMENT ON FUNCTION mlops.log_scope(jsonb) IS 'which calls of a model are logged
 CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
        OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
        OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text,
-       OUT canary integer, OUT canary_share float8)
+       OUT canary integer, OUT canary_share float8,
+       OUT slo text, OUT alerts bigint)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -66,7 +67,16 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
          ORDER BY r.started_at DESC LIMIT 1),
        (SELECT a.version FROM mlops.alias AS a
          WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback'),
-       mlops.log_scope(m.settings), s.canary_version, s.canary_share
+       mlops.log_scope(m.settings), s.canary_version, s.canary_share,
+       CASE WHEN m.settings ? 'slo' AND mlops.may(m.model, 'read') THEN COALESCE(
+           (SELECT CASE WHEN o.verdict = 'no data' THEN NULL
+                        WHEN o.value >= o.minimum_now OR o.value <= o.maximum_now THEN 'met'
+                        WHEN o.value IS NOT NULL THEN 'not met' END
+              FROM mlops.monitor AS o WHERE o.model OPERATOR(pg_catalog.=) m.model AND o.name OPERATOR(pg_catalog.=) 'slo'),
+           'unknown') END,
+       CASE WHEN mlops.may(m.model, 'read')
+            THEN (SELECT pg_catalog.count(*) FROM mlops.alert AS t
+                   WHERE t.model OPERATOR(pg_catalog.=) m.model AND t.state OPERATOR(pg_catalog.<>) 'resolved') END
   FROM mlops.model AS m
   LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
   LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model
@@ -74,4 +84,4 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
  ORDER BY m.model COLLATE "C"
 $$;
 COMMENT ON FUNCTION mlops_status() IS
-'one line a model: what is active, its primary metric on the hold-out, versions, the last training, the canary';
+'one line a model: what is active, its primary metric on the hold-out, versions, the last training, the canary, whether its slo is met, alerts';

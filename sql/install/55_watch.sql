@@ -26,11 +26,38 @@ COMMENT ON FUNCTION mlops_flush_log(interval) IS
 -- what was written while the model before one of the same name was dropped is nobody's
 CREATE VIEW mlops.prediction WITH (security_barrier) AS
 SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
-       p.latency_us, p.input
+       p.rule_errors, p.checks_failed, p.latency_us, p.input
   FROM mlops_catalog.prediction AS p
   JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) p.model AND m.created_at OPERATOR(pg_catalog.<=) p.at
  WHERE mlops.may(p.model, 'read');
 COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on';
+
+CREATE FUNCTION mlops.rule_names(model text, deployment integer, fired bigint) RETURNS text[]
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_catalog.array_agg(r.rule OPERATOR(pg_catalog.->>) 'name' ORDER BY r.place)
+      FROM mlops.deployment AS d
+      JOIN mlops.rule_set AS s ON s.model OPERATOR(pg_catalog.=) d.model AND s.number OPERATOR(pg_catalog.=) d.rules,
+           LATERAL pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(s.rules) WHEN 'object' THEN s.rules OPERATOR(pg_catalog.->) 'rules' ELSE s.rules END)
+                   WITH ORDINALITY AS r(rule, place)
+     WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.number OPERATOR(pg_catalog.=) $2
+       AND ($3 OPERATOR(pg_catalog.>>) (r.place OPERATOR(pg_catalog.-) 1)::pg_catalog.int4) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
+$$;
+COMMENT ON FUNCTION mlops.rule_names(text, integer, bigint) IS
+'the rules that bits of rules_fired or rule_errors in mlops.prediction stand for, by the deployment of the row; NULL: none';
+
+CREATE FUNCTION mlops.check_names(model text, deployment integer, failed bigint) RETURNS text[]
+LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_catalog.array_agg(c.value OPERATOR(pg_catalog.->>) 'name' ORDER BY c.place)
+      FROM mlops.deployment AS d
+      JOIN mlops.rule_set AS s ON s.model OPERATOR(pg_catalog.=) d.model AND s.number OPERATOR(pg_catalog.=) d.rules,
+           LATERAL pg_catalog.jsonb_array_elements(s.checks) WITH ORDINALITY AS c(value, place)
+     WHERE d.model OPERATOR(pg_catalog.=) $1 AND d.number OPERATOR(pg_catalog.=) $2
+       AND ($3 OPERATOR(pg_catalog.>>) (c.place OPERATOR(pg_catalog.-) 1)::pg_catalog.int4) OPERATOR(pg_catalog.&) 1 OPERATOR(pg_catalog.=) 1
+$$;
+COMMENT ON FUNCTION mlops.check_names(text, integer, bigint) IS
+'the checks that bits of checks_failed in mlops.prediction stand for, by the deployment of the row; NULL: none';
 
 CREATE VIEW mlops.log_gap AS
 SELECT g.at, g.reason, g.calls FROM mlops_catalog.log_gap AS g;
@@ -164,4 +191,4 @@ COMMENT ON FUNCTION mlops_forget(text, text) IS
 CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
-'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, moves rollouts on, drops old days of the log; to be called by a scheduler';
+'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, moves rollouts on, judges monitors, trains models again by their policies, drops old days of the log; to be called by a scheduler';

@@ -1,9 +1,9 @@
 /*
  * check_rules.c
- *		mlops_check_rules: what rules would change, without serving them.
+ *		mlops_check_rules: what rules and checks would change, without serving them.
  *
  * The source is read on a cursor, as the caller and read-only; each row is
- * scored by the version that rules are checked against, and the rules are
+ * scored by the version that rules are checked against, and checks and rules are
  * applied by the code that serves them. Nothing is kept but sums.
  */
 #include "postgres.h"
@@ -28,6 +28,7 @@ PG_FUNCTION_INFO_V1(mlops_check_rules);
 PG_FUNCTION_INFO_V1(mlops_check_rules_text);
 PG_FUNCTION_INFO_V1(mlops_check_rules_number);
 
+#define ARG_CHECKS	3
 #define FETCH		1000
 #define NCOLUMNS	8			/* rule, rows, fired, errors, mean before, mean after, suppressed, labels changed */
 #define ALL			"(all)"
@@ -51,6 +52,7 @@ typedef struct Trial
 	MlRuleProgram *program;
 	Sums		all;
 	Sums	   *rule;
+	Sums	   *check;
 	MemoryContext row_cxt;
 } Trial;
 
@@ -103,12 +105,13 @@ same_text(const char *a, const char *b)
 
 /* the rules up to that one, as if there were no others: what each does is the difference that it makes */
 static void
-decide_until(Trial *trial, int nrules, const MlScoreInput *input, const double *output, MlDecided *decided)
+decide_until(Trial *trial, int nrules, const MlScoreInput *input, const MlDecided *checked, MlDecided *decided)
 {
 	int			all = trial->program->nrules;
 
 	trial->program->nrules = nrules;
-	ml_score_decide(&trial->scorer, input, output, ML_RESULT_ANY, decided);
+	*decided = *checked;
+	ml_score_decide(&trial->scorer, input, ML_RESULT_ANY, decided);
 	trial->program->nrules = all;
 }
 
@@ -119,24 +122,28 @@ decided_label(const MlDecided *decided)
 }
 
 static void
-count_rule(Trial *trial, int i, const MlScoreInput *input, const double *output, bool number)
+count_change(Sums *sums, const MlDecided *before, const MlDecided *after, bool number)
+{
+	sums->fired++;
+	count_values(sums, known(before->output), known(after->output), number);
+	sums->labels += !same_text(decided_label(before), decided_label(after));
+}
+
+/* checked: what is decided when rules are asked */
+static void
+count_rule(Trial *trial, int i, const MlScoreInput *input, const MlDecided *checked, bool number)
 {
 	MlScorerRules *rules = trial->scorer.rules;
 	Sums	   *sums = &trial->rule[i];
 	MlDecided	without;
 	MlDecided	with;
-	bool		had_error;
 
-	decide_until(trial, i, input, output, &without);
-	had_error = rules->fired.error;
-	decide_until(trial, i + 1, input, output, &with);
+	decide_until(trial, i, input, checked, &without);
+	decide_until(trial, i + 1, input, checked, &with);
 	sums->rows++;
-	sums->errors += rules->fired.error && !had_error;
-	if ((rules->fired.rules & (UINT64CONST(1) << i)) == 0)
-		return;
-	sums->fired++;
-	count_values(sums, known(without.output), known(with.output), number);
-	sums->labels += !same_text(decided_label(&without), decided_label(&with));
+	sums->errors += (rules->fired.errors & (UINT64CONST(1) << i)) != 0;
+	if (rules->fired.rules & (UINT64CONST(1) << i))
+		count_change(sums, &without, &with, number);
 }
 
 /* does a rule before that one end the list on this row? */
@@ -149,28 +156,55 @@ is_stopped(const Trial *trial, uint64 fired, int i)
 	return false;
 }
 
+/* soft checks change nothing, hard ones all that they do together */
+static void
+count_check(Trial *trial, int i, uint64 failed, const MlDecided *own, const MlDecided *checked, bool number)
+{
+	Sums	   *sums = &trial->check[i];
+
+	sums->rows++;
+	if (failed & (UINT64CONST(1) << i))
+		count_change(sums, own, trial->program->check[i].severity == ML_SEVERITY_HARD ? checked : own, number);
+}
+
+static void
+count_all(Trial *trial, const MlAnswer *answer, const MlDecided *own, bool number)
+{
+	MlFired		fired = ml_score_fired(&trial->scorer);
+	Sums	   *sums = &trial->all;
+
+	sums->rows++;
+	sums->fired += answer->failed != 0 || fired.rules != 0;
+	sums->errors += fired.errors != 0;
+	count_values(sums, known(own->output), known(answer->decided.output), number);
+	sums->labels += !same_text(decided_label(own), decided_label(&answer->decided));
+}
+
 static void
 try_row(Trial *trial, Datum record)
 {
 	MlScorer   *scorer = &trial->scorer;
+	MlRuleProgram *program = trial->program;
 	MlScoreInput input = {.record = record};
 	bool		number = scorer->model->recipe->target.task != ML_TASK_MULTICLASS;
-	const double *output;
-	MlDecided	decided;
+	MlAnswer	answer;
+	MlDecided	own;
+	MlDecided	checked;
 	uint64		fired;
 
-	if (!ml_score_record(scorer, record))
+	ml_score_answer(scorer, &input, ML_RESULT_ANY, &answer);
+	if (!answer.is_row)
 		return;
-	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	ml_score_decide(scorer, &input, output, ML_RESULT_ANY, &decided);
-	fired = scorer->rules->fired.rules;
-	trial->all.rows++;
-	trial->all.fired += fired != 0;
-	trial->all.errors += scorer->rules->fired.error;
-	count_values(&trial->all, known(output), known(decided.output), number);
-	trial->all.labels += !same_text(label_of(scorer, known(output)), decided_label(&decided));
-	for (int i = 0; i < trial->program->nrules && !is_stopped(trial, fired, i); i++)
-		count_rule(trial, i, &input, output, number);
+	fired = ml_score_fired(scorer).rules;
+	ml_score_undecided(scorer, answer.output, &own);
+	count_all(trial, &answer, &own, number);
+	checked = own;
+	if (answer.barred)
+		ml_score_barred(scorer, &input, ML_RESULT_ANY, &checked);
+	for (int i = 0; i < program->nchecks; i++)
+		count_check(trial, i, answer.failed, &own, &checked, number);
+	for (int i = 0; answer.ruled && i < program->nrules && !is_stopped(trial, fired, i); i++)
+		count_rule(trial, i, &input, &checked, number);
 }
 
 /* ---- the source ---- */
@@ -245,7 +279,8 @@ check(FunctionCallInfo fcinfo, char *model, int version, const MlModel *version_
 	ml_score_prepare(scorer, version_model, ML_RESULT_ANY);
 	ml_score_set_rules(scorer, program, no_checksum,
 					   AllocSetContextCreate(scorer->cxt, "mlops predict rules", ALLOCSET_SMALL_SIZES));
-	trial.rule = palloc0(sizeof(Sums) * program->nrules);
+	trial.rule = palloc0(sizeof(Sums) * Max(program->nrules, 1));
+	trial.check = palloc0(sizeof(Sums) * Max(program->nchecks, 1));
 	trial.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops score row", ALLOCSET_DEFAULT_SIZES);
 	ml_rows_begin(fcinfo, &rows);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -253,6 +288,9 @@ check(FunctionCallInfo fcinfo, char *model, int version, const MlModel *version_
 	try_rows(&trial, source);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
+	for (int i = 0; i < program->nchecks; i++)
+		if (!ml_check_is_share(program->check[i].kind))
+			add_result(&rows, psprintf("(check %s)", program->check[i].name), &trial.check[i]);
 	for (int i = 0; i < program->nrules; i++)
 		add_result(&rows, program->rule[i].name, &trial.rule[i]);
 	add_result(&rows, ALL, &trial.all);
@@ -262,15 +300,14 @@ check(FunctionCallInfo fcinfo, char *model, int version, const MlModel *version_
 static Datum
 check_new(FunctionCallInfo fcinfo, char *model, Jsonb *rules, const char *source)
 {
-	MlRuleNames names;
+	Jsonb	   *checks = PG_ARGISNULL(ARG_CHECKS) ? NULL : PG_GETARG_JSONB_P(ARG_CHECKS);
 	MlRuleProgram *program;
 	const MlModel *version_model;
 	bytea	   *bytes;
 	int			version;
 
 	version_model = ml_rules_model(model, &version);
-	ml_rule_features(version_model, &names);
-	program = ml_rules_read(rules, &names, &bytes);
+	program = ml_rules_read(rules, checks, version_model, &bytes);
 	return check(fcinfo, model, version, version_model, program, source);
 }
 
@@ -290,7 +327,7 @@ check_stored(FunctionCallInfo fcinfo, char *model, int number, const char *sourc
 	return check(fcinfo, model, version, version_model, program, source);
 }
 
-/* mlops_check_rules(model text, rules jsonb, source text) */
+/* mlops_check_rules(model text, rules jsonb, source text, checks jsonb) */
 Datum
 mlops_check_rules(PG_FUNCTION_ARGS)
 {
@@ -300,7 +337,7 @@ mlops_check_rules(PG_FUNCTION_ARGS)
 	return check_new(fcinfo, model, PG_GETARG_JSONB_P(1), source);
 }
 
-/* mlops_check_rules(model text, rules text, source text): a literal without type is text */
+/* mlops_check_rules(model text, rules text, source text, checks jsonb): a literal without type is text */
 Datum
 mlops_check_rules_text(PG_FUNCTION_ARGS)
 {

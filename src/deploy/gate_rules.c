@@ -1,6 +1,6 @@
 /*
  * gate_rules.c
- *		The share of rows on which rules decide: rules_fired_share.
+ *		The share of rows on which rules or hard checks decide: rules_fired_share.
  *
  * The rows of the edition are read once more, as they are stored, since rules see
  * columns that the version does not. Rules run as nobody, and the columns of a
@@ -41,14 +41,14 @@ take_desc(Firing *firing, TupleDesc desc)
 	MemoryContextSwitchTo(old);
 }
 
-/* rows that are all NULL meet no rule, but count */
+/* rows that are all NULL meet neither, but count */
 static void
 take_row(void *arg, TupleDesc desc, TupleTableSlot *slot)
 {
 	Firing	   *firing = arg;
 	MlScorer   *scorer = &firing->scorer;
 	MlScoreInput how = {0};
-	MlDecided	decided;
+	MlAnswer	answer;
 	bool		isnull;
 	double		weight;
 
@@ -60,11 +60,8 @@ take_row(void *arg, TupleDesc desc, TupleTableSlot *slot)
 		return;
 	firing->rows += weight;
 	how.record = HeapTupleGetDatum(heap_form_tuple(firing->desc, slot->tts_values, slot->tts_isnull));
-	if (!ml_score_record(scorer, how.record))
-		return;
-	ml_score_decide(scorer, &how, ml_model_outputs(scorer->model, &scorer->row, scorer->work), ML_RESULT_ANY,
-					&decided);
-	if (ml_score_fired(scorer).rules != 0)
+	ml_score_answer(scorer, &how, ML_RESULT_ANY, &answer);
+	if (answer.barred || (answer.ruled && ml_score_fired(scorer).rules != 0))
 		firing->fired += weight;
 }
 

@@ -143,7 +143,12 @@ ml_promotion_has_served(const char *model, int version, double threshold, int ru
 		"WHERE l.likewise AND NOT EXISTS (SELECT 1 FROM mlops_catalog.deployment r "
 		"WHERE r.model OPERATOR(pg_catalog.=) $1 AND r.action OPERATOR(pg_catalog.=) 'rollback' "
 		"AND r.number OPERATOR(pg_catalog.>) l.number "
-		"AND (r.restored_deployment OPERATOR(pg_catalog.<) l.number OR r.from_version OPERATOR(pg_catalog.=) $2))"
+		"AND (r.restored_deployment OPERATOR(pg_catalog.<) l.number OR r.from_version OPERATOR(pg_catalog.=) $2)) "
+		/* nor a monitor that fell back from it: its rollbacks are rollbacks */
+		"AND NOT EXISTS (SELECT 1 FROM mlops_catalog.alert t JOIN mlops_catalog.deployment r "
+		"ON r.model OPERATOR(pg_catalog.=) t.model AND r.number OPERATOR(pg_catalog.=) t.made "
+		"WHERE t.model OPERATOR(pg_catalog.=) $1 AND t.made OPERATOR(pg_catalog.>) l.number "
+		"AND r.from_version OPERATOR(pg_catalog.=) $2)"
 	};
 	MlArguments args = {0};
 

@@ -146,12 +146,11 @@ tell_labels(const char *model, const MlRuleProgram *program, const MlTarget *tar
 	}
 }
 
-/* mlops_create_rules(model text, rules jsonb, note text) */
+/* mlops_create_rules(model text, rules jsonb, note text, checks jsonb) */
 Datum
 mlops_create_rules(PG_FUNCTION_ARGS)
 {
 	MlRuleSetRow row = {0};
-	MlRuleNames names;
 	MlRuleProgram *program;
 	const MlModel *version_model;
 	char	   *model;
@@ -162,11 +161,11 @@ mlops_create_rules(PG_FUNCTION_ARGS)
 	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	row.rules = PG_GETARG_JSONB_P(1);
 	row.note = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	row.checks = PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3);
 	ml_registry_require_writable("create rules");
 	ml_privilege_require(model, ML_PRIVILEGE_PROMOTE);
 	version_model = ml_rules_model(model, &version);
-	ml_rule_features(version_model, &names);
-	program = ml_rules_read(row.rules, &names, &row.program);
+	program = ml_rules_read(row.rules, row.checks, version_model, &row.program);
 	take_uses(model, program, &row);
 	tell_labels(model, program, &version_model->recipe->target);
 	PG_RETURN_INT32(ml_registry_insert_rules(model, &row));

@@ -103,7 +103,7 @@ ml_sql_begin(MlSql *sql, MlTraining *training)
 	memset(sql, 0, sizeof(MlSql));
 	sql->training = training;
 	sql->frame = frame;
-	sql->from = psprintf("(%s\n) AS q", ml_source_query(training->spec.source));
+	sql->from = psprintf("(%s\n) AS q", ml_source_query(ml_spec_source(&training->spec)));
 	sql->columns = ml_sql_arguments(frame, any_column);
 	sql->features = ml_sql_arguments(frame, is_feature);
 	sql->weight = frame->weight_column < 0 ? pstrdup("1::float8") :

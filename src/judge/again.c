@@ -49,3 +49,16 @@ ml_judge_again(const char *model, const char *validation_set)
 			if (validation_set == NULL || strcmp(validation_set, lfirst(set)) == 0)
 				try_one(lfirst(version), lfirst(set));
 }
+
+void
+ml_judge_version(const char *model, int version)
+{
+	const char *reference = psprintf("%s/%d", model, version);
+	List	   *versions;
+	List	   *sets;
+	ListCell   *set;
+
+	ml_registry_evaluated(model, &versions, &sets);
+	foreach(set, sets)
+		try_one(reference, lfirst(set));
+}

@@ -125,4 +125,7 @@ extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion
  */
 extern void ml_judge_again(const char *model, const char *validation_set);
 
+/* the same of one version, on the newest edition of each set */
+extern void ml_judge_version(const char *model, int version);
+
 #endif							/* ML_JUDGE_H */

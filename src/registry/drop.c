@@ -257,6 +257,10 @@ static void
 delete_model(const char *model, const char *dropped_by, const char *reason)
 {
 	static MlStatement statements[] = {
+		{"DELETE FROM mlops_catalog.monitor WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.monitor_period WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.alert WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.monitor_clock WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.label WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.failure WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.pin WHERE model OPERATOR(pg_catalog.=) $1"},

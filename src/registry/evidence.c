@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 void		(*ml_registry_metric_changed) (const char *model) = NULL;
+void		(*ml_registry_slo_changed) (const char *model, const char *slo) = NULL;
 
 /* ---- rows that a version was trained on ---- */
 

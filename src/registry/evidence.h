@@ -80,4 +80,7 @@ extern void ml_registry_evaluated(const char *model, List **versions, List **set
 /* called after the primary metric of a model was changed; set by whoever judges */
 extern void (*ml_registry_metric_changed) (const char *model);
 
+/* what is to be done when the setting slo of a model changes, NULL: it is taken back; set likewise */
+extern void (*ml_registry_slo_changed) (const char *model, const char *slo);
+
 #endif							/* ML_EVIDENCE_H */

@@ -40,8 +40,8 @@ int
 ml_registry_insert_rules(const char *model, const MlRuleSetRow *row)
 {
 	static MlStatement insert = {
-		"INSERT INTO mlops_catalog.rule_set (model, number, sha256, program, rules, uses, note, created_by) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+		"INSERT INTO mlops_catalog.rule_set (model, number, sha256, program, rules, uses, note, created_by, checks) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 	};
 	const char *created_by = GetUserNameFromId(GetUserId(), false);
 	Datum	   *uses = palloc(sizeof(Datum) * Max(row->nuses, 1));
@@ -64,6 +64,7 @@ ml_registry_insert_rules(const char *model, const MlRuleSetRow *row)
 																	   TYPALIGN_INT)), false);
 	ml_bind_text(&args, row->note);
 	ml_bind_text(&args, created_by);
+	ml_bind_jsonb(&args, row->checks);
 	ml_statement_run(&insert, &args);
 	ml_registry_leave(&scope);
 	return number;

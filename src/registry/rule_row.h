@@ -17,6 +17,7 @@ typedef struct MlRuleSetRow
 	int			nuses;
 	int		   *uses;			/* versions that rules use */
 	const char *note;			/* or NULL */
+	Jsonb	   *checks;			/* as they were written, or NULL */
 } MlRuleSetRow;
 
 /* the number that it got */

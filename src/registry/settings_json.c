@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/jsonb.h"
 
 #define MAX_APPROVALS 10
@@ -34,6 +35,7 @@ typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
 	SETTING_APPROVALS, SETTING_CANARY_SALT, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
+	SETTING_SLO,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -48,7 +50,8 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_LOG_INPUT] = "log_input",
 	[SETTING_LOG_SAMPLE] = "log_sample",
 	[SETTING_LOG_WITHOUT_KEY] = "log_without_key",
-	[SETTING_OUTCOME_POLICY] = "outcome_policy"
+	[SETTING_OUTCOME_POLICY] = "outcome_policy",
+	[SETTING_SLO] = "slo"
 };
 
 typedef struct ModelSettings
@@ -226,6 +229,8 @@ check_kept(const ModelSettings *settings)
 			if (strcmp(text, "latest") != 0 && strcmp(text, "first") != 0 && strcmp(text, "majority") != 0)
 				refuse_setting(i, text, "\"latest\", \"first\" or \"majority\"");
 		}
+		else if (i == SETTING_SLO)
+			continue;			/* read by what watches it, and refused there */
 		else if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
 			refuse_setting(i, text, "true or false");
 	}
@@ -270,7 +275,7 @@ update_kept(const char *model, SettingKey key, const char *value)
 	MlArguments args = {0};
 	Jsonb	   *json = NULL;
 
-	if (value != NULL && (key == SETTING_OUTCOME_POLICY || key == SETTING_CANARY_SALT))
+	if (value != NULL && (key == SETTING_OUTCOME_POLICY || key == SETTING_CANARY_SALT || key == SETTING_SLO))
 		json = text_as_json(value);
 	else if (value != NULL)
 		json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(key == SETTING_LOG_SAMPLE ?
@@ -312,6 +317,11 @@ update_settings(const char *model, const ModelSettings *settings)
 	if (settings->given[SETTING_OWNER] || changes_log(settings))
 		ml_privileges_changed();
 	ml_registry_leave(&scope);
+	if (settings->given[SETTING_SLO] && ml_registry_slo_changed != NULL)
+	{
+		CommandCounterIncrement();
+		ml_registry_slo_changed(model, settings->value[SETTING_SLO]);
+	}
 }
 
 /* an argument of mlops_create_model; said twice, it is refused */

@@ -66,6 +66,10 @@ typedef struct MlRuleExpr
 	List	   *args;			/* of MlRuleExpr */
 } MlRuleExpr;
 
+/* read_rules.c: 22023 for JSON that is not what it should be; a key that is not among the known ones */
+extern void ml_rules_refuse(const char *message, const char *detail, const char *hint);
+extern void ml_rules_refuse_key(const char *what, const char *key, const char *const *known, int n);
+
 /* parse.c */
 extern Node *ml_rule_parse(MlRuleMaker *maker);
 ml_noreturn extern void ml_rule_refuse(const MlRuleMaker *maker, int location, int sqlstate, const char *message,

@@ -490,12 +490,19 @@ ml_rule_next(MlRuleView *view, int rule)
 {
 	int			nrules = view->program->nrules;
 	MlRuleValue stack[ML_RULE_STACK + 1];
+	const MlRuleValue *result;
 
 	for (; rule < nrules; rule++)
 	{
 		if (fails_first(view, rule))
 			continue;
-		if (is_true(run(view, &view->program->rule[rule], stack)))
+		result = run(view, &view->program->rule[rule], stack);
+		if (unlikely(view->error))
+		{
+			view->errors |= UINT64CONST(1) << rule;
+			view->error = false;
+		}
+		if (is_true(result))
 			break;
 	}
 	return rule;

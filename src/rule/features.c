@@ -76,6 +76,7 @@ ml_rule_check_model(const MlRuleProgram *program, int number, const MlModel *mod
 {
 	for (int i = 0; i < program->ncolumns; i++)
 		check_column(&program->column[i], number, model, name, version);
+	ml_checks_require(program, number, model, name, version);
 	if (program->task != model->recipe->target.task)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -89,6 +90,29 @@ ml_rule_check_model(const MlRuleProgram *program, int number, const MlModel *mod
 					 errmsg("version %d of model \"%s\" cannot serve with rules that use itself", version, name),
 					 errdetail("Rule \"%s\" of rule set %d uses version %d.", program->rule[i].name, number, version),
 					 errhint("Let the rule use another version, or \"fallback\".")));
+}
+
+static void
+add_use(int wanted, int *version, int *n)
+{
+	for (int i = 0; i < *n; i++)
+		if (version[i] == wanted)
+			return;
+	version[(*n)++] = wanted;
+}
+
+int
+ml_rule_uses(const MlRuleProgram *program, int *version)
+{
+	int			n = 0;
+
+	for (int i = 0; i < program->nchecks; i++)
+		if (program->check[i].severity == ML_SEVERITY_HARD)
+			add_use(ML_RULE_FALLBACK, version, &n);
+	for (int i = 0; i < program->nrules; i++)
+		if (program->rule[i].action == ML_RULE_USE)
+			add_use(program->rule[i].version, version, &n);
+	return n;
 }
 
 static bool

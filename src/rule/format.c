@@ -20,7 +20,8 @@
 
 #define MAGIC			"\x89MLR\r\n\x1a\n"
 #define MAGIC_LENGTH	8
-#define FORMAT			1
+#define FORMAT			1		/* without checks */
+#define FORMAT_CHECKED	2
 #define SECTION			"RULE"
 
 /* at least so many bytes has a record of each table */
@@ -59,7 +60,7 @@ ml_rules_write(const MlRuleProgram *program)
 	w.data = palloc(w.size);
 	ml_put_bytes(&w, "\0\0\0\0", VARHDRSZ);
 	ml_put_bytes(&w, MAGIC, MAGIC_LENGTH);
-	ml_put_int32(&w, FORMAT);
+	ml_put_int32(&w, program->nchecks > 0 ? FORMAT_CHECKED : FORMAT);
 	ml_put_text(&w, GetDatabaseEncodingName());
 	ml_put_int32(&w, program->task);
 	ml_put_text(&w, program->time_zone);
@@ -81,6 +82,8 @@ ml_rules_write(const MlRuleProgram *program)
 	ml_put_int32(&w, program->nrules);
 	for (int i = 0; i < program->nrules; i++)
 		put_rule(&w, &program->rule[i]);
+	if (program->nchecks > 0)
+		ml_checks_write(&w, program);
 	SET_VARSIZE(w.data, w.used);
 	return (bytea *) w.data;
 }
@@ -95,7 +98,7 @@ get_head(MlCursor *c, MlRuleProgram *program)
 
 	if (memcmp(ml_cursor_bytes(c, MAGIC_LENGTH, "magic"), MAGIC, MAGIC_LENGTH) != 0)
 		ml_cursor_refuse(c, at, "other bytes", "the beginning of a program of rules");
-	ml_cursor_range(c, 4, FORMAT, FORMAT, "format");
+	c->format = (int) ml_cursor_range(c, 4, FORMAT, FORMAT_CHECKED, "format");
 	at = c->at;
 	name = ml_cursor_name(c, "encoding");
 	c->encoding = pg_char_to_encoding(name);
@@ -501,6 +504,8 @@ ml_rules_load(const char *bytes, Size length)
 	program->rule = palloc0(sizeof(MlRule) * Max(program->nrules, 1));
 	for (int i = 0; i < program->nrules; i++)
 		get_rule(&c, program, &program->rule[i]);
+	if (c.format == FORMAT_CHECKED)
+		ml_checks_load(&c, program);
 	ml_cursor_end_section(&c);
 	return program;
 }

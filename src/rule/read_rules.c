@@ -33,8 +33,8 @@ typedef struct Found
 
 /* ---- refusing ---- */
 
-static void
-refuse(const char *message, const char *detail, const char *hint)
+void
+ml_rules_refuse(const char *message, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -45,8 +45,8 @@ refuse(const char *message, const char *detail, const char *hint)
 
 #define EXAMPLE "As in [{\"name\": \"cap\", \"when\": \"prediction > 0.9\", \"then\": {\"set\": 0.9}}]."
 
-static void
-refuse_key(const char *what, const char *key, const char *const *known, int n)
+void
+ml_rules_refuse_key(const char *what, const char *key, const char *const *known, int n)
 {
 	StringInfoData list;
 	MlNearest	nearest;
@@ -58,8 +58,8 @@ refuse_key(const char *what, const char *key, const char *const *known, int n)
 		appendStringInfo(&list, "%s\"%s\"", i == 0 ? "" : ", ", known[i]);
 		ml_nearest_offer(&nearest, known[i]);
 	}
-	refuse(psprintf("%s has no key \"%s\"", what, key), psprintf("The keys are %s.", list.data),
-		   nearest.best ? psprintf("Perhaps you meant \"%s\".", nearest.best) : "Leave it out.");
+	ml_rules_refuse(psprintf("%s has no key \"%s\"", what, key), psprintf("The keys are %s.", list.data),
+					nearest.best ? psprintf("Perhaps you meant \"%s\".", nearest.best) : "Leave it out.");
 }
 
 static bool
@@ -82,8 +82,8 @@ require_number_task(const Found *found, const char *key)
 {
 	if (found->task == ML_TASK_REGRESSION || found->task == ML_TASK_BINARY || found->task == ML_TASK_ANOMALY)
 		return;
-	refuse(psprintf("rule %d cannot \"%s\"", found->number, key), "The model does not predict a number that could be changed.",
-		   "Use \"label\", \"suppress\" or \"use\".");
+	ml_rules_refuse(psprintf("rule %d cannot \"%s\"", found->number, key), "The model does not predict a number that could be changed.",
+					"Use \"label\", \"suppress\" or \"use\".");
 }
 
 static double
@@ -92,10 +92,10 @@ bound(const Found *found, const char *key, const JsonbValue *value)
 	double		number = value->type == jbvNumeric ? ml_json_number(value) : NAN;
 
 	if (!isfinite(number))
-		refuse(psprintf("\"%s\" of rule %d is %s", key, found->number, ml_json_show(value)), "It must be a finite number.", EXAMPLE);
+		ml_rules_refuse(psprintf("\"%s\" of rule %d is %s", key, found->number, ml_json_show(value)), "It must be a finite number.", EXAMPLE);
 	if (found->task == ML_TASK_BINARY && !(number >= 0 && number <= 1))
-		refuse(psprintf("\"%s\" of rule %d is %s", key, found->number, ml_json_show(value)),
-			   "The model predicts a probability, from 0 to 1.", "Give a probability.");
+		ml_rules_refuse(psprintf("\"%s\" of rule %d is %s", key, found->number, ml_json_show(value)),
+						"The model predicts a probability, from 0 to 1.", "Give a probability.");
 	return number;
 }
 
@@ -105,24 +105,24 @@ take_clip(Found *found, const JsonbValue *value)
 	MlRule	   *rule = found->rule;
 
 	if (!is_list(value) || JsonContainerSize(value->val.binary.data) != 2)
-		refuse(psprintf("\"clip\" of rule %d is %s", found->number, ml_json_show(value)), "It must be a list of two numbers.",
-			   "As in {\"clip\": [0, 0.9]}.");
+		ml_rules_refuse(psprintf("\"clip\" of rule %d is %s", found->number, ml_json_show(value)), "It must be a list of two numbers.",
+						"As in {\"clip\": [0, 0.9]}.");
 	rule->low = bound(found, "clip", getIthJsonbValueFromContainer(value->val.binary.data, 0));
 	rule->high = bound(found, "clip", getIthJsonbValueFromContainer(value->val.binary.data, 1));
 	if (rule->low > rule->high)
-		refuse(psprintf("\"clip\" of rule %d is %s", found->number, ml_json_show(value)), "The first number is above the second.",
-			   "Exchange them.");
+		ml_rules_refuse(psprintf("\"clip\" of rule %d is %s", found->number, ml_json_show(value)), "The first number is above the second.",
+						"Exchange them.");
 }
 
 static void
 take_label(Found *found, const JsonbValue *value)
 {
 	if (found->task != ML_TASK_BINARY && found->task != ML_TASK_MULTICLASS && found->task != ML_TASK_CLUSTER)
-		refuse(psprintf("rule %d cannot \"label\"", found->number), "The model predicts a number, not a class.",
-			   "Use \"set\", \"clip\", \"suppress\" or \"use\".");
+		ml_rules_refuse(psprintf("rule %d cannot \"label\"", found->number), "The model predicts a number, not a class.",
+						"Use \"set\", \"clip\", \"suppress\" or \"use\".");
 	if (value->type != jbvString || value->val.string.len > ML_MAX_NAME)
-		refuse(psprintf("\"label\" of rule %d is %s", found->number, ml_json_show(value)),
-			   psprintf("It must be a string of at most %d bytes.", ML_MAX_NAME), "As in {\"label\": \"review\"}.");
+		ml_rules_refuse(psprintf("\"label\" of rule %d is %s", found->number, ml_json_show(value)),
+						psprintf("It must be a string of at most %d bytes.", ML_MAX_NAME), "As in {\"label\": \"review\"}.");
 	found->rule->label.bytes = ml_json_string(value);
 	found->rule->label.length = value->val.string.len;
 }
@@ -138,8 +138,8 @@ take_version(Found *found, const JsonbValue *value)
 	else if (number >= 1 && number <= PG_INT32_MAX && rint(number) == number)
 		found->rule->version = (int) number;
 	else
-		refuse(psprintf("\"use\" of rule %d is %s", found->number, ml_json_show(value)),
-			   "It must be the number of a version, or \"fallback\".", "As in {\"use\": 7} or {\"use\": \"fallback\"}.");
+		ml_rules_refuse(psprintf("\"use\" of rule %d is %s", found->number, ml_json_show(value)),
+						"It must be the number of a version, or \"fallback\".", "As in {\"use\": 7} or {\"use\": \"fallback\"}.");
 }
 
 static void
@@ -152,10 +152,10 @@ take_then(void *arg, char *key, JsonbValue *value)
 	while (action < lengthof(names) && strcmp(names[action], key) != 0)
 		action++;
 	if (action == lengthof(names))
-		refuse_key(psprintf("\"then\" of rule %d", found->number), key, names, lengthof(names));
+		ml_rules_refuse_key(psprintf("\"then\" of rule %d", found->number), key, names, lengthof(names));
 	if (found->has_action)
-		refuse(psprintf("\"then\" of rule %d has several actions", found->number), "A rule does one thing.",
-			   "Write two rules with the same condition.");
+		ml_rules_refuse(psprintf("\"then\" of rule %d has several actions", found->number), "A rule does one thing.",
+						"Write two rules with the same condition.");
 	found->has_action = true;
 	found->rule->action = (MlRuleAction) action;
 	if (action <= ML_RULE_CLIP)
@@ -169,8 +169,8 @@ take_then(void *arg, char *key, JsonbValue *value)
 	else if (action == ML_RULE_USE)
 		take_version(found, value);
 	else if (value->type != jbvBool || !value->val.boolean)
-		refuse(psprintf("\"suppress\" of rule %d is %s", found->number, ml_json_show(value)), "It must be true.",
-			   "Leave the rule out if nothing is to be suppressed.");
+		ml_rules_refuse(psprintf("\"suppress\" of rule %d is %s", found->number, ml_json_show(value)), "It must be true.",
+						"Leave the rule out if nothing is to be suppressed.");
 }
 
 /* ---- a rule ---- */
@@ -179,7 +179,7 @@ static char *
 string_of(const Found *found, const char *key, const JsonbValue *value)
 {
 	if (value->type != jbvString || value->val.string.len == 0)
-		refuse(psprintf("\"%s\" of rule %d is %s", key, found->number, ml_json_show(value)), "It must be a string.", EXAMPLE);
+		ml_rules_refuse(psprintf("\"%s\" of rule %d is %s", key, found->number, ml_json_show(value)), "It must be a string.", EXAMPLE);
 	return ml_json_string(value);
 }
 
@@ -193,25 +193,25 @@ take_rule(void *arg, char *key, JsonbValue *value)
 	{
 		found->rule->name = string_of(found, key, value);
 		if (strlen(found->rule->name) >= NAMEDATALEN)
-			refuse(psprintf("the name of rule %d is too long", found->number),
-				   psprintf("It has %zu bytes; at most %d are kept.", strlen(found->rule->name), NAMEDATALEN - 1), "Shorten it.");
+			ml_rules_refuse(psprintf("the name of rule %d is too long", found->number),
+							psprintf("It has %zu bytes; at most %d are kept.", strlen(found->rule->name), NAMEDATALEN - 1), "Shorten it.");
 	}
 	else if (strcmp(key, "when") == 0)
 		found->when = string_of(found, key, value);
 	else if (strcmp(key, "then") == 0)
 	{
 		if (!is_object(value))
-			refuse(psprintf("\"then\" of rule %d is %s", found->number, ml_json_show(value)), "It must be an object of one key.", EXAMPLE);
+			ml_rules_refuse(psprintf("\"then\" of rule %d is %s", found->number, ml_json_show(value)), "It must be an object of one key.", EXAMPLE);
 		ml_json_each(JsonbValueToJsonb(value), take_then, found);
 	}
 	else if (strcmp(key, "stop") == 0)
 	{
 		if (value->type != jbvBool)
-			refuse(psprintf("\"stop\" of rule %d is %s", found->number, ml_json_show(value)), "It must be true or false.", EXAMPLE);
+			ml_rules_refuse(psprintf("\"stop\" of rule %d is %s", found->number, ml_json_show(value)), "It must be true or false.", EXAMPLE);
 		found->rule->stop = value->val.boolean;
 	}
 	else
-		refuse_key(psprintf("rule %d", found->number), key, names, lengthof(names));
+		ml_rules_refuse_key(psprintf("rule %d", found->number), key, names, lengthof(names));
 }
 
 static void
@@ -243,19 +243,18 @@ read_rule(MlRuleMaker *maker, MlRule *rule, int number, JsonbValue *value)
 	const MlRuleProgram *program = maker->program;
 
 	if (!is_object(value))
-		refuse(psprintf("rule %d is %s", number, ml_json_show(value)), "A rule is an object.", EXAMPLE);
+		ml_rules_refuse(psprintf("rule %d is %s", number, ml_json_show(value)), "A rule is an object.", EXAMPLE);
 	ml_json_each(JsonbValueToJsonb(value), take_rule, &found);
 	if (rule->name == NULL || found.when == NULL || !found.has_action)
-		refuse(psprintf("rule %d has no \"%s\"", number, rule->name == NULL ? "name" : found.when == NULL ? "when" : "then"),
-			   "A rule has a name, a condition and what to do.", EXAMPLE);
+		ml_rules_refuse(psprintf("rule %d has no \"%s\"", number, rule->name == NULL ? "name" : found.when == NULL ? "when" : "then"),
+						"A rule has a name, a condition and what to do.", EXAMPLE);
 	for (const MlRule *other = program->rule; other < rule; other++)
 		if (strcmp(other->name, rule->name) == 0)
-			refuse(psprintf("there are two rules \"%s\"", rule->name), "Rules are told apart by their names.", "Rename one.");
+			ml_rules_refuse(psprintf("there are two rules \"%s\"", rule->name), "Rules are told apart by their names.", "Rename one.");
 	compile(maker, rule, found.when);
 }
 
 /* ---- columns ---- */
-
 
 /* a declaration of a feature says nothing new, unless it says another type */
 static void
@@ -267,22 +266,22 @@ take_column(void *arg, char *key, JsonbValue *value)
 	int			i = 0;
 
 	if (found == ML_RULE_UNKNOWN)
-		refuse(psprintf("type of column \"%s\" is %s", key, ml_json_show(value)),
-			   "Types of columns in rules are number, boolean, text, timestamp and timestamptz.", "As in {\"country\": \"text\"}.");
+		ml_rules_refuse(psprintf("type of column \"%s\" is %s", key, ml_json_show(value)),
+						"Types of columns in rules are number, boolean, text, timestamp and timestamptz.", "As in {\"country\": \"text\"}.");
 	if (key[0] == '\0' || strlen(key) >= NAMEDATALEN)
-		refuse("a column is declared without name, or with one that is too long", psprintf("Its name is \"%s\".", key),
-			   "Name a column of the input.");
+		ml_rules_refuse("a column is declared without name, or with one that is too long", psprintf("Its name is \"%s\".", key),
+						"Name a column of the input.");
 	while (i < names->ncolumns && strcmp(names->column[i].name, key) != 0)
 		i++;
 	if (i < names->ncolumns && (names->column[i].type != found || (names->refused && names->refused[i])))
-		refuse(psprintf("column \"%s\" is of another type", key),
-			   psprintf("The model was trained on it as %s.", names->refused && names->refused[i] ? "what rules cannot hold" :
-						ml_rule_type_name(names->column[i].type)),
-			   "Leave the declaration out.");
+		ml_rules_refuse(psprintf("column \"%s\" is of another type", key),
+						psprintf("The model was trained on it as %s.", names->refused && names->refused[i] ? "what rules cannot hold" :
+								 ml_rule_type_name(names->column[i].type)),
+						"Leave the declaration out.");
 	if (i < names->ncolumns)
 		return;
 	if (names->ncolumns == ML_RULE_MAX_COLUMNS)
-		refuse("too many columns are declared", psprintf("At most %d can be.", ML_RULE_MAX_COLUMNS), "Declare those that are used.");
+		ml_rules_refuse("too many columns are declared", psprintf("At most %d can be.", ML_RULE_MAX_COLUMNS), "Declare those that are used.");
 	names->column[i].name = key;
 	names->column[i].type = found;
 	names->column[i].declared = true;
@@ -328,18 +327,18 @@ take_part(void *arg, char *key, JsonbValue *value)
 	else if (strcmp(key, "columns") == 0)
 	{
 		if (!is_object(value))
-			refuse(psprintf("\"columns\" is %s", ml_json_show(value)), "It must be an object of names and types.",
-				   "As in {\"country\": \"text\"}.");
+			ml_rules_refuse(psprintf("\"columns\" is %s", ml_json_show(value)), "It must be an object of names and types.",
+							"As in {\"country\": \"text\"}.");
 		ml_json_each(JsonbValueToJsonb(value), take_column, document->names);
 	}
 	else if (strcmp(key, "time_zone") == 0)
 	{
 		if (value->type != jbvString || pg_tzset(ml_json_string(value)) == NULL)
-			refuse(psprintf("\"time_zone\" is %s", ml_json_show(value)), "There is no such time zone.", "As in \"Europe/Paris\".");
+			ml_rules_refuse(psprintf("\"time_zone\" is %s", ml_json_show(value)), "There is no such time zone.", "As in \"Europe/Paris\".");
 		document->names->time_zone = ml_json_string(value);
 	}
 	else
-		refuse_key("a rule set", key, names, lengthof(names));
+		ml_rules_refuse_key("a rule set", key, names, lengthof(names));
 }
 
 static void
@@ -352,7 +351,7 @@ begin(MlRuleMaker *maker, const MlRuleNames *names, int nrules)
 	maker->program->time_zone = pstrdup(names->time_zone);
 	maker->program->zone = maker->zone = pg_tzset(names->time_zone);
 	maker->program->column = palloc0(sizeof(MlRuleColumn) * Max(names->ncolumns, 1));
-	maker->program->rule = palloc0(sizeof(MlRule) * nrules);
+	maker->program->rule = palloc0(sizeof(MlRule) * Max(nrules, 1));
 	maker->column_of = palloc(sizeof(int) * Max(names->ncolumns, 1));
 	for (int i = 0; i < names->ncolumns; i++)
 		maker->column_of[i] = -1;
@@ -378,35 +377,48 @@ finish(MlRuleMaker *maker, bytea **result)
 	return ml_rules_load(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 }
 
-MlRuleProgram *
-ml_rules_read(Jsonb *rules, const MlRuleNames *features, bytea **bytes)
+/* the list of rules, and what else the document says into names */
+static JsonbContainer *
+find_list(Jsonb *rules, MlRuleNames *names)
 {
-	MlRuleNames names;
-	MlRuleMaker maker;
-	Document	document = {.names = &names};
-	JsonbContainer *list = &rules->root;
-	int			n;
+	Document	document = {.names = names};
 
-	copy_names(features, &names);
 	if (JB_ROOT_IS_OBJECT(rules))
 	{
 		ml_json_each(rules, take_part, &document);
 		if (!document.has_rules || !is_list(&document.rules))
-			refuse("the rule set has no list of rules", "An object has it as \"rules\".", EXAMPLE);
-		list = document.rules.val.binary.data;
+			ml_rules_refuse("the rule set has no list of rules", "An object has it as \"rules\".", EXAMPLE);
+		return document.rules.val.binary.data;
 	}
-	else if (!JB_ROOT_IS_ARRAY(rules) || JB_ROOT_IS_SCALAR(rules))
-		refuse(psprintf("the rule set is %s", ml_json_show_jsonb(rules)), "It is a list of rules, or an object with one.", EXAMPLE);
+	if (!JB_ROOT_IS_ARRAY(rules) || JB_ROOT_IS_SCALAR(rules))
+		ml_rules_refuse(psprintf("the rule set is %s", ml_json_show_jsonb(rules)), "It is a list of rules, or an object with one.", EXAMPLE);
+	return &rules->root;
+}
+
+MlRuleProgram *
+ml_rules_read(Jsonb *rules, Jsonb *checks, const MlModel *model, bytea **bytes)
+{
+	MlRuleNames features;
+	MlRuleNames names;
+	MlRuleMaker maker;
+	JsonbContainer *list;
+	int			n;
+
+	ml_rule_features(model, &features);
+	copy_names(&features, &names);
+	list = find_list(rules, &names);
 	n = JsonContainerSize(list);
-	if (n < 1 || n > ML_MAX_RULES)
-		refuse(psprintf("the rule set has %d rules", n), psprintf("It can have 1 to %d.", ML_MAX_RULES),
-			   n == 0 ? "mlops_promote(model, version, rules => 0) serves without rules." : "Put conditions together with OR.");
+	if ((n < 1 && checks == NULL) || n > ML_MAX_RULES)
+		ml_rules_refuse(psprintf("the rule set has %d rules", n), psprintf("It can have 1 to %d.", ML_MAX_RULES),
+						n == 0 ? "mlops_promote(model, version, rules => 0) serves without rules." : "Put conditions together with OR.");
 	begin(&maker, &names, n);
 	for (int i = 0; i < n; i++)
 	{
 		maker.program->nrules = i + 1;
 		read_rule(&maker, &maker.program->rule[i], i + 1, getIthJsonbValueFromContainer(list, i));
 	}
+	if (checks != NULL)
+		ml_checks_read(checks, model, maker.program);
 	return finish(&maker, bytes);
 }
 

@@ -23,6 +23,7 @@
 
 #include "frame/value.h"
 #include "model/model.h"
+#include "rule/check.h"
 #include "utils/jsonb.h"
 
 #define ML_MAX_RULES		64	/* of a set: a bit each */
@@ -31,7 +32,7 @@
 typedef struct MlFired
 {
 	uint64		rules;
-	bool		error;			/* something had no value: see above */
+	uint64		errors;			/* rules in whose condition something had no value: see above */
 } MlFired;
 
 typedef enum MlRuleType
@@ -124,8 +125,10 @@ typedef struct MlRuleProgram
 	MlRuleText *text;
 	int			ntimes;
 	int64	   *time;
-	int			nrules;
+	int			nrules;			/* 0: only where there are checks */
 	MlRule	   *rule;
+	int			nchecks;
+	MlCheck    *check;
 	bool		reads_prediction;
 	bool		reads_label;
 	bool		reads_key;
@@ -144,12 +147,12 @@ typedef struct MlRuleNames
 } MlRuleNames;
 
 /*
- * read_rules.c: the program of a rule set, and its bytes. rules: a list of rules, or an object
- * {"rules": list, "columns": {name: type}, "time_zone": name}. Errors have the
- * position in the condition: 42601 syntax, 0A000 what is not admitted, 42703,
+ * read_rules.c: the program of a rule set for a model, and its bytes. rules: a list of rules, or an object
+ * {"rules": list, "columns": {name: type}, "time_zone": name}; checks: a list, or NULL for none.
+ * Errors have the position in the condition: 42601 syntax, 0A000 what is not admitted, 42703,
  * 42883, 42804...; 22023 for what is no rule.
  */
-extern MlRuleProgram *ml_rules_read(Jsonb *rules, const MlRuleNames *features, bytea **bytes);
+extern MlRuleProgram *ml_rules_read(Jsonb *rules, Jsonb *checks, const MlModel *model, bytea **bytes);
 
 /* features.c: the columns that a model reads, in the current context; the model must outlive them */
 extern void ml_rule_features(const MlModel *model, MlRuleNames *names);
@@ -163,6 +166,12 @@ extern MlRuleProgram *ml_rule_expression(const char *text, Jsonb *columns, MlRul
 /* the type of that name in "columns"; UNKNOWN if there is none */
 extern MlRuleType ml_rule_type_find(const char *name);
 extern const char *ml_rule_type_name(MlRuleType type);
+
+/*
+ * The versions that must be there to serve with the rules, each once, the
+ * fallback of hard checks among them; version: room for ML_MAX_RULES + 1.
+ */
+extern int	ml_rule_uses(const MlRuleProgram *program, int *version);
 
 /* 42703 unless a row that suits the rules and the version suits one that rules use, too */
 extern void ml_rule_check_used(const MlRuleProgram *program, int number, const MlModel *model, const MlModel *used,
@@ -208,7 +217,8 @@ typedef struct MlRuleView
 	MlRuleValue label;
 	MlRuleValue key;
 	int64		now;
-	bool		error;			/* raised, never lowered */
+	bool		error;			/* raised where something has no value */
+	uint64		errors;			/* rules in whose condition that happened */
 } MlRuleView;
 
 /* fills in view->first, once plain is known */
@@ -216,7 +226,8 @@ extern void ml_rule_find_first(MlRuleView *view);
 
 /*
  * The first rule from that one on whose condition holds (and is not NULL); the
- * number of rules if there is none. Text goes to the current context.
+ * number of rules if there is none. Text goes to the current context, errors are
+ * added to view->errors.
  */
 extern int	ml_rule_next(MlRuleView *view, int rule);
 

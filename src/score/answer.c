@@ -1,7 +1,7 @@
 /*
  * answer.c
  *		The whole way of a row through a bundle: to its side where a canary
- *		runs, encoded, predicted, and what rules make of the prediction.
+ *		runs, encoded, predicted, checked, and what rules make of the prediction.
  *
  * predict.c goes the short way itself where a bundle is plain, that is, where
  * nothing is asked of it but outputs. Whatever else a bundle has comes in
@@ -15,6 +15,7 @@
 bool
 ml_score_take(MlScorer *scorer, const MlScoreInput *input)
 {
+	scorer->mistyped = 0;
 	if (input->fcinfo == NULL)
 		return ml_score_record(scorer, input->record);
 	if (input->first_column > 0)
@@ -53,25 +54,36 @@ predict(MlAnswer *answer)
 		if (predict_directly(scorer, answer->input))
 			return scorer->work;
 		answer->is_row = ml_score_take(scorer, answer->input);
+		answer->is_taken = true;
 	}
 	return answer->is_row ? ml_model_outputs(scorer->model, &scorer->row, scorer->work) : NULL;
 }
 
 static void
+apply_rules(MlAnswer *answer, MlResult result)
+{
+	MlScorerRules *rules = answer->scorer->rules;
+	MlDecided  *decided = &answer->decided;
+
+	answer->checked = rules->checks != NULL;
+	if (answer->checked)
+		ml_score_check(answer, result);
+	answer->ruled = rules->program->nrules > 0 && !(answer->barred && decided->output == NULL);
+	if (answer->ruled)
+		ml_score_decide(answer->scorer, answer->input, result, decided);
+	else
+		rules->fired.rules = rules->fired.errors = 0;
+}
+
+static void
 finish(MlAnswer *answer, MlResult result)
 {
-	MlScorer   *scorer = answer->scorer;
-
 	answer->output = predict(answer);
-	answer->ruled = answer->is_row && scorer->rules != NULL;
-	if (answer->ruled)
-		ml_score_decide(scorer, answer->input, answer->output, result, &answer->decided);
-	else
-	{
-		answer->decided.scorer = scorer;
-		answer->decided.output = answer->output;
-		answer->decided.label = NULL;
-	}
+	answer->checked = answer->barred = answer->ruled = false;
+	answer->failed = 0;
+	ml_score_undecided(answer->scorer, answer->output, &answer->decided);
+	if (answer->is_row && answer->scorer->rules != NULL)
+		apply_rules(answer, result);
 }
 
 void

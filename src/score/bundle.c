@@ -85,7 +85,7 @@ read_ruled(const char *bytes, Size length, MlBundle *bundle)
 	used = ml_image_get(bytes + ML_BUNDLE_AT_USED, 4);
 	if (rules < 1 || rules > INT_MAX)
 		ml_bundle_refuse(psprintf("The number of the rule set is " UINT64_FORMAT ".", rules));
-	if (used > ML_MAX_RULES)
+	if (used > ML_MAX_RULES + 1)
 		ml_bundle_refuse(psprintf("Rules use " UINT64_FORMAT " versions.", used));
 	bundle->resolved.rules = (int) rules;
 	memcpy(bundle->resolved.rules_sha256, bytes + ML_BUNDLE_AT_RULES_SHA256, ML_SHA256_LENGTH);

@@ -44,17 +44,6 @@ append(const MlResolved *resolved, Bytes *bytes, const char *more, Size n)
 	bytes->length += n;
 }
 
-static bool
-is_first(const MlRuleProgram *program, int rule)
-{
-	if (program->rule[rule].action != ML_RULE_USE)
-		return false;
-	for (int i = 0; i < rule; i++)
-		if (program->rule[i].action == ML_RULE_USE && program->rule[i].version == program->rule[rule].version)
-			return false;
-	return true;
-}
-
 /* under the snapshot that the bundle was resolved with; no fallback is no error */
 static bool
 resolve_used(const MlResolved *bundle, int wanted, MlResolved *resolved)
@@ -93,16 +82,18 @@ ml_bundle_rules_bytes(const MlResolved *resolved, char *header)
 	bytea	   *stored = ml_registry_rules(resolved);
 	MlRuleProgram *program = ml_rules_load(VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
 	Bytes		bytes = {.data = palloc(VARHDRSZ)};
+	int			version[ML_MAX_RULES + 1];
+	int			n = ml_rule_uses(program, version);
 	int			nused = 0;
 
 	append(resolved, &bytes, VARDATA_ANY(stored), VARSIZE_ANY_EXHDR(stored));
-	for (int i = 0; i < program->nrules; i++)
+	for (int i = 0; i < n; i++)
 	{
 		MlResolved	used;
 
-		if (!is_first(program, i) || !resolve_used(resolved, program->rule[i].version, &used))
+		if (!resolve_used(resolved, version[i], &used))
 			continue;
-		append_used(resolved, &bytes, program->rule[i].version, &used);
+		append_used(resolved, &bytes, version[i], &used);
 		nused++;
 	}
 	SET_VARSIZE(bytes.data, VARHDRSZ + bytes.length);

@@ -86,12 +86,18 @@ load_rules(MlScorer *scorer, struct varlena *value, const MlBundle *bundle, MlRe
 	ml_score_set_rules(scorer, program, bundle->resolved.rules_sha256, cxt);
 	scorer->rules->carried = true;
 	scorer->rules->view.now = bundle->now;
-	for (int i = 0; i < program->nrules; i++)
-		for (int u = 0; program->rule[i].action == ML_RULE_USE && u < rules.nused; u++)
-			if (rules.used[u].wanted == program->rule[i].version)
-				scorer->rules->used[i] = make_used(&rules.used[u], result, cxt);
 	for (int u = 0; u < rules.nused; u++)
+	{
+		MlScorer   *used = make_used(&rules.used[u], result, cxt);
+
+		ml_score_tolerate(used, program);
+		if (rules.used[u].wanted == ML_RULE_FALLBACK)
+			scorer->rules->fallback = used;
+		for (int i = 0; i < program->nrules; i++)
+			if (program->rule[i].action == ML_RULE_USE && program->rule[i].version == rules.used[u].wanted)
+				scorer->rules->used[i] = used;
 		pfree(rules.used[u].artifact);
+	}
 	MemoryContextSwitchTo(old);
 }
 

@@ -5,7 +5,8 @@
  *
  * A JSON value must be of the sort that the column is of: nothing is guessed
  * from strings, and times are ISO 8601 under every DateStyle and TimeZone, so
- * that a document scores the same on every server.
+ * that a document scores the same on every server. What is of another sort is an
+ * error, or missing where a check of the bundle takes care of it.
  */
 #include "postgres.h"
 
@@ -62,11 +63,12 @@ wanted_sort(const MlFeature *feature)
 	}
 }
 
-ml_noreturn static void refuse_value(const MlScorer *scorer, const MlFeature *feature, const char *found);
-
+/* an error, unless a check of types has the value count as missing */
 static void
-refuse_value(const MlScorer *scorer, const MlFeature *feature, const char *found)
+reject_value(MlScorer *scorer, const MlFeature *feature, const char *found)
 {
+	if (ml_score_spares(scorer, feature))
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("key \"%s\" of the input of model \"%s\" is %s",
@@ -127,18 +129,21 @@ put_number(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 	double		number;
 
 	if (value->type == jbvNumeric)
-		number = json_number(value);
+		ml_recipe_put_number(feature, json_number(value), &scorer->row);
 	else if (value->type == jbvBool && takes_boolean(feature))
-		number = value->val.boolean ? 1.0 : 0.0;
-	else if (value->type != jbvString || !special_number(value, &number))
-		refuse_value(scorer, feature, json_sort(value));
-	ml_recipe_put_number(feature, number, &scorer->row);
+		ml_recipe_put_number(feature, value->val.boolean ? 1.0 : 0.0, &scorer->row);
+	else if (value->type == jbvString && special_number(value, &number))
+		ml_recipe_put_number(feature, number, &scorer->row);
+	else
+		reject_value(scorer, feature, json_sort(value));
 }
 
 static void
-refuse_time(const MlScorer *scorer, const MlFeature *feature,
+reject_time(MlScorer *scorer, const MlFeature *feature,
 			const JsonbValue *value, const char *detail)
 {
+	if (ml_score_spares(scorer, feature))
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_DATETIME_FORMAT),
 			 errmsg("invalid %s for key \"%s\" of the input of model \"%s\": \"%.*s\"",
@@ -166,27 +171,83 @@ to_utc(const MlRecipe *recipe, const MlIsoTime *time)
 	return time->usec + DetermineTimeZoneOffset(&tm, recipe->zone) * USECS_PER_SEC;
 }
 
+static bool
+is_endless(const MlIsoTime *time)
+{
+	return time->usec == PG_INT64_MAX || time->usec == PG_INT64_MIN;
+}
+
+/* NULL: it is a time as the feature needs it; else what it is */
+static const char *
+parse_time(const MlFeature *feature, const JsonbValue *value, MlIsoTime *time)
+{
+	MlTimeGroup wanted = ml_time_group(feature);
+
+	if (!ml_iso_parse(value->val.string.val, value->val.string.len, time))
+		return "It is not a date or time in ISO 8601 format.";
+	if (wanted != ML_TIME_ANY && wanted != time->group)
+		return "It is another sort of date or time.";
+	if (!feature->zoned && time->has_offset && !is_endless(time))
+		return "It has an offset from UTC, but the model was trained on times without one.";
+	return NULL;
+}
+
 static void
 put_time(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 {
 	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
-	MlTimeGroup wanted = ml_time_group(feature);
 	MlIsoTime	time;
-	bool		infinite;
+	const char *wrong;
 
 	if (value->type != jbvString)
-		refuse_value(scorer, feature, json_sort(value));
-	if (!ml_iso_parse(value->val.string.val, value->val.string.len, &time))
-		refuse_time(scorer, feature, value, "It is not a date or time in ISO 8601 format.");
-	if (wanted != ML_TIME_ANY && wanted != time.group)
-		refuse_time(scorer, feature, value, "It is another sort of date or time.");
-	infinite = time.usec == PG_INT64_MAX || time.usec == PG_INT64_MIN;
-	if (feature->zoned && !infinite)
+	{
+		reject_value(scorer, feature, json_sort(value));
+		return;
+	}
+	wrong = parse_time(feature, value, &time);
+	if (wrong != NULL)
+	{
+		reject_time(scorer, feature, value, wrong);
+		return;
+	}
+	if (feature->zoned && !is_endless(&time))
 		time.usec = to_utc(recipe, &time);
-	else if (time.has_offset && !infinite)
-		refuse_time(scorer, feature, value,
-					"It has an offset from UTC, but the model was trained on times without one.");
 	ml_recipe_put_time(recipe, feature, time.usec, &scorer->row);
+}
+
+static void
+reject_length(MlScorer *scorer, const MlFeature *feature, int length)
+{
+	if (ml_score_spares(scorer, feature))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+			 errmsg("array \"%s\" of the input of model \"%s\" has %d elements, not %d",
+					feature->name, scorer->resolved.model, length, feature->nnumbers),
+			 errdetail("Version %d was trained on arrays of %d elements.",
+					   scorer->resolved.version, feature->nnumbers),
+			 errhint("Pass arrays of the length that the model was trained on.")));
+}
+
+/* false: an element is no number, and the array missing */
+static bool
+take_elements(MlScorer *scorer, const MlFeature *feature, JsonbContainer *array, double *element)
+{
+	int			length = JsonContainerSize(array);
+
+	for (int i = 0; i < length; i++)
+	{
+		JsonbValue *item = getIthJsonbValueFromContainer(array, i);
+
+		if (item->type != jbvNumeric && item->type != jbvNull)
+		{
+			reject_value(scorer, feature, psprintf("a JSON array with %s in it", json_sort(item)));
+			return false;
+		}
+		element[i] = item->type == jbvNull ? get_float8_nan() : json_number(item);
+		pfree(item);
+	}
+	return true;
 }
 
 static void
@@ -194,30 +255,20 @@ put_array(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 {
 	JsonbContainer *container = value->type == jbvBinary ? value->val.binary.data : NULL;
 	double	   *element;
-	int			length;
 
 	if (container == NULL || !JsonContainerIsArray(container))
-		refuse_value(scorer, feature, json_sort(value));
-	length = JsonContainerSize(container);
-	if (length != feature->nnumbers)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("array \"%s\" of the input of model \"%s\" has %d elements, not %d",
-						feature->name, scorer->resolved.model, length, feature->nnumbers),
-				 errdetail("Version %d was trained on arrays of %d elements.",
-						   scorer->resolved.version, feature->nnumbers),
-				 errhint("Pass arrays of the length that the model was trained on.")));
-	element = (double *) palloc(sizeof(double) * Max(length, 1));
-	for (int i = 0; i < length; i++)
 	{
-		JsonbValue *item = getIthJsonbValueFromContainer(container, i);
-
-		if (item->type != jbvNumeric && item->type != jbvNull)
-			refuse_value(scorer, feature, psprintf("a JSON array with %s in it", json_sort(item)));
-		element[i] = item->type == jbvNull ? get_float8_nan() : json_number(item);
-		pfree(item);
+		reject_value(scorer, feature, json_sort(value));
+		return;
 	}
-	ml_recipe_put_array(feature, element, &scorer->row);
+	if (JsonContainerSize(container) != feature->nnumbers)
+	{
+		reject_length(scorer, feature, JsonContainerSize(container));
+		return;
+	}
+	element = (double *) palloc(sizeof(double) * Max(feature->nnumbers, 1));
+	if (take_elements(scorer, feature, container, element))
+		ml_recipe_put_array(feature, element, &scorer->row);
 	pfree(element);
 }
 
@@ -236,7 +287,7 @@ put_value(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 		ml_recipe_put_category(feature, value->val.string.val, value->val.string.len,
 							   &scorer->row);
 	else
-		refuse_value(scorer, feature, json_sort(value));
+		reject_value(scorer, feature, json_sort(value));
 }
 
 /* Some key is missing: says which, with the document's keys for the hint. */
@@ -294,6 +345,22 @@ encode_object(MlScorer *scorer, JsonbContainer *object)
 	return true;
 }
 
+static void
+reject_element(MlScorer *scorer, int i, const JsonbValue *item)
+{
+	const MlRecipe *recipe = ml_model_input_recipe(scorer->model);
+
+	if (ml_score_spares(scorer, &recipe->features[recipe->numbers[i].feature]))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("element %d of the input of model \"%s\" is %s",
+					i + 1, scorer->resolved.model, json_sort(item)),
+			 errdetail("An array holds the numbers of the model's columns in order; element %d is \"%s\".",
+					   i + 1, recipe->numbers[i].name),
+			 errhint("Pass numbers and nulls, or a JSON object with a key for each column.")));
+}
+
 /* An array stands for the model's numbers in order, as float8[] does. */
 static bool
 encode_array(MlScorer *scorer, JsonbContainer *array)
@@ -309,14 +376,8 @@ encode_array(MlScorer *scorer, JsonbContainer *array)
 		JsonbValue *item = getIthJsonbValueFromContainer(array, i);
 
 		if (item->type != jbvNumeric && item->type != jbvNull)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("element %d of the input of model \"%s\" is %s",
-							i + 1, scorer->resolved.model, json_sort(item)),
-					 errdetail("An array holds the numbers of the model's columns in order; element %d is \"%s\".",
-							   i + 1, ml_model_input_recipe(scorer->model)->numbers[i].name),
-					 errhint("Pass numbers and nulls, or a JSON object with a key for each column.")));
-		element[i] = item->type == jbvNull ? get_float8_nan() : json_number(item);
+			reject_element(scorer, i, item);
+		element[i] = item->type == jbvNumeric ? json_number(item) : get_float8_nan();
 		all_null = all_null && item->type == jbvNull;
 		pfree(item);
 	}

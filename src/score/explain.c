@@ -4,9 +4,10 @@
  *
  * Contributions are to the linear predictor of an output: to the value itself
  * for regression, to log-odds for a logit link, to a class's score for several
- * classes. A rule that fired has a row of its own, without contribution. They and the base add up to it, before link and calibration. How
+ * classes. They and the base add up to it, before link and calibration. How
  * they come about is the predictor's matter: coefficients times values, or
- * Shapley values of trees.
+ * Shapley values of trees. A check that failed and a rule that fired have rows
+ * of their own, without contribution.
  */
 #include "postgres.h"
 
@@ -249,48 +250,67 @@ action_text(const MlRule *rule)
 	return rule->version == ML_RULE_FALLBACK ? pstrdup("use fallback") : psprintf("use version %d", rule->version);
 }
 
-/* A row for each rule that fired, without contribution: the others still add up to the model's own score. */
-static void
-explain_rules(MlScorer *scorer, const MlScoreInput *input, const double *output, MlRows *rows)
+/* what a check that failed did */
+static const char *
+check_text(const MlAnswer *answer, const MlCheck *check)
 {
-	const MlRuleProgram *program;
-	MlDecided	decided;
+	const MlScorer *fallback = answer->scorer->rules->fallback;
 
-	if (scorer->rules == NULL)
-		return;
-	program = scorer->rules->program;
-	ml_score_decide(scorer, input, output, ML_RESULT_ANY, &decided);
-	for (int i = 0; i < program->nrules; i++)
-		if (scorer->rules->fired.rules & (UINT64CONST(1) << i))
+	if (check->severity != ML_SEVERITY_HARD)
+		return "soft";
+	if (fallback == NULL || !fallback->current)
+		return "hard: there is no fallback";
+	return psprintf("hard: fallback, version %d", fallback->resolved.version);
+}
+
+/*
+ * A row for each check that failed and each rule that fired, without
+ * contribution: the others still add up to the model's own score.
+ */
+static void
+explain_rules(const MlAnswer *answer, MlRows *rows)
+{
+	const MlScorerRules *own = answer->scorer->rules;
+	const MlRuleProgram *program = own->program;
+
+	for (int i = 0; i < program->nchecks; i++)
+		if (answer->failed & (UINT64CONST(1) << i))
+			add_row(rows, psprintf("(check %s)", program->check[i].name), check_text(answer, &program->check[i]), get_float8_nan());
+	for (int i = 0; answer->ruled && i < program->nrules; i++)
+		if (own->fired.rules & (UINT64CONST(1) << i))
 			add_row(rows, psprintf("(rule %s)", program->rule[i].name), action_text(&program->rule[i]), get_float8_nan());
 }
 
-/* By the side that answers; no rows for a row that scores NULL, but for the rules that fired. */
+ml_noreturn static void refuse_algorithm(const MlScorer *scorer);
+
+static void
+refuse_algorithm(const MlScorer *scorer)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("scores of model \"%s\" cannot be explained", scorer->resolved.model),
+			 errdetail("Version %d is of algorithm \"%s\", whose scores are no sum of what features add.",
+					   scorer->resolved.version, scorer->model->algorithm),
+			 errhint("See mlops_importance(model), or mlops_permutation_importance(model, source), for the features that matter.")));
+}
+
+/* By the side that answers; no rows for a row that scores NULL, but for checks that failed and rules that fired. */
 static Datum
 explain(FunctionCallInfo fcinfo, MlInput input)
 {
 	MlScorer   *scorer = ml_score_resolve(fcinfo, ML_RESULT_ANY, ml_score_reference(fcinfo));
 	MlScoreInput how = {.fcinfo = fcinfo, .input = input, .key_argument = ARG_KEY};
-	bool		is_taken;
-	bool		is_row;
-	const double *output;
+	MlAnswer	answer;
 	MlRows		rows;
 
-	scorer = ml_score_side(scorer, &how, &is_taken, &is_row);
-	if (scorer->model->routine->explain == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("scores of model \"%s\" cannot be explained", scorer->resolved.model),
-				 errdetail("Version %d is of algorithm \"%s\", whose scores are no sum of what features add.",
-						   scorer->resolved.version, scorer->model->algorithm),
-				 errhint("See mlops_importance(model), or mlops_permutation_importance(model, source), for the features that matter.")));
+	ml_score_answer(scorer, &how, ML_RESULT_ANY, &answer);
+	if (answer.scorer->model->routine->explain == NULL)
+		refuse_algorithm(answer.scorer);
 	ml_rows_begin(fcinfo, &rows);
-	if (!ml_score_input(fcinfo, scorer, input))
-		return (Datum) 0;
-	output = ml_model_outputs(scorer->model, &scorer->row, scorer->work);
-	if (output != NULL && !isnan(output[0]))
-		explain_row(fcinfo, scorer, output, &rows);
-	explain_rules(scorer, &how, output, &rows);
+	if (answer.output != NULL && !isnan(answer.output[0]))
+		explain_row(fcinfo, answer.scorer, answer.output, &rows);
+	if (answer.is_row && answer.scorer->rules != NULL)
+		explain_rules(&answer, &rows);
 	return (Datum) 0;
 }
 

@@ -34,6 +34,7 @@ ml_score_drop_rules(MlScorer *scorer)
 	if (rules == NULL)
 		return;
 	scorer->rules = NULL;
+	scorer->typed = NULL;
 	ml_score_unbind(scorer);
 	MemoryContextDelete(rules->cxt);
 }
@@ -53,6 +54,7 @@ void
 ml_score_set_rules(MlScorer *scorer, MlRuleProgram *program, const uint8 *sha256, MemoryContext cxt)
 {
 	MlScorerRules *rules = MemoryContextAllocZero(cxt, sizeof(MlScorerRules));
+	MemoryContext old = MemoryContextSwitchTo(cxt);
 	int			n = Max(program->ncolumns, 1);
 
 	rules->cxt = cxt;
@@ -68,6 +70,12 @@ ml_score_set_rules(MlScorer *scorer, MlRuleProgram *program, const uint8 *sha256
 	rules->view.value = rules->value;
 	rules->view.label.isnull = rules->view.key.isnull = true;
 	rules->view.now = now_usec();
+	if (program->nchecks > 0)
+	{
+		rules->checks = ml_checks_plan(program, scorer->model);
+		scorer->typed = rules->checks->typed;
+	}
+	MemoryContextSwitchTo(old);
 	ml_score_unbind(scorer);
 	scorer->rules = rules;
 }
@@ -107,6 +115,8 @@ ml_score_take_rules(MlScorer *scorer)
 	for (int i = 0; i < rules->program->nrules; i++)
 		if (rules->used[i])
 			rules->used[i]->current = false;
+	if (rules->fallback)
+		rules->fallback->current = false;
 }
 
 /* ---- columns ---- */
@@ -194,11 +204,28 @@ ml_score_bind_rules(MlScorer *scorer, const MlShape *shape)
 		rules->view.plain[i] = FLOAT8PASSBYVAL && bound->type.type == FLOAT8OID &&
 			program->column[i].type == ML_RULE_NUMBER ? bound->position : -1;
 	}
-	rules->view.first = MemoryContextAlloc(scorer->bind_cxt, sizeof(MlRuleFirst) * program->nrules);
+	rules->view.first = MemoryContextAlloc(scorer->bind_cxt, sizeof(MlRuleFirst) * Max(program->nrules, 1));
 	ml_rule_find_first(&rules->view);
 }
 
 /* ---- other input ---- */
+
+/* of another type than rules read: NULL where a check of types covers the column */
+static void
+spare(MlScorer *scorer, const MlRuleColumn *column, const JsonbValue *found, MlRuleValue *value)
+{
+	uint64		checks = ml_checks_of_type(scorer->rules->program, column->name);
+
+	if (checks == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("key \"%s\" of the input of model \"%s\" is %s", column->name, scorer->resolved.model,
+						ml_json_show(found)),
+				 errdetail("Its rules read it as %s.", ml_rule_type_name(column->type)),
+				 errhint("Pass a value of that type, or null; times are ISO 8601.")));
+	scorer->mistyped |= checks;
+	value->isnull = true;
+}
 
 void
 ml_score_rules_document(MlScorer *scorer, const JsonbContainer *object)
@@ -215,12 +242,7 @@ ml_score_rules_document(MlScorer *scorer, const JsonbContainer *object)
 		if (getKeyJsonValueFromContainer((JsonbContainer *) object, column->name, strlen(column->name), &value) == NULL)
 			refuse_missing(scorer, column, false);
 		if (!ml_rule_take_json(program, i, &value, &rules->value[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("key \"%s\" of the input of model \"%s\" is %s", column->name, scorer->resolved.model,
-							ml_json_show(&value)),
-					 errdetail("Its rules read it as %s.", ml_rule_type_name(column->type)),
-					 errhint("Pass a value of that type, or null; times are ISO 8601.")));
+			spare(scorer, column, &value, &rules->value[i]);
 	}
 }
 

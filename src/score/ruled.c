@@ -89,46 +89,49 @@ see_key(MlScorerRules *rules, const MlScoreInput *input)
 /* ---- another version ---- */
 
 static MlScorer *
-make_used(MlScorerRules *rules, const MlScorer *scorer, const MlRule *rule)
+make_used(MlScorerRules *rules, const MlScorer *scorer, int version)
 {
 	MlScorer   *used = MemoryContextAllocZero(rules->cxt, sizeof(MlScorer));
 
 	strlcpy(used->reference.model, scorer->resolved.model, NAMEDATALEN);
-	if (rule->version == ML_RULE_FALLBACK)
+	if (version == ML_RULE_FALLBACK)
 		strlcpy(used->reference.alias, FALLBACK, NAMEDATALEN);
 	else
-		used->reference.version = rule->version;
+		used->reference.version = version;
 	return used;
 }
 
-/* resolved once per statement, under the statement's snapshot; NULL: there is no fallback */
-static MlScorer *
-used_scorer(MlScorer *scorer, int i, MlResult result)
+/*
+ * Another version, which is kept at a place of the rules: resolved once per
+ * statement, under the statement's snapshot; NULL: there is no fallback.
+ */
+MlScorer *
+ml_score_used(MlScorer *scorer, int version, MlScorer **place, MlResult result)
 {
 	MlScorerRules *rules = scorer->rules;
-	const MlRule *rule = &rules->program->rule[i];
-	MlScorer   *used = rules->used[i];
 
-	if (rules->carried || (used != NULL && used->current))
-		return used;
-	if (rule->version == ML_RULE_FALLBACK && !ml_registry_has_alias(scorer->resolved.model, FALLBACK))
+	if (rules->carried || (*place != NULL && (*place)->current))
+		return *place;
+	if (version == ML_RULE_FALLBACK && !ml_registry_has_alias(scorer->resolved.model, FALLBACK))
 		return NULL;
-	if (used == NULL)
-		used = rules->used[i] = make_used(rules, scorer, rule);
-	ml_score_refresh(used, rules->cxt, result);
-	return used;
+	if (*place == NULL)
+		*place = make_used(rules, scorer, version);
+	ml_score_refresh(*place, rules->cxt, result);
+	ml_score_tolerate(*place, rules->program);
+	return *place;
 }
 
 static void
 use(MlScorer *scorer, int i, const MlScoreInput *input, MlResult result, MlDecided *decided)
 {
-	MlScorer   *used = used_scorer(scorer, i, result);
+	MlScorerRules *rules = scorer->rules;
+	MlScorer   *used = ml_score_used(scorer, rules->program->rule[i].version, &rules->used[i], result);
 
 	decided->output = NULL;
 	decided->label = NULL;
 	if (used == NULL)
 	{
-		scorer->rules->view.error = true;
+		rules->view.errors |= UINT64CONST(1) << i;
 		return;
 	}
 	decided->scorer = used;
@@ -170,17 +173,14 @@ act(MlScorer *scorer, int i, const MlScoreInput *input, MlResult result, MlDecid
 }
 
 void
-ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,
-				MlResult result, MlDecided *decided)
+ml_score_decide(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlDecided *decided)
 {
 	MlScorerRules *rules = scorer->rules;
 	const MlRuleProgram *program = rules->program;
 	uint64		fired = 0;
 
-	decided->scorer = scorer;
-	decided->output = output;
-	decided->label = NULL;
 	rules->view.error = false;
+	rules->view.errors = 0;
 	rules->view.row++;
 	rules->view.made = 0;
 	see_prediction(rules, decided);
@@ -199,7 +199,7 @@ ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *outpu
 			break;
 	}
 	rules->fired.rules = fired;
-	rules->fired.error = rules->view.error;
+	rules->fired.errors = rules->view.errors;
 }
 
 /* ---- results ---- */

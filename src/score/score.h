@@ -89,6 +89,8 @@ typedef struct MlScorerRules
 	MlRuleValue *value;			/* of each column, for input that is not columns */
 	int		   *number;			/* of each column: its place in the numbers of an encoded row, or -1 */
 	MlScorer  **used;			/* of each rule: the version that it uses; NULL: not met yet, or there is none */
+	MlCheckPlan *checks;		/* NULL: there are none */
+	MlScorer   *fallback;		/* where hard checks turn to; NULL: likewise */
 	bool		carried;		/* used versions came with a bundle: there are no others */
 	Oid			key_type;		/* of the call's key; InvalidOid: not known yet */
 	MlFired		fired;			/* on the latest row */
@@ -116,6 +118,8 @@ struct MlScorer
 	MemoryContext cxt;
 	MlRow		row;
 	double	   *work;			/* of model->work_size doubles: the outputs first */
+	const uint64 *typed;		/* of each feature: checks that a value of another type fails; NULL: it is an error */
+	uint64		mistyped;		/* those that failed on the latest row */
 	int		   *name_length;	/* of each feature's name */
 
 	/* the binding to an input of columns, made at the first row that is not NULL */
@@ -137,7 +141,7 @@ struct MlScorer
 	bool	   *isnull;
 	NullableDatum *column;
 
-	MlScorerRules *rules;		/* NULL: none */
+	MlScorerRules *rules;		/* and checks; NULL: none */
 	MlScorerCanary *canary;		/* NULL: none */
 	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log */
 };
@@ -210,6 +214,9 @@ typedef struct MlAnswer
 	bool		is_taken;		/* the scorer has encoded the row already */
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
+	bool		checked;		/* there are checks of rows */
+	uint64		failed;			/* bit i: check i of the rule set failed */
+	bool		barred;			/* one of them was hard */
 	bool		ruled;			/* rules were asked */
 	MlDecided	decided;		/* what is to be given back */
 	instr_time	start;			/* where the call is logged */
@@ -234,6 +241,15 @@ ml_score_fired(const MlScorer *scorer)
 	MlFired		none = {0};
 
 	return scorer->rules != NULL ? scorer->rules->fired : none;
+}
+
+/* nothing but the outputs decides yet */
+static inline void
+ml_score_undecided(const MlScorer *scorer, const double *output, MlDecided *decided)
+{
+	decided->scorer = scorer;
+	decided->output = output;
+	decided->label = NULL;
 }
 
 /* predict.c */
@@ -269,9 +285,15 @@ extern MlScorer *ml_score_make_canary(MlScorer *scorer);
 /* the scorer that answers for a row; is_taken, is_row: as in MlAnswer, of that scorer */
 extern MlScorer *ml_score_side(MlScorer *scorer, const MlScoreInput *input, bool *is_taken, bool *is_row);
 
-/* ruled.c: output may be NULL, as ml_model_outputs has it */
-extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, const double *output,
-							MlResult result, MlDecided *decided);
+/* checked.c */
+extern void ml_score_check(MlAnswer *answer, MlResult result);
+extern void ml_score_barred(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlDecided *decided);
+extern void ml_score_tolerate(MlScorer *used, const MlRuleProgram *program);
+extern bool ml_score_spares(MlScorer *scorer, const MlFeature *feature);
+
+/* ruled.c: rules go on from what is decided */
+extern void ml_score_decide(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlDecided *decided);
+extern MlScorer *ml_score_used(MlScorer *scorer, int version, MlScorer **place, MlResult result);
 extern Datum ml_score_decided(FunctionCallInfo fcinfo, const MlDecided *decided, MlResult result);
 
 /* rule_input.c: the rules of the resolved bundle, as they are for this statement */

@@ -99,6 +99,7 @@ ml_score_unload(MlScorer *scorer)
 	scorer->bind_cxt = NULL;
 	scorer->is_bound = false;
 	scorer->rules = NULL;
+	scorer->typed = NULL;
 	scorer->canary = NULL;
 	if (scorer->cxt)
 		MemoryContextReset(scorer->cxt);

@@ -32,3 +32,16 @@ ml_training_become_author(const MlTraining *training)
 
 	ml_author_become(training->spec.author, &source);
 }
+
+void
+ml_training_become_trainer(const MlTraining *training)
+{
+	MlAuthored	policy = {
+		.what = "the retraining policy",
+		.model = training->model,
+		.privilege = ML_PRIVILEGE_TRAIN,
+		.hint = "Set it again with mlops_set_retraining().",
+	};
+
+	ml_author_become(training->by, &policy);
+}

@@ -69,6 +69,19 @@ ml_procedure_report(MlTraining *training, const char *phase, int64 done, int64 t
 	ml_procedure_commit();
 }
 
+/* A phase as the role whose training it is; it ends with the transaction at the latest. */
+static void
+as_trainer(MlTraining *training, void (*phase) (MlTraining *training))
+{
+	Oid			user;
+	int			security;
+
+	GetUserIdAndSecContext(&user, &security);
+	ml_training_become_trainer(training);
+	phase(training);
+	SetUserIdAndSecContext(user, security);
+}
+
 static void
 start_run(MlTraining *training)
 {
@@ -120,16 +133,33 @@ record_failure(MlTraining *training, const ErrorData *error)
 	PG_END_TRY();
 }
 
+static void
+close_failed(MlTraining *training, const ErrorData *error)
+{
+	if (training->has_run && !training->atomic)
+		record_failure(training, error);
+	if (training->kept != NULL)
+		ml_kept_end(training->kept);
+	training->kept = NULL;
+}
+
 /* ---- the phases, in one of two ways ---- */
+
+static void
+finish(MlTraining *training)
+{
+	ml_training_register(training);
+	ml_registry_end_run(&training->run, ML_RUN_FINISHED, training->version, NULL, NULL);
+}
 
 static void
 run_phases(MlTraining *training, void *arg)
 {
 	bool		dry = *(bool *) arg;
 
-	ml_training_check(training);
+	as_trainer(training, ml_training_check);
 	if (!dry)
-		start_run(training);
+		as_trainer(training, start_run);
 	if (!training->atomic)
 	{
 		ml_procedure_commit();
@@ -139,15 +169,14 @@ run_phases(MlTraining *training, void *arg)
 			ml_training_report(training, "reading", -1, -1, NAN);
 		}
 	}
-	ml_training_read(training);
+	as_trainer(training, ml_training_read);
 	if (!training->atomic)
 		ml_procedure_commit();
 	ml_training_fit(training);
 	if (dry)
 		return;
 	ml_training_report(training, "registering", -1, -1, NAN);
-	ml_training_register(training);
-	ml_registry_end_run(&training->run, ML_RUN_FINISHED, training->version, NULL, NULL);
+	as_trainer(training, finish);
 	if (!training->atomic)
 		ml_procedure_commit();
 }
@@ -178,11 +207,7 @@ run_with_commits(MlTraining *training, void (*phases) (MlTraining *training, voi
 	{
 		unwind();
 		MemoryContextSwitchTo(training->cxt);
-		if (training->has_run)
-			record_failure(training, error);
-		if (training->kept != NULL)
-			ml_kept_end(training->kept);
-		training->kept = NULL;
+		close_failed(training, error);
 		ReThrowError(error);
 	}
 	SPI_finish();
@@ -260,4 +285,22 @@ ml_training_run(MlTraining *training, bool dry, bool atomic)
 	if (!dry)
 		ml_training_tell(training);
 	return training->version;
+}
+
+static void
+attempt_phases(void *arg)
+{
+	bool		dry = false;
+
+	run_phases(arg, &dry);
+}
+
+ErrorData *
+ml_training_attempt(MlTraining *training)
+{
+	ErrorData  *error = ml_procedure_attempt(training, attempt_phases, training);
+
+	if (error != NULL)
+		close_failed(training, error);
+	return error;
 }

@@ -163,7 +163,7 @@ read_in_sql(MlTraining *training)
 
 	training->in_sql = true;
 	training->frame = read_frame(training, psprintf("SELECT * FROM (%s\n) AS q LIMIT 0",
-													ml_source_query(training->spec.source)), false);
+													ml_source_query(ml_spec_source(&training->spec))), false);
 	obstacle = ml_sql_obstacle(training);
 	if (obstacle != NULL)
 		ereport(ERROR,
@@ -179,7 +179,7 @@ read_whole(void *arg)
 {
 	MlTraining *training = arg;
 
-	training->frame = read_frame(training, training->spec.source, true);
+	training->frame = read_frame(training, ml_spec_source(&training->spec), true);
 }
 
 /*
@@ -198,7 +198,7 @@ read_if_it_fits(MlTraining *training)
 		ReThrowError(error);
 	ml_budget_begin(&training->budget);
 	training->frame = read_frame(training, psprintf("SELECT * FROM (%s\n) AS q LIMIT 0",
-													ml_source_query(training->spec.source)), false);
+													ml_source_query(ml_spec_source(&training->spec))), false);
 	if (ml_sql_obstacle(training) != NULL)
 		ReThrowError(error);
 	ereport(NOTICE,
@@ -310,7 +310,7 @@ ml_training_read(MlTraining *training)
 	ml_training_become_author(training);
 	ml_budget_begin(&training->budget);
 	if (training->spec.options.engine == ML_ENGINE_MEMORY)
-		training->frame = read_frame(training, training->spec.source, false);
+		training->frame = read_frame(training, ml_spec_source(&training->spec), false);
 	else if (training->spec.options.engine == ML_ENGINE_SQL || !read_if_it_fits(training))
 		read_in_sql(training);
 	SetUserIdAndSecContext(user, security);

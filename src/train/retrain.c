@@ -250,6 +250,22 @@ ml_retrain_prepare(MlTraining *training, const char *reference, Jsonb *changes, 
 	settle_author(&training->spec, facts, changes);
 }
 
+/* a window of time that a retraining policy moves along stands still here */
+static void
+tell_window(const MlTraining *training, const MlVersionFacts *facts, Jsonb *changes)
+{
+	const MlSpec *spec = &training->spec;
+	JsonbValue	value;
+
+	if ((spec->since == NULL && spec->until == NULL) ||
+		(changes != NULL && (ml_json_find(changes, "since", &value) || ml_json_find(changes, "until", &value))))
+		return;
+	ereport(NOTICE,
+			(errmsg("training on the rows from %s until %s, as version %d was", spec->since ? spec->since : "the first",
+					spec->until ? spec->until : "the last", facts->version),
+			 errhint("changes => '{\"since\": null, \"until\": null}' takes all there are.")));
+}
+
 Datum
 mlops_retrain(PG_FUNCTION_ARGS)
 {
@@ -259,6 +275,7 @@ mlops_retrain(PG_FUNCTION_ARGS)
 
 	ml_retrain_prepare(training, ml_call_model(fcinfo), ml_call_jsonb(fcinfo, 1), &facts);
 	training->note = ml_argument_text(fcinfo, 2);
+	tell_window(training, &facts, ml_call_jsonb(fcinfo, 1));
 	MemoryContextSwitchTo(old);
 	return run_and_return(fcinfo, training);
 }

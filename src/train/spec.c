@@ -14,10 +14,12 @@
 #include "errors.h"
 #include "frame/frame.h"
 #include "json.h"
+#include "lib/stringinfo.h"
 #include "train/params.h"
 #include "train/spec.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 static const char *const engine_choices[] = {"auto", "memory", "sql", NULL};
 
@@ -43,7 +45,7 @@ static const MlParam option_table[] = {
 
 static const char *const spec_keys[] = {
 	"source", "target", "algorithm", "params", "features", "exclude", "key", "time_column",
-	"weight", "group_by", "holdout", "seed", "options", "settings", "author", NULL
+	"weight", "group_by", "since", "until", "holdout", "seed", "options", "settings", "author", NULL
 };
 
 void
@@ -109,6 +111,33 @@ check_distinct(const char *a, const char *name_a, const char *b, const char *nam
 				 errhint("Name another column, or leave one of them out.")));
 }
 
+/* under the settings of the session; the spec's own decide when it is read */
+static TimestampTz
+take_time(const char *text)
+{
+	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
+												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+static void
+check_times(const MlSpec *spec)
+{
+	if (spec->since == NULL && spec->until == NULL)
+		return;
+	if (spec->time_column == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" was given without a \"time_column\"", spec->since != NULL ? "since" : "until"),
+				 errdetail("It says which rows are read, by their time."),
+				 errhint("Name the column of type date, timestamp or timestamptz.")));
+	if (take_time(spec->since != NULL ? spec->since : "-infinity") >= take_time(spec->until != NULL ? spec->until : "infinity"))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no time is between \"since\" and \"until\""),
+				 errdetail("\"since\" is %s, \"until\" is %s.", spec->since ? spec->since : "not given", spec->until ? spec->until : "not given"),
+				 errhint("Rows are read whose time is from \"since\" on and before \"until\".")));
+}
+
 void
 ml_spec_check(const MlSpec *spec)
 {
@@ -141,7 +170,32 @@ ml_spec_check(const MlSpec *spec)
 	check_distinct("weight", spec->weight, "group", spec->group_by);
 	check_distinct("key", spec->key, "group", spec->group_by);
 	check_distinct("time column", spec->time_column, "group", spec->group_by);
+	check_times(spec);
 	(void) ml_source_query(spec->source);
+}
+
+/* ---- rows of a stretch of time ---- */
+
+static void
+append_bound(StringInfo query, const MlSpec *spec, const char *operator, const char *bound)
+{
+	if (bound != NULL)
+		appendStringInfo(query, " AND q.%s OPERATOR(pg_catalog.%s) %s::pg_catalog.timestamptz",
+						 quote_identifier(spec->time_column), operator, quote_literal_cstr(bound));
+}
+
+char *
+ml_spec_source(const MlSpec *spec)
+{
+	StringInfoData query;
+
+	if (spec->since == NULL && spec->until == NULL)
+		return spec->source;
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT * FROM (%s\n) AS q WHERE true", ml_source_query(spec->source));
+	append_bound(&query, spec, ">=", spec->since);
+	append_bound(&query, spec, "<", spec->until);
+	return query.data;
 }
 
 /* ---- from JSON ---- */
@@ -286,6 +340,10 @@ take_key(void *arg, char *key, JsonbValue *value)
 		spec->weight = take_string(key, value);
 	else if (strcmp(key, "group_by") == 0)
 		spec->group_by = take_string(key, value);
+	else if (strcmp(key, "since") == 0)
+		spec->since = take_string(key, value);
+	else if (strcmp(key, "until") == 0)
+		spec->until = take_string(key, value);
 	else if (strcmp(key, "author") == 0)
 		spec->author = take_string(key, value);
 	else if (strcmp(key, "seed") == 0)
@@ -366,6 +424,10 @@ ml_spec_write(const MlSpec *spec)
 	ml_json_put_text(&json, "weight", spec->weight);
 	if (spec->group_by != NULL)
 		ml_json_put_text(&json, "group_by", spec->group_by);
+	if (spec->since != NULL)
+		ml_json_put_text(&json, "since", spec->since);
+	if (spec->until != NULL)
+		ml_json_put_text(&json, "until", spec->until);
 	ml_json_put_float(&json, "holdout", spec->holdout);
 	ml_json_put_int(&json, "seed", spec->seed);
 	ml_json_key(&json, "options");

@@ -54,6 +54,8 @@ typedef struct MlSpec
 	char	   *time_column;
 	char	   *weight;
 	char	   *group_by;
+	char	   *since;			/* rows whose time is before it are left out */
+	char	   *until;			/* and those from here on */
 	double		holdout;
 	int64		seed;
 	MlTrainOptions options;
@@ -76,6 +78,9 @@ extern void ml_spec_take_settings(MlSpec *spec);	/* those of the session */
  */
 extern void ml_spec_take_options(MlSpec *spec, Jsonb *options);
 extern void ml_spec_check(const MlSpec *spec);
+
+/* what is read: the source, or those of its rows whose time is from since until before until */
+extern char *ml_spec_source(const MlSpec *spec);
 
 /* from JSON: unknown keys are refused with the nearest; not yet checked */
 extern void ml_spec_read(MlSpec *spec, Jsonb *json);

@@ -58,6 +58,7 @@ typedef struct MlTraining
 	bool		atomic;			/* everything in the caller's transaction */
 	int			reproduced;		/* the version that mlops_reproduce trains again; 0: none */
 	bool		from_kept;		/* from the rows that it kept */
+	const char *by;				/* the role whose training it is, if not the current user's */
 
 	/*
 	 * Called at the start of a phase and every few blocks of a fit; checks for
@@ -158,6 +159,9 @@ extern Jsonb *ml_training_builds(void); /* server, extension, linear algebra */
  */
 extern void ml_training_become_author(const MlTraining *training);
 
+/* the same for the role whose training it is */
+extern void ml_training_become_trainer(const MlTraining *training);
+
 /* fit.c: could the target be classes that are numbers? And what is said if it has two values */
 extern bool ml_training_suspects_classes(const MlTraining *training);
 extern void ml_training_tell_two_values(const MlTraining *training);
@@ -194,5 +198,11 @@ extern void ml_kept_end(MlKept *kept);
 
 /* procedure.c: runs all phases as the context allows; the version's number */
 extern int	ml_training_run(MlTraining *training, bool dry, bool atomic);
+
+/*
+ * The same inside phases of another procedure, as atomic as the training says: NULL, or
+ * its error, in the current context, with the run recorded as failed or cancelled.
+ */
+extern ErrorData *ml_training_attempt(MlTraining *training);
 
 #endif							/* ML_TRAIN_H */

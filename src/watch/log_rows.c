@@ -32,7 +32,7 @@
 #include "utils/timestamp.h"
 #include "watch/watch.h"
 
-#define NCOLUMNS	11
+#define NCOLUMNS	13
 #define BATCH		"batch"
 
 const char *const ml_loss_names[ML_NLOSSES] = {
@@ -67,6 +67,8 @@ static const Column columns[NCOLUMNS] = {
 	{"prediction", FLOAT8OID},
 	{"label", TEXTOID},
 	{"rules_fired", INT8OID},
+	{"rule_errors", INT8OID},
+	{"checks_failed", INT8OID},
 	{"latency_us", FLOAT4OID},
 	{"input", JSONBOID}
 };
@@ -207,10 +209,14 @@ ml_log_rows_add(MlLogRows *rows, const MlLogCall *call)
 	value[7] = text_datum(call->label, call->nlabel, &isnull[7]);
 	value[8] = Int64GetDatum((int64) call->rules);
 	isnull[8] = !call->has_rules;
-	value[9] = Float4GetDatum(call->latency);
-	isnull[9] = isnan(call->latency);
-	isnull[10] = call->input == NULL;
-	value[10] = isnull[10] ? (Datum) 0 : read_json(call->input, call->ninput, &isnull[10]);
+	value[9] = Int64GetDatum((int64) call->errors);
+	isnull[9] = !call->has_rules;
+	value[10] = Int64GetDatum((int64) call->checks);
+	isnull[10] = !call->has_checks;
+	value[11] = Float4GetDatum(call->latency);
+	isnull[11] = isnan(call->latency);
+	isnull[12] = call->input == NULL;
+	value[12] = isnull[12] ? (Datum) 0 : read_json(call->input, call->ninput, &isnull[12]);
 	MemoryContextSwitchTo(old);
 	tuplestore_putvalues(rows->store, rows->desc, value, isnull);
 	MemoryContextReset(rows->cxt);
@@ -241,9 +247,9 @@ ml_log_rows_write(MlLogRows *rows)
 	ml_registry_enter(&scope);
 	register_batch(rows);
 	if (SPI_execute("INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, "
-					"prediction, label, rules_fired, latency_us, input) "
+					"prediction, label, rules_fired, rule_errors, checks_failed, latency_us, input) "
 					"SELECT b.at, b.model, b.version, b.role, b.deployment, b.key, "
-					"b.prediction, b.label, b.rules_fired, b.latency_us, b.input FROM " BATCH " AS b",
+					"b.prediction, b.label, b.rules_fired, b.rule_errors, b.checks_failed, b.latency_us, b.input FROM " BATCH " AS b",
 					false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the rows of the log");
 	written = SPI_processed;

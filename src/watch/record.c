@@ -142,9 +142,12 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 	describe_role(answer->scorer, call);
 	if (decided->label != NULL)
 		put_label(pnstrdup(decided->label, decided->label_length), label, call);
+	call->checks = answer->failed;
+	call->has_checks = answer->checked;
 	if (!answer->ruled)
 		return;
 	call->rules = ml_score_fired(answer->scorer).rules;
+	call->errors = ml_score_fired(answer->scorer).errors;
 	call->has_rules = true;
 }
 

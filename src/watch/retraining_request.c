@@ -13,27 +13,11 @@
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "watch/retraining.h"
 
 PG_FUNCTION_INFO_V1(mlops_request_retraining);
-
-bool
-ml_retrain_has_policy(const char *model)
-{
-	static MlStatement select = {
-		"SELECT 1 FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"
-	};
-	MlArguments args = {0};
-	MlRegistryScope scope;
-	bool		found;
-
-	ml_bind_text(&args, model);
-	ml_registry_enter(&scope);
-	found = ml_statement_run(&select, &args) > 0;
-	ml_registry_leave(&scope);
-	return found;
-}
 
 static void
 mark_lost(const char *model)
@@ -73,6 +57,68 @@ ml_retrain_request(const char *model, const char *why, TimestampTz as_of)
 	ml_registry_leave(&scope);
 	return added;
 }
+
+/* ---- working it off ---- */
+
+bool
+ml_retrain_take(const char *model, TimestampTz as_of, MlRetrainRequest *request)
+{
+	static MlStatement update = {
+		"UPDATE mlops_catalog.retraining AS r SET status = 'running', pid = $2, backend_start = $3, "
+		"started_at = pg_catalog.clock_timestamp(), as_of = $4, "
+		"from_version = (SELECT s.version FROM mlops_catalog.serving AS s WHERE s.model OPERATOR(pg_catalog.=) $1) "
+		"WHERE r.model OPERATOR(pg_catalog.=) $1 AND r.number OPERATOR(pg_catalog.=) (SELECT o.number FROM mlops_catalog.retraining AS o "
+		"WHERE o.model OPERATOR(pg_catalog.=) $1 AND o.status OPERATOR(pg_catalog.=) 'open' FOR UPDATE SKIP LOCKED) "
+		"RETURNING r.number, r.why"
+	};
+	MemoryContext caller = CurrentMemoryContext;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	bool		found;
+
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, MyProcPid);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_registry_enter(&scope);
+	mark_lost(model);
+	found = ml_statement_run(&update, &args) > 0;
+	if (found)
+	{
+		request->number = ml_result_int(0, 1, 0);
+		request->why = MemoryContextStrdup(caller, ml_result_text(0, 2));
+	}
+	ml_registry_leave(&scope);
+	return found;
+}
+
+void
+ml_retrain_end(const char *model, int number, const char *status, int version, int deployment,
+			   const char *trained_by, const ErrorData *error)
+{
+	static MlStatement update = {
+		"UPDATE mlops_catalog.retraining SET status = $3, version = $4, deployment = $5, trained_by = $6, sqlstate = $7, "
+		"message = $8, detail = $9, finished_at = pg_catalog.clock_timestamp(), pid = NULL, backend_start = NULL "
+		"WHERE model OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, number);
+	ml_bind_text(&args, status);
+	ml_bind_int_or_null(&args, version, version == 0);
+	ml_bind_int_or_null(&args, deployment, deployment == 0);
+	ml_bind_text(&args, trained_by);
+	ml_bind_text(&args, error ? unpack_sql_state(error->sqlerrcode) : NULL);
+	ml_bind_text(&args, error ? error->message : NULL);
+	ml_bind_text(&args, error ? error->detail : NULL);
+	ml_registry_enter(&scope);
+	ml_statement_run(&update, &args);
+	ml_registry_leave(&scope);
+}
+
+/* ---- asking by hand ---- */
 
 /* mlops_request_retraining(model text, reason text, as_of timestamptz) */
 Datum

@@ -253,10 +253,13 @@ put_entry(char *place, const MlLogCall *call)
 	entry->at = call->at;
 	entry->prediction = call->prediction;
 	entry->rules = call->rules;
+	entry->errors = call->errors;
+	entry->checks = call->checks;
 	entry->latency = call->latency;
 	entry->version = call->version;
 	entry->deployment = call->deployment;
 	entry->has_rules = call->has_rules;
+	entry->has_checks = call->has_checks;
 	entry->nmodel = call->nmodel;
 	entry->nrole = call->nrole;
 	entry->nkey = call->key ? call->nkey : ML_RING_NONE;

@@ -22,7 +22,10 @@ typedef struct MlLogCall
 	int			version;
 	int			deployment;		/* 0: the reference names a version */
 	uint64		rules;			/* bit i: rule i of the set fired */
-	bool		has_rules;
+	uint64		errors;			/* ... had something without a value */
+	uint64		checks;			/* bit i: check i of the set failed */
+	bool		has_rules;		/* they were asked */
+	bool		has_checks;
 	const char *model;
 	int			nmodel;			/* below NAMEDATALEN, as nrole is */
 	const char *role;

@@ -39,6 +39,8 @@ typedef struct MlRingEntry
 	TimestampTz at;
 	double		prediction;
 	uint64		rules;
+	uint64		errors;
+	uint64		checks;
 	float		latency;
 	int32		version;
 	int32		deployment;
@@ -48,6 +50,7 @@ typedef struct MlRingEntry
 	uint8		nmodel;
 	uint8		nrole;
 	bool		has_rules;
+	bool		has_checks;
 } MlRingEntry;
 
 typedef struct MlRingSlot

@@ -291,7 +291,10 @@ ml_ring_next(int i, MlLogCall *call)
 	call->at = entry->at;
 	call->prediction = entry->prediction;
 	call->rules = entry->rules;
+	call->errors = entry->errors;
+	call->checks = entry->checks;
 	call->has_rules = entry->has_rules;
+	call->has_checks = entry->has_checks;
 	call->latency = entry->latency;
 	call->version = entry->version;
 	call->deployment = entry->deployment;

@@ -4,8 +4,9 @@
  *
  * Validation sets that are due are refreshed, and what is in use of their
  * models is evaluated on the new editions; outcomes are pulled from where they
- * arrive; rollouts move on; old days of the log go. Each piece has a transaction of its own, so
- * that locks are short and what is done stays done. One that fails is told and,
+ * arrive; rollouts move on; monitors look at the periods that have ended; models
+ * are trained again where their policies say so; old days of the log go. Each
+ * piece has a transaction of its own, so that locks are short and what is done stays done. One that fails is told and,
  * for a set, recorded, and the others go on; a cancel ends the tick. Within a
  * transaction block everything happens in the caller's.
  *
@@ -28,7 +29,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "validate/validate.h"
+#include "watch/monitor.h"
 #include "watch/outcome.h"
+#include "watch/retraining.h"
 #include "watch/rollout.h"
 #include "watch/watch.h"
 
@@ -81,6 +84,14 @@ advance_rollout(void *arg)
 }
 
 static void
+judge_monitor(void *arg)
+{
+	Tick	   *tick = arg;
+
+	ml_monitor_judge(tick->model, tick->name, ml_monitors_time(tick->as_of));
+}
+
+static void
 prune_log(void *arg)
 {
 	Tick	   *tick = arg;
@@ -92,6 +103,12 @@ static void
 set_failed(const Tick *tick, const ErrorData *error)
 {
 	ml_set_failed(tick->model, tick->name, error);
+}
+
+static void
+monitor_failed(const Tick *tick, const ErrorData *error)
+{
+	ml_monitor_failed(tick->model, tick->name, error);
 }
 
 static void
@@ -174,6 +191,26 @@ do_rollouts(MlTraining *procedure, Tick *tick)
 	}
 }
 
+/* after outcomes, which monitors look at */
+static void
+do_monitors(MlTraining *procedure, Tick *tick)
+{
+	List	   *models;
+	List	   *names;
+	ListCell   *model;
+	ListCell   *name;
+
+	ml_monitors_due(ml_monitors_time(tick->as_of), &models, &names);
+	commit(tick, procedure);
+	forboth(model, models, name, names)
+	{
+		tick->model = lfirst(model);
+		tick->name = lfirst(name);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
+			do_piece(procedure, tick, judge_monitor, monitor_failed);
+	}
+}
+
 static void
 do_pieces(MlTraining *procedure, void *arg)
 {
@@ -181,12 +218,14 @@ do_pieces(MlTraining *procedure, void *arg)
 	List	   *models;
 	List	   *names;
 	List	   *sources;
+	List	   *retrained;
 	ListCell   *model;
 	ListCell   *name;
 
 	tick->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops tick piece", ALLOCSET_DEFAULT_SIZES);
 	ml_sets_due(tick->as_of, &models, &names);
 	sources = ml_outcomes_models();
+	retrained = ml_retrain_models();
 	commit(tick, procedure);
 	forboth(model, models, name, names)
 	{
@@ -202,6 +241,13 @@ do_pieces(MlTraining *procedure, void *arg)
 			do_piece(procedure, tick, pull_outcomes, outcomes_failed);
 	}
 	do_rollouts(procedure, tick);
+	do_monitors(procedure, tick);
+	/* after everything that could be a reason */
+	foreach(model, retrained)
+	{
+		if (ml_privilege_has(lfirst(model), tick->user, ML_PRIVILEGE_TRAIN))
+			ml_retrain_work(procedure, lfirst(model), tick->as_of);
+	}
 	if (ml_log_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
 		do_piece(procedure, tick, prune_log, prune_failed);
 	MemoryContextDelete(tick->cxt);

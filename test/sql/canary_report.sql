@@ -45,7 +45,7 @@ SELECT side, version, metric, round(value::numeric, 3) AS value, round(low::nume
        round(p_value::numeric, 5) AS p_value, verdict
   FROM mlops_canary_report('bird', '2030-01-05') WHERE metric = 'accuracy' OR side = 'split';
 -- The sides have Wilson's interval. The difference is the normal mixture's of Waudby-Smith et al. 2024, theorem 2.2, here by
--- hand: 160 keys on each side would say as much as 800 and 200, and rho makes it narrowest at 1000. An error
+-- hand: the difference of 800 keys and 200 is as uncertain as a mean of 160, and rho makes it narrowest for 1000. An error
 -- is Wilson's width by that of a normal; a spread, its square times the keys, is at least that of both sides together
 WITH side AS (
     SELECT side, value, ((high - low) / 2 / 1.959963984540054) ^ 2 * n AS spread, n FROM mlops_canary_report('bird', '2030-01-05')
