@@ -85,10 +85,6 @@ take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
 	if (resolved->rules != 0)
 		ml_column_sha256(scan, tuple, Anum_ml_serving_rules_sha256, resolved->rules_sha256);
 	take_canary(scan, tuple, &resolved->canary);
-
-	/* calls of both sides are of the deployment that split them: so the log tells them from those before */
-	if (resolved->canary.version != 0)
-		resolved->deployment = resolved->canary.deployment;
 }
 
 static bool

@@ -22,8 +22,9 @@ typedef struct MlCanaryStage
 	double		share;
 	double		threshold;		/* of the canary; NaN: none */
 	int			rules;			/* likewise; 0: none */
-	int			first;			/* deployments */
+	int			first;			/* deployments of the canary */
 	int			last;
+	int			active_deployment;	/* that of the version that serves the others */
 	TimestampTz since;			/* of the first */
 } MlCanaryStage;
 
@@ -46,7 +47,7 @@ typedef struct MlCanaryMetric
 
 typedef struct MlCanarySide
 {
-	int64		keys;			/* that got a logged call */
+	int64		keys;			/* that got a logged call, after the first minute */
 	int64		predictions;	/* calls with a key */
 	int64		labelled;		/* of them have an outcome */
 } MlCanarySide;

@@ -37,7 +37,7 @@ char *const ml_live_missing = "";
 
 /*
  * $1 model, $2 from, $3 until, $4 as of, $5 policy, $6 seconds of a group, $7 names of slices, $8 columns
- * of metrics, $9 and $10 deployments. A column is told as '=' and its text, '' if it is null, NULL if it is
+ * of metrics, $9 to $10 deployments of a canary, $11 that of what is active beside it. A column is told as '=' and its text, '' if it is null, NULL if it is
  * not there. To be filled in: the number of the group, the version, a restriction. Outcomes are looked up prediction by
  * prediction: tables that are filled faster than they are analysed would be joined by a loop over both.
  */
@@ -46,7 +46,8 @@ static const char labelled_rows[] =
 "pg_catalog.lead(l.at) OVER (PARTITION BY l.role, l.key ORDER BY l.at) AS next_at "
 "FROM mlops_catalog.prediction AS l JOIN mlops_catalog.model AS m ON m.name" EQ "l.model AND m.created_at" LE "l.at "
 "WHERE l.model" EQ "$1 AND l.at" GE "$2 AND l.at" LE "$4 AND l.key IS NOT NULL "
-"AND ($9 IS NULL OR l.deployment" GE "$9 AND l.deployment" LE "$10 AND l.role IN ('active', 'canary'))), "
+"AND ($9 IS NULL OR l.role" EQ "'canary' AND l.deployment" GE "$9 AND l.deployment" LE "$10 "
+"OR l.role" EQ "'active' AND l.deployment" EQ "$11)), "
 "b AS (SELECT s.version, LEAST(s.at, v.trained_at, (SELECT pg_catalog.min(r.as_of) FROM mlops_catalog.retraining AS r "
 "WHERE r.model" EQ "$1 AND r.version" EQ "s.version)) AS born "
 "FROM (SELECT l.version, pg_catalog.min(l.at) AS at FROM p AS l GROUP BY l.version) AS s "
@@ -359,6 +360,7 @@ open_cursor(const MlLive *live, const char *policy)
 	ml_bind_datum(&args, TEXTARRAYOID, PointerGetDatum(construct_array(column, n, TEXTOID, -1, false, TYPALIGN_INT)), false);
 	ml_bind_int_or_null(&args, request->first_deployment, request->first_deployment == 0);
 	ml_bind_int_or_null(&args, request->last_deployment, request->first_deployment == 0);
+	ml_bind_int_or_null(&args, request->active_deployment, request->first_deployment == 0);
 	return SPI_cursor_open_with_args(NULL, make_query(request->by), args.n, args.type, args.value, args.null, true, 0);
 }
 

@@ -39,8 +39,9 @@ typedef struct MlLiveRequest
 	int64		width;			/* of a window, in microseconds */
 	Datum		slices;			/* text[]: columns of logged inputs; 0: none */
 	List	   *metrics;		/* of MlJudgeMetric *, whose columns are read */
-	int			first_deployment;	/* 0: any call; else those of the active version and the canary by these deployments */
+	int			first_deployment;	/* 0: any call; else those of the canary by these deployments */
 	int			last_deployment;
+	int			active_deployment;	/* and those of the active version by this one */
 } MlLiveRequest;
 
 typedef struct MlLivePrepared MlLivePrepared;	/* live_measure.c */

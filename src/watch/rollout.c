@@ -270,6 +270,9 @@ why_over(const MlRollout *rollout, MlCanaryStage *stage)
 
 	if (number != rollout->deployment || !ml_canary_stage(rollout->model, DT_NOEND, stage))
 		return psprintf("somebody else has decided what serves; %s", newest ? newest : "nothing was deployed");
+
+	/* the step's time is that of ticks, which may replay another than the clock's */
+	stage->since = Max(stage->since, rollout->entered_at);
 	if (!OidIsValid(author))
 		return psprintf("role \"%s\", whose rollout it was, does not exist any more", rollout->author);
 	if (!ml_privilege_has(rollout->model, author, ML_PRIVILEGE_PROMOTE))

@@ -28,7 +28,7 @@ AS $$SELECT mlops_promote('bird', 2, share);
 SELECT canary(0.2, '2030-01-02') AS deployment;
 CREATE FUNCTION logged(from_key int, to_key int, at timestamptz, every int DEFAULT 5, deployment int DEFAULT 2) RETURNS bigint LANGUAGE sql
 AS $$INSERT INTO mlops_catalog.prediction (model, key, at, prediction, label, version, role, deployment)
-     SELECT 'bird', 'k' || i, at, 0.7, 'yes', CASE WHEN i % every = 0 THEN 2 ELSE 1 END, CASE WHEN i % every = 0 THEN 'canary' ELSE 'active' END, deployment
+     SELECT 'bird', 'k' || i, at, 0.7, 'yes', CASE WHEN i % every = 0 THEN 2 ELSE 1 END, CASE WHEN i % every = 0 THEN 'canary' ELSE 'active' END, CASE WHEN i % every = 0 THEN deployment ELSE 1 END
        FROM generate_series(from_key, to_key) AS i;
      SELECT (to_key - from_key + 1)::bigint$$;
 CREATE FUNCTION came_true(from_key int, to_key int, at timestamptz, canary int DEFAULT 6, active int DEFAULT 8, every int DEFAULT 5) RETURNS bigint LANGUAGE sql

@@ -19,12 +19,12 @@ INSERT INTO committee VALUES (true, 'we like it');
 SELECT mlops_set_gate('river', 'committee', query => 'SELECT says, why FROM committee');
 RESET client_min_messages;
 
--- calls as they would be logged by the newest deployment, each key on its side, and outcomes: the active version is right
+-- calls as they would be logged while the newest deployment serves, each key on its side, and outcomes: the active version is right
 -- for 8 in 10 keys, the canary as often as is said
 CREATE FUNCTION served(from_key int, to_key int, at timestamptz, canary int DEFAULT 8, every int DEFAULT 10, outcomes boolean DEFAULT true) RETURNS bigint LANGUAGE sql
 AS $$INSERT INTO mlops_catalog.prediction (model, key, at, prediction, label, version, role, deployment)
-     SELECT 'river', 'k' || i, at, 0.7, 'yes', CASE WHEN i % every = 0 THEN d.version ELSE 1 END, CASE WHEN i % every = 0 THEN 'canary' ELSE 'active' END, d.number
-       FROM generate_series(from_key, to_key) AS i, (SELECT version, number FROM mlops.deployment WHERE model = 'river' ORDER BY number DESC LIMIT 1) AS d;
+     SELECT 'river', 'k' || i, at, 0.7, 'yes', CASE WHEN i % every = 0 THEN d.version ELSE 1 END, CASE WHEN i % every = 0 THEN 'canary' ELSE 'active' END, CASE WHEN i % every = 0 THEN d.number ELSE d.from_deployment END
+       FROM generate_series(from_key, to_key) AS i, (SELECT version, number, from_deployment FROM mlops.deployment WHERE model = 'river' ORDER BY number DESC LIMIT 1) AS d;
      SELECT count(mlops_record_outcome('river', 'k' || i, CASE WHEN i / every % 10 < CASE WHEN i % every = 0 THEN canary ELSE 8 END THEN 'yes' ELSE 'no' END, at + interval '1 hour'))
        FROM generate_series(from_key, to_key) AS i WHERE outcomes$$;
 
