@@ -310,6 +310,20 @@ require_canary(const Request *request, const MlServing *serving, const Standing 
 						 model, model, serving->canary.version)));
 }
 
+/* whoever waited for the rollback that ended the canary was about to overrule it unseen */
+static void
+require_canary_still(const Request *request, const MlOutlook *outlook, const MlServing *serving, const Standing *standing)
+{
+	if (outlook->canary.version != request->version || serving->canary.version == request->version || standing->is_active)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("the canary of model \"%s\" has ended in the meantime", request->model),
+			 errdetail("Version %d was the canary when the promotion began; version %d serves all rows now.",
+					   request->version, serving->active.version),
+			 errhint("Look at mlops.deployment; promote again if it is to serve nevertheless.")));
+}
+
 /* inside a scope, under the lock */
 static void
 settle(const Request *request, const MlServing *serving, const Standing *standing, MlDecision *decision)
@@ -445,6 +459,7 @@ mlops_promote(PG_FUNCTION_ARGS)
 	check_expect(&request, serving.active.version);
 	require_same_serving(&request, &examination, &serving);
 	choose_bundle(&request, &serving, &decision.bundle, &standing);
+	require_canary_still(&request, &examination.outlook, &serving, &standing);
 	settle(&request, &serving, &standing, &decision);
 	deployment = ml_deploy_newest(&serving);
 	at = serving.changed_at;
