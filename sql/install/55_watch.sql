@@ -147,7 +147,7 @@ BEGIN
     )
     SELECT r.role, r.version, r.rules, r.name, r.kind, r.severity, r.column_name, r.bound, r.rows, r.failed,
            r.failed / NULLIF(r.rows, 0)::float8, r.failed / NULLIF(r.rows, 0)::float8 > r.bound
-      FROM results AS r ORDER BY r.role, r."position", r.column_name;
+      FROM results AS r ORDER BY r.role, r."position", r.column_name COLLATE "C";
 END
 $$;
 COMMENT ON FUNCTION mlops_checks(text, interval, timestamptz) IS
