@@ -179,6 +179,8 @@ REGRESS = \
 	shadow_errors \
 	outcomes \
 	performance \
+	canary_report \
+	rollout \
 	monitor \
 	monitor_bounds \
 	alert \
@@ -210,6 +212,7 @@ ISOLATION = \
 	revoke \
 	metric_drop \
 	refresh_race \
+	rollout_race \
 	monitor_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 

@@ -168,7 +168,7 @@ read_metrics(FunctionCallInfo fcinfo, int n, const char *model)
 		return NIL;
 	if (!PG_ARGISNULL(n))
 		name = ml_argument_texts(fcinfo, n, "metrics", &nnames);
-	metrics = nnames > 0 ? ml_live_metrics(model, task, name, nnames) : list_make1(ml_judge_metric(model, task, NULL));
+	metrics = nnames > 0 ? ml_live_metrics(model, task, name, nnames, true) : list_make1(ml_judge_metric(model, task, NULL));
 	foreach(cell, metrics)
 	{
 		if (ml_judge_metric_builtin(lfirst(cell)) == NULL)
