@@ -19,6 +19,11 @@ PG_FUNCTION_INFO_V1(mlops_measures);
 static const MlMeasure measures[] = {
 	{.name = "age", .unit = "days", .source = ML_WATCH_AGE, .bad = 1, .counts = true,
 	.summary = "time since the active version was trained; needs a bound"},
+	{.name = "broken", .unit = "features", .source = ML_WATCH_BROKEN, .bad = 1, .feature = ML_FEATURE_OPTIONAL, .never = true,
+	.summary = "features that no population explains, by mlops_drift(): a feed that stops, a unit that changes, a category that vanishes; 0 unless a bound is given"},
+	{.name = "drift", .unit = "distance", .source = ML_WATCH_DRIFT, .scale = ML_SCALE_SHARE, .bad = 1,
+	.feature = ML_FEATURE_OPTIONAL, .of_version = true, .learns = true, .least = 0.02,
+	.summary = "distance of the feature from training, or the impact of all that have shifted, by mlops_drift()"},
 	{.name = "latency_p50", .unit = "microseconds", .source = ML_WATCH_LATENCY, .scale = ML_SCALE_COUNT, .bad = 1,
 	.of_version = true, .learns = true, .quantile = 0.5, .least = 1.5,
 	.summary = "median time that a logged call took"},
@@ -40,6 +45,9 @@ static const MlMeasure measures[] = {
 	{.name = "rules_fired_share", .unit = "share", .source = ML_WATCH_RULES, .scale = ML_SCALE_SHARE, .bad = 1,
 	.of_version = true, .learns = true, .least = 0.01,
 	.summary = "share of logged calls on which a rule fired"},
+	{.name = "unseen_share", .unit = "share", .source = ML_WATCH_UNSEEN, .scale = ML_SCALE_SHARE, .bad = 1,
+	.feature = ML_FEATURE_NEEDED, .of_version = true, .learns = true, .least = 0.005,
+	.summary = "share of logged inputs whose category training never saw"},
 	{.name = "volume", .unit = "calls", .source = ML_WATCH_VOLUME, .scale = ML_SCALE_COUNT, .bad = -1,
 	.counts = true, .learns = true, .least = 1.5,
 	.summary = "logged calls of a period"}

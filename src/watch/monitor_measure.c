@@ -11,7 +11,7 @@
  * the order statistics next to the quantile for times (David and Nagaraja 2003,
  * "Order Statistics", section 7.1), Byar's for counts (Breslow and Day 1987,
  * "Statistical Methods in Cancer Research" II, p. 69), those of
- * mlops_performance for metrics.
+ * mlops_performance for metrics; distances of inputs have none.
  */
 #include "postgres.h"
 
@@ -327,6 +327,26 @@ measure_outcomes(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 		elog(ERROR, "could not disconnect from SPI");
 }
 
+static bool
+is_drift(const MlMonitor *monitor)
+{
+	return monitor->measure->source == ML_WATCH_DRIFT || monitor->measure->source == ML_WATCH_BROKEN ||
+		monitor->measure->source == ML_WATCH_UNSEEN;
+}
+
+/* of the active version, which need not have been it then */
+static void
+measure_drift(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
+{
+	MlRegistryScope scope;
+
+	ml_registry_enter(&scope);
+	seen->version = active_version(monitor->model);
+	ml_registry_leave(&scope);
+	if (seen->version != 0)
+		ml_monitor_measure_drift(monitor, until, seen);
+}
+
 void
 ml_monitor_measure(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 {
@@ -343,6 +363,8 @@ ml_monitor_measure(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 	ml_author_enter(&monitor->author, &what, &scope);
 	if (monitor->measure->source == ML_WATCH_METRIC || monitor->measure->source == ML_WATCH_COVERAGE)
 		measure_outcomes(monitor, until, seen);
+	else if (is_drift(monitor))
+		measure_drift(monitor, until, seen);
 	else
 		measure_log(monitor, until - ml_watch_interval(monitor->period), until, seen);
 	ml_author_leave(&scope);

@@ -273,6 +273,8 @@ ml_monitor_set(MlMonitor *monitor)
 	MlMonitor  *there;
 
 	ml_reference_check_name(monitor->name, "monitor");
+	if (monitor->measure->never && isnan(monitor->minimum) && isnan(monitor->maximum))
+		monitor->maximum = 0.0;
 	check_times(monitor);
 	check_bounds(monitor);
 	check_feature(monitor);
@@ -398,7 +400,9 @@ static const struct
 	{"no prediction", "null_share", false},
 	{"predictions", "prediction_mean", false},
 	{"missing values", "missing_share", false},
-	{"rules", "rules_fired_share", false}
+	{"rules", "rules_fired_share", false},
+	{"broken data", "broken", false},
+	{"drift", "drift", false}
 };
 
 static Interval *
