@@ -33,6 +33,9 @@ $node->safe_psql('origin', q{
 	SELECT mlops_set_alias('price', 'steady', 1);
 	SELECT mlops_grant('price', 'analyst', 'predict');
 	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
+	SELECT mlops_set_monitor('price', 'calls', 'volume', 10), mlops_set_model('price', '{"slo": "rmse <= 100"}');
+	CALL mlops_tick();
+	SELECT mlops_mute_alert('price', 1, until => 'infinity');
 });
 
 # everything a restored database must answer in the same way
@@ -49,6 +52,10 @@ my %question = (
 	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
 	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
+	'monitors' => q{SELECT string_agg(m::text, E'\n' ORDER BY name) FROM mlops.monitor m},
+	'periods' => q{SELECT string_agg(p::text, E'\n' ORDER BY monitor) FROM mlops.monitor_period p},
+	'alerts' => q{SELECT string_agg(a::text, E'\n') FROM mlops.alert a},
+	'what is promised' => q{SELECT slo || ' ' || alerts FROM mlops_status()},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});
 my %answer = map { $_ => $node->safe_psql('origin', $question{$_}) } keys %question;
 
