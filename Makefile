@@ -2,13 +2,13 @@
 # The installed extension has two libraries: mlops (score, decide; no linear
 # algebra) and mlops_learn (fit; OpenBLAS), built by src/learn/Makefile.
 #
-#   make demo, make check, make bench, make lint, make readme
+#   make demo, make check, make bench, make load, make lint, make readme
 #       need nothing but Debian: they install what is missing, build in a
 #       temporary directory, use a server of their own there and remove it all
 #   make, make install, make installcheck
 #       build for the PostgreSQL of PG_CONFIG, install into it, test its server
 
-STEPS = demo check bench lint readme
+STEPS = demo check bench load lint readme
 ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
 
 .PHONY: $(STEPS)
@@ -40,6 +40,7 @@ SQL_PIECES = \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
+	sql/install/56_drift.sql \
 	sql/install/56_trace.sql \
 	sql/install/57_retrain.sql \
 	sql/install/60_look.sql \
@@ -67,7 +68,7 @@ ROOMS = \
 	watch
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o src/num/distribution.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
@@ -127,6 +128,7 @@ REGRESS = \
 	reproduce \
 	repeatable \
 	lineage \
+	training_profile \
 	train_errors \
 	train_privileges \
 	search \
@@ -143,6 +145,8 @@ REGRESS = \
 	promote \
 	rollback \
 	rollback_walk \
+	canary \
+	canary_errors \
 	rule_language \
 	rule_errors \
 	rule_sets \
@@ -182,6 +186,9 @@ REGRESS = \
 	retraining \
 	retraining_errors \
 	quality_by_age \
+	drift \
+	drift_errors \
+	adwin \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -191,6 +198,7 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	canary_scan \
 	train_and_rollback \
 	train_unlocked \
 	retrain_unlocked \
