@@ -178,6 +178,7 @@ REGRESS = \
 	performance \
 	monitor \
 	monitor_bounds \
+	monitor_inputs \
 	alert \
 	monitor_errors \
 	slo \

@@ -4,9 +4,10 @@
  *		rows that the active version was trained on.
  *
  * drift is the distance of a feature, 0 to 1 (Kolmogorov and Smirnov's for numbers,
- * total variation for categories), or the impact of all that have shifted.
- * broken is the number of features that no population explains: a feed that stops, a unit that
- * changes, a category that vanishes. unseen_share is of values that training never saw.
+ * total variation for categories), or the mean of all, weighted by their importance: of all and
+ * not of those that have shifted, since what is mostly 0 has no usual spread.
+ * broken is the number of features, and of predictions, that no population explains: a feed that
+ * stops, a unit that changes, a category that vanishes. unseen_share is of values that training never saw.
  */
 #include "postgres.h"
 
@@ -71,12 +72,13 @@ see_feature(const MlMonitor *monitor, uint64 row, MlSeen *seen, MemoryContext ca
 		seen->note = MemoryContextStrdup(caller, reason);
 }
 
-/* all of them: the line of the whole, and those that are broken */
+/* all of them: the sum of their impacts, and those that are broken */
 static void
 see_all(const MlMonitor *monitor, uint64 n, MlSeen *seen, MemoryContext caller)
 {
 	StringInfoData broken;
 	int			nbroken = 0;
+	double		drift = NAN;
 	bool		counts = monitor->measure->source == ML_WATCH_BROKEN;
 	char	   *reason = NULL;
 
@@ -86,17 +88,15 @@ see_all(const MlMonitor *monitor, uint64 n, MlSeen *seen, MemoryContext caller)
 		if (is_text(i, ROLE, "all"))
 		{
 			seen->n = rows_of(i);
-			seen->value = ml_result_float(i, IMPACT);
 			reason = ml_result_text(i, REASON);
 		}
-		else if (is_text(i, ROLE, "feature") && is_text(i, VERDICT, "broken") && ++nbroken <= MOST_NAMED)
+		if (is_text(i, ROLE, "feature") && !isnan(ml_result_float(i, IMPACT)))
+			drift = (isnan(drift) ? 0.0 : drift) + ml_result_float(i, IMPACT);
+		if (!is_text(i, ROLE, "all") && !is_text(i, ROLE, "target") && is_text(i, VERDICT, "broken") && ++nbroken <= MOST_NAMED)
 			appendStringInfo(&broken, "%s%s: %s", broken.len > 0 ? "; " : "", ml_result_text(i, FEATURE),
 							 ml_result_text(i, REASON));
 	}
-	if (counts)
-		seen->value = nbroken;
-	else if (isnan(seen->value))
-		seen->value = 0.0;		/* nothing has shifted */
+	seen->value = counts ? nbroken : drift;
 	if (counts && nbroken > 0)
 		seen->note = MemoryContextStrdup(caller, broken.data);
 	else if (!counts && reason != NULL)
