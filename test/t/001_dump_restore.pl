@@ -39,6 +39,8 @@ $node->safe_psql('origin', q{
 	SELECT mlops_promote('rent', 2, share => 0.3, rules =>
 	       mlops_create_rules('rent', '[{"name": "cap", "when": "prediction > 10", "then": {"set": 10}}]'));
 	SELECT mlops_grant('price', 'analyst', 'predict');
+	SELECT mlops_set_retraining('price', every => '30 days', changes => '{"seed": 7}');
+	SELECT mlops_request_retraining('price', 'to see it restored');
 	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
 	SELECT mlops_set_monitor('price', 'calls', 'volume', 10), mlops_set_model('price', '{"slo": "rmse <= 100"}');
 	CALL mlops_tick();
@@ -59,6 +61,7 @@ my %question = (
 	'checks' => q{SELECT string_agg(c::text, E'\n' ORDER BY model, position, column_name) FROM mlops.serving_check c},
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
 	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
+	'retraining' => q{SELECT string_agg(p::text || r::text, E'\n' ORDER BY model, number) FROM mlops.retraining_policy p JOIN mlops.retraining r USING (model)},
 	'privileges' => q{SELECT string_agg(p::text, E'\n' ORDER BY model) FROM mlops_catalog.privilege p},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
 	'monitors' => q{SELECT string_agg(m::text, E'\n' ORDER BY name) FROM mlops.monitor m},
