@@ -19,6 +19,9 @@ PG_FUNCTION_INFO_V1(mlops_measures);
 static const MlMeasure measures[] = {
 	{.name = "age", .unit = "days", .source = ML_WATCH_AGE, .bad = 1, .counts = true,
 	.summary = "time since the active version was trained; needs a bound"},
+	{.name = "barred_share", .unit = "share", .source = ML_WATCH_BARRED, .scale = ML_SCALE_SHARE, .bad = 1,
+	.of_version = true, .learns = true, .least = 0.005,
+	.summary = "share of calls that a hard check barred, by the serving statistics"},
 	{.name = "broken", .unit = "features", .source = ML_WATCH_BROKEN, .bad = 1, .feature = ML_FEATURE_OPTIONAL, .never = true,
 	.summary = "features, and predictions, that no population explains, by mlops_drift(): a feed that stops, a unit that changes, a category that vanishes; 0 unless a bound is given"},
 	{.name = "drift", .unit = "distance", .source = ML_WATCH_DRIFT, .scale = ML_SCALE_SHARE, .bad = 1,

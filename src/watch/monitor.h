@@ -30,6 +30,7 @@ typedef enum MlWatchSource
 	ML_WATCH_NULL,				/* calls that gave no prediction */
 	ML_WATCH_MEAN,				/* of predictions */
 	ML_WATCH_RULES,				/* calls on which a rule fired */
+	ML_WATCH_BARRED,			/* calls that a hard check barred */
 	ML_WATCH_MISSING,			/* values of logged inputs */
 	ML_WATCH_DRIFT,				/* distance of inputs from those of training, here and below */
 	ML_WATCH_BROKEN,			/* features that no population explains */

@@ -110,6 +110,11 @@ static MlStatement counted_null_share = {
 	OF_COUNTS("serving_statistics") "GROUP BY c.version"
 };
 
+static MlStatement counted_barred_share = {
+	"SELECT c.version, pg_catalog.sum(c.rows)::pg_catalog.int8, pg_catalog.sum(c.barred)::pg_catalog.float8 "
+	OF_COUNTS("serving_statistics") "GROUP BY c.version"
+};
+
 static MlStatement counted_missing_of_feature = {
 	"SELECT c.version, pg_catalog.sum(c.rows)::pg_catalog.int8, pg_catalog.sum(c.missing)::pg_catalog.float8 "
 	OF_COUNTS("serving_histogram") "AND c.subject" EQ "'feature' AND c.feature" EQ "$4 GROUP BY c.version"
@@ -251,6 +256,8 @@ statement_of(const MlMonitor *monitor)
 			return &rules_share;
 		case ML_WATCH_MISSING:
 			return monitor->feature != NULL ? &missing_of_feature : &missing_of_all;
+		case ML_WATCH_BARRED:
+			return &counted_barred_share;
 		case ML_WATCH_MEAN:
 			return &mean_of_predictions;
 		case ML_WATCH_LATENCY:

@@ -52,6 +52,23 @@ INSERT INTO mlops_catalog.prediction (model, version, role, at, prediction) SELE
 CALL mlops_tick('2024-03-07');
 SELECT name, verdict, value, n, note FROM mlops.monitor WHERE name <> 'all' ORDER BY name;
 
+-- where calls are counted and not logged, or a sample of them is, the serving statistics are looked at
+INSERT INTO mlops_catalog.serving_statistics (model, since, version, role, rules, until, counted_at, rows, null_rows, label, label_rows, other_labels, rule_rows, rule_errors, check_rows, barred)
+SELECT 'inputs', day, 1, 'active', 0, day + interval '12 hours', day + interval '12 hours', n, n / 10, '{}', '{}', 0, '{}', 0, '{}', n / 20
+  FROM (VALUES (timestamptz '2024-04-01', 700), ('2024-04-01 12:00', 300)) AS v (day, n);
+INSERT INTO mlops_catalog.serving_histogram (model, since, version, role, subject, feature, until, counted_at, kind, rows, missing)
+SELECT 'inputs', '2024-04-01', 1, 'active', 'feature', feature, '2024-04-02', '2024-04-02', 'number', 1000, missing FROM (VALUES ('used', 250), ('age', 50)) AS v (feature, missing);
+SELECT logged('2024-04-01');
+DELETE FROM mlops_catalog.prediction WHERE at >= '2024-04-01' AND key::int % 10 > 0;
+SELECT mlops_drop_monitor('inputs', name) FROM mlops.monitor;
+SELECT mlops_set_monitor('inputs', 'calls', 'volume', 1), mlops_set_monitor('inputs', 'nothing', 'null_share', 0.5),
+       mlops_set_monitor('inputs', 'used', 'missing_share', 0.5, feature => 'used'), mlops_set_monitor('inputs', 'all', 'missing_share', 0.5),
+       mlops_set_monitor('inputs', 'mean', 'prediction_mean', maximum => 1), mlops_set_monitor('inputs', 'checks', 'barred_share', 0.5);
+CALL mlops_tick('2024-04-02');
+SELECT name, verdict, round(value::numeric, 2) AS value, n FROM mlops.monitor WHERE name <> 'mean' ORDER BY name;
+-- what was not counted is read from the log
+SELECT name, n FROM mlops.monitor WHERE name = 'mean';
+
 -- what cannot be set
 SELECT mlops_set_monitor('inputs', 'm', 'unseen_share', 0.1);
 SELECT mlops_set_monitor('inputs', 'm', 'drift', 0.1, feature => 'sex');
