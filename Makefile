@@ -176,6 +176,8 @@ REGRESS = \
 	score_log \
 	outcomes \
 	performance \
+	canary_report \
+	rollout \
 	monitor \
 	monitor_bounds \
 	alert \
@@ -207,6 +209,7 @@ ISOLATION = \
 	revoke \
 	metric_drop \
 	refresh_race \
+	rollout_race \
 	monitor_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 

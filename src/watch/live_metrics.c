@@ -8,6 +8,7 @@
 
 #include "interrupts.h"
 #include "metric/custom.h"
+#include "metric/interval.h"
 #include "miscadmin.h"
 #include "registry/gate_row.h"
 #include "registry/registry.h"
@@ -81,7 +82,7 @@ add_metrics_of_gates(List *metrics, const char *model, MlTask task)
 }
 
 List *
-ml_live_metrics(const char *model, MlTask task, char **name, int n)
+ml_live_metrics(const char *model, MlTask task, char **name, int n, bool dear)
 {
 	List	   *metrics = NIL;
 
@@ -93,7 +94,7 @@ ml_live_metrics(const char *model, MlTask task, char **name, int n)
 		return metrics;
 	metrics = add_metric(metrics, model, task, NULL);
 	for (int i = 0; ml_metrics[i] != NULL; i++)
-		if ((ml_metrics[i]->tasks & task) != 0)
+		if ((ml_metrics[i]->tasks & task) != 0 && (dear || ml_interval_rule(ml_metrics[i])->kind != ML_INTERVAL_BOOTSTRAP))
 			metrics = add_metric(metrics, model, task, ml_metrics[i]->name);
 	return add_metrics_of_gates(metrics, model, task);
 }
