@@ -205,6 +205,7 @@ ISOLATION = \
 	train_and_rollback \
 	train_unlocked \
 	retrain_unlocked \
+	retrain_race \
 	notice \
 	revoke \
 	metric_drop \
