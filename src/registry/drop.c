@@ -348,9 +348,14 @@ heads_of_model(const char *model, MemoryContext caller)
 Datum
 mlops_drop_model(PG_FUNCTION_ARGS)
 {
+	/* as monitors that are judged lock: their clock first */
+	static MlStatement lock_clock = {
+		"SELECT 1 FROM mlops_catalog.monitor_clock WHERE model OPERATOR(pg_catalog.=) $1 FOR UPDATE"
+	};
 	static MlStatement lock = {
 		"SELECT 1 FROM mlops_catalog.model WHERE name OPERATOR(pg_catalog.=) $1 FOR UPDATE"
 	};
+	MlArguments name = {0};
 	MlArguments args = {0};
 	char	   *model;
 	bool		force;
@@ -368,8 +373,10 @@ mlops_drop_model(PG_FUNCTION_ARGS)
 		reason = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	ml_registry_require_writable("drop a model");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
+	ml_bind_text(&name, model);
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
+	ml_statement_run(&lock_clock, &name);
 	active = ml_serving_lock(model);
 	heads = heads_of_model(model, caller);
 	if (heads == NULL && (active == 0 || force))

@@ -245,6 +245,16 @@ ml_registry_add_rollout(const MlRollout *rollout, const char *reason, TimestampT
 
 /* ---- moving on ---- */
 
+void
+ml_registry_lock_serving(const char *model)
+{
+	MlRegistryScope scope;
+
+	ml_registry_enter(&scope);
+	(void) ml_serving_lock(model);
+	ml_registry_leave(&scope);
+}
+
 bool
 ml_registry_lock_rollout(const MlRollout *rollout)
 {
@@ -341,7 +351,7 @@ ml_registry_end_rollout(const MlRollout *rollout, const char *state, const char 
 {
 	static MlStatement update = {
 		"UPDATE mlops_catalog.rollout SET state = $3, ended_at = $4, end_reason = $5, waits_for = NULL "
-		"WHERE model" EQ "$1 AND number" EQ "$2 AND state" EQ "'running'"
+		"WHERE model" EQ "$1 AND number" EQ "$2 AND state" EQ "'running' AND step" EQ "$6"
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
@@ -352,6 +362,7 @@ ml_registry_end_rollout(const MlRollout *rollout, const char *state, const char 
 	ml_bind_text(&args, state);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
 	ml_bind_text(&args, reason);
+	ml_bind_int(&args, rollout->step);
 	ml_registry_enter(&scope);
 	ended = ml_statement_run(&update, &args) > 0;
 	if (ended)

@@ -75,7 +75,10 @@ extern void ml_registry_rollout_waits(const MlRollout *rollout, const char *why,
 /* locked: leaves the present step for the next, or, after the last, finishes */
 extern void ml_registry_rollout_moves(const MlRollout *rollout, int deployment, Jsonb *seen, TimestampTz as_of);
 
-/* ends it: "rolled back" or "stopped"; false: it ran no more */
+/* Locks what serves until the end of the transaction: no rollout of the model begins, moves on or is taken back. */
+extern void ml_registry_lock_serving(const char *model);
+
+/* ends it: "rolled back" or "stopped"; false: it ran no more, or is not in the step in which it was read */
 extern bool ml_registry_end_rollout(const MlRollout *rollout, const char *state, const char *reason, Jsonb *seen,
 									TimestampTz as_of);
 

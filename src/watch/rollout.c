@@ -388,6 +388,8 @@ mlops_stop_rollout(PG_FUNCTION_ARGS)
 	as_of = take_time(fcinfo, 2, "mlops_stop_rollout");
 	ml_registry_require_writable("stop a rollout");
 	ml_privilege_require(model, ML_PRIVILEGE_PROMOTE);
+	/* so that it is in the step that it is read in */
+	ml_registry_lock_serving(model);
 	rollout = ml_registry_rollout(model);
 	if (rollout == NULL || !ml_registry_end_rollout(rollout, "stopped", ml_argument_text(fcinfo, 1), NULL, as_of))
 		ereport(ERROR,

@@ -75,13 +75,15 @@ pull_outcomes(void *arg)
 				(errmsg(INT64_FORMAT " outcomes of model \"%s\" came in", pulled.added, tick->model)));
 }
 
+/* who may not promote cannot have time run ahead, and a version served to more before its time */
 static void
 advance_rollout(void *arg)
 {
 	Tick	   *tick = arg;
+	bool		promotes = ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_PROMOTE);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	ml_rollout_advance(tick->model, tick->as_of);
+	ml_rollout_advance(tick->model, promotes ? tick->as_of : ml_monitors_time(tick->as_of));
 	PopActiveSnapshot();
 }
 
@@ -93,12 +95,13 @@ judge_monitor(void *arg)
 	ml_monitor_judge(tick->model, tick->name, ml_monitors_time(tick->as_of));
 }
 
+/* nothing is old yet because a tick says that it is later than it is */
 static void
 prune_log(void *arg)
 {
 	Tick	   *tick = arg;
 
-	(void) ml_log_prune(ml_log_retention_days, tick->as_of, false);
+	(void) ml_log_prune(ml_log_retention_days, Min(tick->as_of, GetCurrentTimestamp()), false);
 }
 
 static void
@@ -106,7 +109,7 @@ prune_statistics(void *arg)
 {
 	Tick	   *tick = arg;
 
-	ml_counts_prune(ml_statistics_retention_days, tick->as_of);
+	ml_counts_prune(ml_statistics_retention_days, Min(tick->as_of, GetCurrentTimestamp()));
 }
 
 static void
@@ -273,6 +276,23 @@ do_pieces(MlTraining *procedure, void *arg)
 	MemoryContextDelete(tick->cxt);
 }
 
+/* clocks that a tick sets, of validation sets and policies, would never go on from there */
+static TimestampTz
+take_time(FunctionCallInfo fcinfo)
+{
+	TimestampTz as_of;
+
+	ml_require_argument(fcinfo, 0, "as_of");
+	as_of = PG_GETARG_TIMESTAMPTZ(0);
+	if (TIMESTAMP_NOT_FINITE(as_of))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"as_of\" of mlops_tick is infinite"),
+				 errdetail("It is the moment up to which everything is done."),
+				 errhint("Leave it out for now.")));
+	return as_of;
+}
+
 /* mlops_tick(as_of) */
 Datum
 mlops_tick(PG_FUNCTION_ARGS)
@@ -281,9 +301,8 @@ mlops_tick(PG_FUNCTION_ARGS)
 	MlTraining	procedure = {0};
 	Tick		tick = {0};
 
-	ml_require_argument(fcinfo, 0, "as_of");
+	tick.as_of = take_time(fcinfo);
 	ml_registry_require_writable("refresh validation sets");
-	tick.as_of = PG_GETARG_TIMESTAMPTZ(0);
 	tick.user = GetUserId();
 	procedure.cxt = AllocSetContextCreate(atomic ? CurrentMemoryContext : PortalContext, "mlops tick",
 										  ALLOCSET_DEFAULT_SIZES);

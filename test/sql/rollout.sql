@@ -149,6 +149,20 @@ SET client_min_messages = error;
 SELECT version FROM mlops_rollback('river');
 RESET client_min_messages;
 
+-- time that runs ahead of the clock is of those who may promote: others have it as it is
+SELECT mlops_grant('river', 'regress_mlops_roller', 'train');
+SET client_min_messages = error;
+SELECT mlops_create_rollout('river', 3, '[{"share": 0.1, "min_time": "1 day"}, {"share": 1}]', as_of => now()) AS rollout;
+SET ROLE regress_mlops_roller;
+CALL mlops_tick(as_of => now() + interval '2 days');
+RESET ROLE;
+SELECT state, step, left(waits_for, 5) AS waits_for, looked_at <= clock_timestamp() AS by_the_clock FROM mlops.rollout WHERE model = 'river' AND rollout = 9;
+CALL mlops_tick(as_of => now() + interval '2 days');
+SELECT state, step FROM mlops.rollout WHERE model = 'river' AND rollout = 9;
+SELECT version FROM mlops_rollback('river');
+RESET client_min_messages;
+SELECT mlops_revoke('river', 'regress_mlops_roller', 'train');
+
 -- ---- what is refused ----
 SET ROLE regress_mlops_roller;
 SELECT mlops_create_rollout('river', 3, '[{"share": 0.1}, {"share": 1}]');

@@ -53,6 +53,8 @@ COMMIT;
 RESET ROLE;
 SELECT name, edition FROM mlops.validation_set ORDER BY name;
 CALL mlops_tick(NULL);
+CALL mlops_tick('infinity');
+\echo :LAST_ERROR_SQLSTATE
 -- procedures that commit must not be atomic: no SET clause, not SECURITY DEFINER
 SELECT proconfig IS NULL AND NOT prosecdef AS plain FROM pg_proc WHERE proname = 'mlops_tick';
 
