@@ -209,8 +209,11 @@ extern void ml_counts_shape_read(const char *bytes, int length, MlCountsShape *s
 
 /* ---- the table (counts_rows.c) ---- */
 
-/* in a transaction; written: rows of models that are still there */
-extern uint64 ml_counts_write(const List *taken);
+/*
+ * In a transaction; the number of rows, those of models that are still there. Entries of models that somebody is about
+ * to drop are listed in *later, a list in cxt.
+ */
+extern uint64 ml_counts_write(const List *taken, MemoryContext cxt, List **later);
 
 /* does the database have the tables? */
 extern bool ml_counts_have_tables(void);

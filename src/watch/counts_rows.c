@@ -223,13 +223,11 @@ write_block(const MlTakenCounts *taken, const MlCountsBlock *block)
 }
 
 static void
-write_one(const MlTakenCounts *taken, TimestampTz created)
+write_rows(const MlTakenCounts *taken, TimestampTz created)
 {
-	MlRegistryScope scope;
 	MlCountsShape shape;
 
 	ml_counts_shape_read(taken->description, taken->ndescription, &shape);
-	ml_registry_enter(&scope);
 	delete_older(taken, created);
 	write_statistics(taken, &shape);
 	for (int i = 0; i < shape.nblocks; i++)
@@ -237,11 +235,34 @@ write_one(const MlTakenCounts *taken, TimestampTz created)
 		CHECK_FOR_INTERRUPTS();
 		write_block(taken, &shape.block[i]);
 	}
+}
+
+/* false: not now */
+static bool
+write_one(const MlTakenCounts *taken, TimestampTz created)
+{
+	MlRegistryScope scope;
+	bool		held;
+
+	ml_registry_enter(&scope);
+	held = ml_log_hold_model(taken->key.model);
+	if (held)
+		write_rows(taken, created);
 	ml_registry_leave(&scope);
+	return held;
+}
+
+static void
+put_off(const MlTakenCounts *taken, MemoryContext cxt, List **later)
+{
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+
+	*later = lappend(*later, unconstify(MlTakenCounts *, taken));
+	MemoryContextSwitchTo(old);
 }
 
 uint64
-ml_counts_write(const List *list)
+ml_counts_write(const List *list, MemoryContext later_cxt, List **later)
 {
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops statistics rows", ALLOCSET_DEFAULT_SIZES);
 	uint64		written = 0;
@@ -253,11 +274,10 @@ ml_counts_write(const List *list)
 		MemoryContext old = MemoryContextSwitchTo(cxt);
 		TimestampTz created = ml_log_model_created(taken->key.model);
 
-		if (created <= taken->first_at)
-		{
-			write_one(taken, created);
+		if (created <= taken->first_at && write_one(taken, created))
 			written += taken->counter[ML_COUNT_ROWS];
-		}
+		else if (created <= taken->first_at)
+			put_off(taken, later_cxt, later);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(cxt);
 	}

@@ -87,8 +87,9 @@ ml_log_has_tables(void)
 
 /* in the current context */
 void
-ml_log_rows_begin(MlLogRows *rows)
+ml_log_rows_begin(MlLogRows *rows, int process)
 {
+	rows->process = process;
 	rows->desc = CreateTemplateTupleDesc(NCOLUMNS);
 	for (int i = 0; i < NCOLUMNS; i++)
 		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
@@ -121,6 +122,22 @@ ml_log_model_created(const char *model)
 	}
 	ml_scan_end(&scan);
 	return created;
+}
+
+/*
+ * The writer changes rows that dropping the model deletes. It waits for nobody: a transaction that
+ * has dropped a model and goes on would keep it from the calls of all others.
+ */
+bool
+ml_log_hold_model(const char *model)
+{
+	static MlStatement lock = {
+		"SELECT 1 FROM mlops_catalog.model WHERE name OPERATOR(pg_catalog.=) $1 FOR KEY SHARE SKIP LOCKED"
+	};
+	MlArguments args = {0};
+
+	ml_bind_text(&args, model);
+	return ml_statement_run(&lock, &args) > 0;
 }
 
 static bool
@@ -256,7 +273,7 @@ ml_log_rows_write(MlLogRows *rows)
 					false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the rows of the log");
 	written = SPI_processed;
-	ml_log_write_costs(rows->costs);
+	ml_log_write_costs(rows);
 	ml_registry_leave(&scope);
 	tuplestore_end(rows->store);
 	MemoryContextDelete(rows->cxt);

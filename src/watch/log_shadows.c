@@ -12,7 +12,6 @@
 
 #include "catalog/pg_type.h"
 #include "json.h"
-#include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "score/shadow.h"
 #include "utils/builtins.h"
@@ -107,7 +106,7 @@ compare_costs(const ListCell *a, const ListCell *b)
 }
 
 void
-ml_log_write_costs(List *costs)
+ml_log_write_costs(const MlLogRows *rows)
 {
 	static MlStatement upsert = {
 		"INSERT INTO mlops_catalog.shadow_cost AS c (model, day, name, version, process, calls, failed, skipped, microseconds) "
@@ -116,19 +115,27 @@ ml_log_write_costs(List *costs)
 		"skipped = c.skipped OPERATOR(pg_catalog.+) EXCLUDED.skipped, "
 		"microseconds = c.microseconds OPERATOR(pg_catalog.+) EXCLUDED.microseconds"
 	};
+	const char *model = "";		/* of the costs at hand */
+	bool		write = true;
 	ListCell   *cell;
 
-	list_sort(costs, compare_costs);
-	foreach(cell, costs)
+	list_sort(rows->costs, compare_costs);
+	foreach(cell, rows->costs)
 	{
 		const ShadowCost *cost = lfirst(cell);
 		MlArguments args = {0};
 
+		/* costs of a model that is being dropped are left out */
+		if (rows->process == 0 && strcmp(cost->model, model) != 0)
+			write = ml_log_hold_model(cost->model);
+		model = cost->model;
+		if (!write)
+			continue;
 		ml_bind_text(&args, cost->model);
 		ml_bind_datum(&args, DATEOID, DateADTGetDatum(cost->day), false);
 		ml_bind_text(&args, cost->name);
 		ml_bind_int(&args, cost->version);
-		ml_bind_int(&args, IsBackgroundWorker ? 0 : MyProcPid);
+		ml_bind_int(&args, rows->process);
 		ml_bind_int8(&args, cost->calls);
 		ml_bind_int8(&args, cost->failed);
 		ml_bind_int8(&args, cost->skipped);

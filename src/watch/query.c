@@ -198,7 +198,7 @@ mlops_score(PG_FUNCTION_ARGS)
 	query.scorer = ml_score_resolve(fcinfo, ML_RESULT_ANY, ml_score_reference(fcinfo));
 	settle_logging(&query);
 	ml_rows_begin(fcinfo, &query.result);
-	ml_log_rows_begin(&query.log);
+	ml_log_rows_begin(&query.log, MyProcPid);
 	query.row_cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops score row", ALLOCSET_DEFAULT_SIZES);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");

@@ -42,9 +42,10 @@ typedef struct MlLogRows
 	Tuplestorestate *store;
 	uint64		n;				/* those of models that are not there do not count */
 	List	   *costs;			/* of shadows (log_shadows.c) */
+	int			process;		/* whose rows of costs: 0 is the log writer */
 } MlLogRows;
 
-extern void ml_log_rows_begin(MlLogRows *rows);
+extern void ml_log_rows_begin(MlLogRows *rows, int process);
 extern void ml_log_rows_add(MlLogRows *rows, const MlLogCall *call);
 
 /* into mlops_catalog.prediction; how many */
@@ -52,10 +53,13 @@ extern uint64 ml_log_rows_write(MlLogRows *rows);
 
 /* log_shadows.c: what shadows said of a call as jsonb, and what it cost is added up; inside a scope: written */
 extern Datum ml_log_shadows(MlLogRows *rows, const MlLogCall *call);
-extern void ml_log_write_costs(List *costs);
+extern void ml_log_write_costs(const MlLogRows *rows);
 
 /* when a model was made; DT_NOEND: it is not there */
 extern TimestampTz ml_log_model_created(const char *model);
+
+/* keeps it from being dropped until the transaction ends; false: somebody is about to drop it. Inside a scope */
+extern bool ml_log_hold_model(const char *model);
 
 /* what was counted instead of logged; reasons as in MlLogLoss */
 extern void ml_log_write_losses(const uint64 *lost);

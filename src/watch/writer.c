@@ -141,7 +141,7 @@ write_taken(int slot)
 	MlLogRows	rows;
 	MlLogCall	call;
 
-	ml_log_rows_begin(&rows);
+	ml_log_rows_begin(&rows, 0);
 	while (ml_ring_next(slot, &call))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -195,11 +195,12 @@ count_rows(const List *taken)
 	return rows;
 }
 
-/* in a transaction of their own */
+/* in a transaction of their own; those of models that somebody is about to drop go back */
 static void
-write_counts(void)
+write_counts(int slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(taken_cxt);
+	List	   *later = NIL;
 	uint64		written = 0;
 	uint64		rows;
 
@@ -209,11 +210,12 @@ write_counts(void)
 	pgstat_report_activity(STATE_RUNNING, "writing serving statistics");
 	begin();
 	if (ml_counts_have_tables())
-		written = ml_counts_write(taken_counts);
+		written = ml_counts_write(taken_counts, taken_cxt, &later);
 	HOLD_INTERRUPTS();
 	commit();
-	ml_counts_written(database, written, rows - written);
-	taken_counts = NIL;
+	ml_counts_written(database, written, rows - written - count_rows(later));
+	taken_counts = later;
+	put_counts_back(slot);
 	RESUME_INTERRUPTS();
 	pgstat_report_stat(false);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -229,7 +231,7 @@ write_due_counts(int slot)
 		return;
 	PG_TRY();
 	{
-		write_counts();
+		write_counts(slot);
 		ml_ring_statistics_written(slot);
 	}
 	PG_CATCH();

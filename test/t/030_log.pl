@@ -236,6 +236,25 @@ is(sql(q{SELECT mlops_predict('line', '{"x": 1}', 'forget me') IS NOT NULL; SELE
 	'a key is erased with the calls that still wait');
 is(count(q{key = 'forget me'}), '0', '... and does not come back');
 
+# ---- a model that somebody is about to drop keeps nobody else's calls from being written ----
+
+sql(q{CALL mlops_train('going', 'SELECT x, y FROM point', target => 'y', algorithm => 'linear_regression')});
+sql(q{CALL mlops_train('going', 'SELECT x, y FROM point', target => 'y', algorithm => 'baseline')});
+sql(q{SELECT mlops_promote('going', 1), mlops_shadow('going', 2, share => 1), mlops_set_model('going', '{"log_sample": 1, "statistics": true}'),
+             mlops_set_model('line', '{"statistics": true}');
+      SELECT mlops_predict('going', p, 'g' || id) FROM point p; SELECT mlops_flush_log(), mlops_flush_statistics()});
+my $dropper = $node->background_psql('postgres');
+
+$dropper->query_safe(q{BEGIN; SELECT mlops_drop_model('going', force => true)});
+sql(q{SELECT mlops_predict('going', '{"x": 1}', 'still there'), mlops_predict('line', '{"x": 1}', 'not concerned')});
+flush_log();
+is(count(q{key IN ('still there', 'not concerned')}), '2', 'calls are written while a transaction that has dropped a model goes on');
+is(sql(q{SELECT mlops_flush_statistics('1 s'); SELECT sum(rows) FROM mlops.serving_statistics WHERE model = 'line'}), "f\n1", '... and counted, but for those of the model');
+$dropper->query_safe('ROLLBACK');
+$dropper->quit;
+is(sql(q{SELECT mlops_flush_statistics('30 s'); SELECT sum(rows) FROM mlops.serving_statistics WHERE model = 'going'}), "t\n2001", '... which follow if it is not dropped');
+sql(q{SELECT mlops_drop_model('going', force => true); SELECT mlops_set_model('line', '{"statistics": null}')});
+
 # ---- rules: what they made of a prediction is logged, and which of them fired ----
 
 sql(q{SELECT mlops_create_rules('line', '[{"name": "never", "when": "x < 0", "then": {"set": 0}}, {"name": "at most", "when": "prediction > 50", "then": {"clip": [0, 50]}}]');
