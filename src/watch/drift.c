@@ -280,6 +280,7 @@ put_whole(const Drift *drift, MlRows *result)
 	StringInfoData words;
 	MlVerdict	worst = ML_VERDICT_UNKNOWN;
 	double		impact = 0;
+	int64		n = 0;
 
 	initStringInfo(&words);
 	for (int i = 0; i < drift->now.ncolumns; i++)
@@ -289,6 +290,8 @@ put_whole(const Drift *drift, MlRows *result)
 
 		if (line->role == ML_PROFILE_FEATURE && verdict >= ML_VERDICT_SHIFTED)
 			impact += line->impact;
+		if (line->role != ML_PROFILE_TARGET)
+			n = Max(n, line->distance.rows);	/* outcomes are no calls */
 		if (line->matters)
 			worst = Max(worst, verdict);
 		else if (verdict != ML_VERDICT_UNKNOWN && worst == ML_VERDICT_UNKNOWN)
@@ -298,7 +301,7 @@ put_whole(const Drift *drift, MlRows *result)
 	append_names(&words, drift, ML_VERDICT_SHIFTED);
 	memset(isnull, true, sizeof(isnull));
 	ml_rows_text(value, isnull, OUT_ROLE, "all");
-	value[OUT_ROWS] = Int64GetDatum(ml_collector_rows(drift->now.collector));
+	value[OUT_ROWS] = Int64GetDatum(n);
 	value[OUT_MATTERS] = BoolGetDatum(worst >= ML_VERDICT_SHIFTED);
 	isnull[OUT_ROWS] = isnull[OUT_MATTERS] = false;
 	ml_rows_number(value, isnull, OUT_IMPACT, impact);

@@ -19,6 +19,9 @@ PG_FUNCTION_INFO_V1(mlops_measures);
 static const MlMeasure measures[] = {
 	{.name = "age", .unit = "days", .source = ML_WATCH_AGE, .bad = 1, .counts = true,
 	.summary = "time since the active version was trained; needs a bound"},
+	{.name = "drift", .unit = "share", .source = ML_WATCH_DRIFT, .scale = ML_SCALE_SHARE, .bad = 1,
+	.feature = ML_FEATURE_OPTIONAL, .of_version = true, .learns = true, .least = 0.05,
+	.summary = "impact of mlops_drift: how much of what the model looks at has changed, or of its predictions; or of the feature"},
 	{.name = "latency_p50", .unit = "microseconds", .source = ML_WATCH_LATENCY, .scale = ML_SCALE_COUNT, .bad = 1,
 	.of_version = true, .learns = true, .quantile = 0.5, .least = 1.5,
 	.summary = "median time that a logged call took"},

@@ -31,7 +31,8 @@ typedef enum MlWatchSource
 	ML_WATCH_MEAN,				/* of predictions */
 	ML_WATCH_RULES,				/* calls on which a rule fired */
 	ML_WATCH_MISSING,			/* values of logged inputs */
-	ML_WATCH_AGE				/* of the active version */
+	ML_WATCH_AGE,				/* of the active version */
+	ML_WATCH_DRIFT				/* of logged inputs and predictions against the training's */
 } MlWatchSource;
 
 /* on which scale values vary alike, whatever they are: of proposed bounds */
@@ -141,6 +142,9 @@ typedef struct MlSeen
 
 /* of [until - period, until), with outcomes known label_delay after it; as the author */
 extern void ml_monitor_measure(const MlMonitor *monitor, TimestampTz until, MlSeen *seen);
+
+/* monitor_drift.c: the same for ML_WATCH_DRIFT */
+extern void ml_monitor_see_drift(const MlMonitor *monitor, TimestampTz until, MlSeen *seen);
 
 /* ---- proposed bounds (bound.c) ---- */
 

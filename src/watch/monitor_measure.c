@@ -343,6 +343,8 @@ ml_monitor_measure(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 	ml_author_enter(&monitor->author, &what, &scope);
 	if (monitor->measure->source == ML_WATCH_METRIC || monitor->measure->source == ML_WATCH_COVERAGE)
 		measure_outcomes(monitor, until, seen);
+	else if (monitor->measure->source == ML_WATCH_DRIFT)
+		ml_monitor_see_drift(monitor, until, seen);
 	else
 		measure_log(monitor, until - ml_watch_interval(monitor->period), until, seen);
 	ml_author_leave(&scope);

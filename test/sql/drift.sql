@@ -6,6 +6,7 @@ SET search_path = drift_test;
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
 SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
 
 -- what the training had, and what came later: "used" is larger, "plan" has another mix, "age" is as it was
 CREATE TABLE before AS
@@ -130,6 +131,13 @@ SELECT bool_and(l.psi IS NOT DISTINCT FROM q.psi AND l.ks IS NOT DISTINCT FROM q
 -- outcomes of the time are the target
 INSERT INTO mlops_catalog.outcome (model, key, at, annotator, outcome) SELECT 'drift', id::text, timestamptz '2026-05-02' + id * interval '1 second', 'ann', churned::text FROM labelled_after;
 SELECT role, feature, n, round(ks::numeric, 3) AS ks, verdict FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') WHERE role = 'target';
+-- a monitor sees the same, day by day: nothing on the first, what has changed on the second
+SELECT mlops_set_monitor('drift', 'inputs', 'drift', 0.1), mlops_set_monitor('drift', 'spent', 'drift', 0.1, feature => 'spent');
+CALL mlops_tick('2026-05-02');
+CALL mlops_tick('2026-05-03');
+SELECT monitor, since::date, verdict, round(value::numeric, 3) AS value, n, version, note FROM mlops.monitor_period WHERE model = 'drift' ORDER BY monitor, since;
+SELECT monitor, what, state FROM mlops.alert WHERE model = 'drift';
+
 -- without logged inputs the prediction is what is left
 UPDATE mlops_catalog.prediction SET input = NULL WHERE model = 'drift';
 SELECT role, verdict, count(*), max(n) AS n FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') WHERE role IN ('feature', 'prediction') GROUP BY role, verdict ORDER BY role;
