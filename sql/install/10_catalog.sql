@@ -496,6 +496,51 @@ CREATE TABLE mlops_catalog.log_gap (
 );
 COMMENT ON TABLE mlops_catalog.log_gap IS 'calls that were counted and not logged, until a moment';
 
+-- written by the worker, many times a row: half of a page is left free for its next state
+CREATE TABLE mlops_catalog.serving_statistics (
+    model           text COLLATE "C" NOT NULL,
+    since           timestamptz NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL,
+    rules           integer NOT NULL,
+    until           timestamptz NOT NULL,
+    counted_at      timestamptz NOT NULL,
+    rows            bigint NOT NULL,
+    null_rows       bigint NOT NULL,
+    label           text[] NOT NULL,
+    label_rows      bigint[] NOT NULL,
+    other_labels    bigint NOT NULL,
+    rule_rows       bigint[] NOT NULL,
+    rule_errors     bigint NOT NULL,
+    check_rows      bigint[] NOT NULL,
+    barred          bigint NOT NULL,
+    PRIMARY KEY (model, since, version, role, rules)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE mlops_catalog.serving_statistics IS 'calls of mlops_predict by part of the day: how many, and what they gave; rules: number of the rule set, 0 without';
+
+CREATE TABLE mlops_catalog.serving_histogram (
+    model           text COLLATE "C" NOT NULL,
+    since           timestamptz NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL,
+    subject         text COLLATE "C" NOT NULL CHECK (subject IN ('feature', 'prediction')),
+    feature         text COLLATE "C" NOT NULL,
+    until           timestamptz NOT NULL,
+    counted_at      timestamptz NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('number', 'category', 'time', 'array')),
+    rows            bigint NOT NULL,
+    missing         bigint NOT NULL,
+    binned          bigint,
+    bin_low         float8,
+    bin_high        float8,
+    bin_rows        bigint[],
+    level           text[],
+    level_rows      bigint[],
+    other_rows      bigint,
+    PRIMARY KEY (model, since, version, role, subject, feature)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE mlops_catalog.serving_histogram IS 'what features and predictions of these calls looked like, in the bins and levels of the training profile; bin_rows: below bin_low, bins of equal width, above bin_high; binned: rows that they are of, some with the weight of many';
+
 CREATE TABLE mlops_catalog.outcome (
     model           text COLLATE "C" NOT NULL,
     key             text COLLATE "C" NOT NULL,
@@ -698,6 +743,8 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.label', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.prediction', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.prediction_default', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.log_gap', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving_statistics', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving_histogram', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');

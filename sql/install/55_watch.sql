@@ -23,6 +23,56 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_flush_log(interval) IS
 'has the log written now and waits for it; false if calls still wait when the time is over';
 
+-- sums of counts over parts of the day
+CREATE FUNCTION mlops.add_counts(bigint[], bigint[]) RETURNS bigint[]
+AS 'MODULE_PATHNAME', 'mlops_add_counts' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops.add_counts(bigint[], bigint[]) IS 'adds counts element by element';
+
+CREATE AGGREGATE mlops.sum_counts(bigint[]) (
+    SFUNC = mlops.add_counts,
+    STYPE = bigint[],
+    COMBINEFUNC = mlops.add_counts,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mlops.sum_counts(bigint[]) IS 'counts added up element by element';
+
+CREATE FUNCTION mlops_statistics(model text, period interval DEFAULT '1 day', bins integer DEFAULT 16,
+       as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT role text, OUT version integer, OUT subject text, OUT feature text, OUT rows bigint, OUT missing float8,
+       OUT unseen float8, OUT low float8, OUT high float8, OUT level text[], OUT histogram bigint[])
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 1000 ROWS 30;
+COMMENT ON FUNCTION mlops_statistics(text, interval, integer, timestamptz) IS
+'what was counted of the calls of mlops_predict: by role, version and feature the shares missing and unseen in training, and a histogram';
+
+CREATE FUNCTION mlops_counted(OUT preloaded boolean, OUT counted bigint, OUT written bigint, OUT waiting bigint,
+       OUT without_room bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint, OUT memory bigint)
+RETURNS record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops_counted() IS
+'what became of the calls that were counted in this database since the server started: counted is the sum of the others; memory: bytes of mlops.statistics_size in use';
+
+CREATE FUNCTION mlops_flush_statistics(timeout interval DEFAULT '10 seconds') RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_flush_statistics(interval) IS
+'has serving statistics written now and waits for it; false if some still wait when the time is over';
+
+CREATE VIEW mlops.serving_statistics WITH (security_barrier) AS
+SELECT s.model, s.version, s.role, s.since, s.until, s.counted_at, s.rules, s.rows, s.null_rows,
+       s.label, s.label_rows, s.other_labels, s.rule_rows, s.rule_errors, s.check_rows, s.barred
+  FROM mlops_catalog.serving_statistics AS s
+  JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) s.model AND m.created_at OPERATOR(pg_catalog.<=) s.counted_at
+ WHERE mlops.may(s.model, 'read');
+COMMENT ON VIEW mlops.serving_statistics IS 'calls of mlops_predict by part of the day: rows, labels given, rules fired';
+
+CREATE VIEW mlops.serving_histogram WITH (security_barrier) AS
+SELECT h.model, h.version, h.role, h.since, h.until, h.counted_at, h.subject, h.feature, h.kind, h.rows, h.missing, h.binned,
+       h.bin_low, h.bin_high, h.bin_rows, h.level, h.level_rows, h.other_rows
+  FROM mlops_catalog.serving_histogram AS h
+  JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) h.model AND m.created_at OPERATOR(pg_catalog.<=) h.counted_at
+ WHERE mlops.may(h.model, 'read');
+COMMENT ON VIEW mlops.serving_histogram IS 'features and predictions of these calls: missing values, and counts in the bins and levels of training';
+
 -- what was written while the model before one of the same name was dropped is nobody's
 CREATE VIEW mlops.prediction WITH (security_barrier) AS
 SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
@@ -158,4 +208,4 @@ COMMENT ON FUNCTION mlops_forget(text, text) IS
 CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
-'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, judges monitors, trains models again by their policies, drops old days of the log; to be called by a scheduler';
+'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, judges monitors, trains models again by their policies, drops old days of the log and old statistics; to be called by a scheduler';

@@ -286,6 +286,8 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.outcome_source WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.outcome WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.serving_statistics WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.serving_histogram WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.prediction WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.model WHERE name OPERATOR(pg_catalog.=) $1"}
 	};

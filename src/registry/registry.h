@@ -149,12 +149,13 @@ typedef struct MlModelRow
 /* NULL if there is none; no privilege check; palloc'd in the current context */
 extern MlModelRow *ml_registry_model_row(const char *name);
 
-/* what a model's settings say of the log of its predictions */
+/* what a model's settings say of the log of its predictions, and of counting them */
 typedef struct MlLogSettings
 {
 	double		sample;			/* share of the keys; below 0: not set */
 	bool		input;
 	bool		without_key;
+	bool		statistics;
 } MlLogSettings;
 
 /* for every statement that scores: remembered until an invalidation; no privilege check */

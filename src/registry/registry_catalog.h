@@ -67,6 +67,13 @@
 #define Anum_ml_rule_set_sha256		3
 #define Anum_ml_rule_set_program	4
 
+#define Anum_ml_training_profile_model		1
+#define Anum_ml_training_profile_version	2
+#define Anum_ml_training_profile_role		3
+#define Anum_ml_training_profile_feature	4
+#define Anum_ml_training_profile_bin_low	19
+#define Anum_ml_training_profile_bin_high	20
+
 #define Anum_ml_alias_model			1
 #define Anum_ml_alias_alias			2
 #define Anum_ml_alias_version		3

@@ -35,7 +35,7 @@ typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
 	SETTING_APPROVALS, SETTING_CANARY_SALT, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
-	SETTING_SLO,
+	SETTING_SLO, SETTING_STATISTICS,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -51,7 +51,8 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_LOG_SAMPLE] = "log_sample",
 	[SETTING_LOG_WITHOUT_KEY] = "log_without_key",
 	[SETTING_OUTCOME_POLICY] = "outcome_policy",
-	[SETTING_SLO] = "slo"
+	[SETTING_SLO] = "slo",
+	[SETTING_STATISTICS] = "statistics"
 };
 
 typedef struct ModelSettings
@@ -249,7 +250,7 @@ static bool
 changes_log(const ModelSettings *settings)
 {
 	return settings->given[SETTING_LOG_INPUT] || settings->given[SETTING_LOG_SAMPLE] ||
-		settings->given[SETTING_LOG_WITHOUT_KEY];
+		settings->given[SETTING_LOG_WITHOUT_KEY] || settings->given[SETTING_STATISTICS];
 }
 
 static Jsonb *

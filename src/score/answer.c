@@ -25,18 +25,20 @@ ml_score_take(MlScorer *scorer, const MlScoreInput *input)
 
 /* columns that are what the model reads need not be encoded; false: one is NULL or the like */
 static bool
-predict_directly(MlScorer *scorer, const MlScoreInput *input)
+predict_directly(MlScorer *scorer, const MlScoreInput *input, MlAnswer *answer)
 {
 	const NullableDatum *column;
 	double		prediction;
 
-	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct)
+	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct ||
+		(scorer->counts != NULL && !scorer->counts_columns))
 		return false;
 	column = &input->fcinfo->args[input->first_column];
 	prediction = ml_model_predict_columns(scorer->model, column + scorer->direct_first, scorer->direct_position);
 	if (isnan(prediction))
 		return false;
 	scorer->work[0] = prediction;
+	answer->columns = column + scorer->direct_first;
 	if (scorer->rules != NULL)
 		scorer->rules->view.column = column;
 	return true;
@@ -48,10 +50,11 @@ predict(MlAnswer *answer)
 {
 	MlScorer   *scorer = answer->scorer;
 
+	answer->columns = NULL;
 	if (!answer->is_taken)
 	{
 		answer->is_row = true;
-		if (predict_directly(scorer, answer->input))
+		if (predict_directly(scorer, answer->input, answer))
 			return scorer->work;
 		answer->is_row = ml_score_take(scorer, answer->input);
 		answer->is_taken = true;

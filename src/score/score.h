@@ -143,7 +143,10 @@ struct MlScorer
 
 	MlScorerRules *rules;		/* and checks; NULL: none */
 	MlScorerCanary *canary;		/* NULL: none */
-	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log */
+	struct MlCounts *counts;	/* what its calls are counted in; NULL: they are not */
+	uint64		counts_generation;
+	bool		counts_columns;		/* they can be counted without being encoded */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log nor counts */
 };
 
 /* how a row came, so that another version can score it too */
@@ -214,6 +217,7 @@ typedef struct MlAnswer
 	bool		is_taken;		/* the scorer has encoded the row already */
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
+	const NullableDatum *columns;	/* that were read directly, from that of number 0 on; NULL: the scorer's row is encoded */
 	bool		checked;		/* there are checks of rows */
 	uint64		failed;			/* bit i: check i of the rule set failed */
 	bool		barred;			/* one of them was hard */
@@ -223,13 +227,18 @@ typedef struct MlAnswer
 } MlAnswer;
 
 /*
- * Who watches calls: the log, in a server that has one. Neither may change what
- * the call returns.
+ * Who watches calls: the log and the serving statistics, in a server that has
+ * them. None may change what the call returns.
  */
 typedef struct MlScoreWatch
 {
-	void		(*resolve) (const char *model, MlLogging *logging);
+	/* settles what is logged and counted of a scorer, whose rules are known */
+	void		(*resolve) (MlScorer *scorer, MlResult result);
 	void		(*record) (const MlAnswer *answer);
+
+	/* where scorer->counts; the other where counts_columns, of a row that is nothing but columns and one output */
+	void		(*count) (const MlAnswer *answer);
+	void		(*count_columns) (MlScorer *scorer, const NullableDatum *column, double prediction);
 } MlScoreWatch;
 
 extern const MlScoreWatch *ml_score_watch;	/* NULL: nobody */

@@ -220,13 +220,13 @@ ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 		scorer->resolved = resolved;
 	else
 		load(scorer, parent, result);
-	if (ml_score_watch)
-		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
 	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
 		ml_score_take_rules(scorer);
+	if (ml_score_watch)
+		ml_score_watch->resolve(scorer, result);
 	if (unlikely(scorer->resolved.canary.version != 0 || scorer->canary != NULL) && predicts(result))
 		ml_score_take_canary(scorer, result);
-	scorer->plain = !scorer->logging.on && scorer->rules == NULL && scorer->canary == NULL;
+	scorer->plain = !scorer->logging.on && scorer->rules == NULL && scorer->canary == NULL && scorer->counts == NULL;
 	scorer->current = true;
 }
 

@@ -99,9 +99,8 @@ ml_log_rows_begin(MlLogRows *rows)
 	rows->n = 0;
 }
 
-/* when the model was made; DT_NOEND: it is not there */
-static TimestampTz
-read_created(const char *model)
+TimestampTz
+ml_log_model_created(const char *model)
 {
 	ScanKeyData key[1];
 	MlScan		scan;
@@ -139,7 +138,7 @@ has_model(MlLogRows *rows, const MlLogCall *call)
 	model = palloc0(sizeof(LoggedModel));
 	model->length = call->nmodel;
 	memcpy(model->name, call->model, call->nmodel);
-	model->created_at = read_created(model->name);
+	model->created_at = ml_log_model_created(model->name);
 	rows->models = lappend(rows->models, model);
 	MemoryContextSwitchTo(old);
 	return model->created_at <= call->at;

@@ -3,7 +3,7 @@
  *		Calls of mlops_predict and its siblings, recorded where they are made.
  *
  * Only in a server that has a ring (shared_preload_libraries). What is logged
- * of a model is settled when its reference is resolved, so that a call of a
+ * and counted of a model is settled when its reference is resolved, so that a call of a
  * model without a log pays for one look at a flag. A call is recorded after
  * its result is known, in whatever process made it, and whatever becomes of
  * its transaction. Nothing here changes the result.
@@ -24,18 +24,19 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "watch/call.h"
+#include "watch/counts.h"
 #include "watch/launcher.h"
 #include "watch/watch.h"
 
 static planner_hook_type previous_planner = NULL;
-static int	planning = 0;
+int			ml_watch_planning = 0;
 
 static PlannedStmt *
 plan(Query *parse, const char *text, int options, ParamListInfo params)
 {
 	PlannedStmt *result;
 
-	planning++;
+	ml_watch_planning++;
 	PG_TRY();
 	{
 		result = previous_planner ? previous_planner(parse, text, options, params) :
@@ -43,22 +44,25 @@ plan(Query *parse, const char *text, int options, ParamListInfo params)
 	}
 	PG_FINALLY();
 	{
-		planning--;
+		ml_watch_planning--;
 	}
 	PG_END_TRY();
 	return result;
 }
 
 static void
-resolve(const char *model, MlLogging *logging)
+resolve(MlScorer *scorer, MlResult result)
 {
+	MlLogging  *logging = &scorer->logging;
 	MlLogSettings settings;
+	bool		predicts = result == ML_RESULT_VALUE || result == ML_RESULT_LABEL || result == ML_RESULT_PROBA;
 
-	ml_registry_log_settings(model, &settings);
+	ml_registry_log_settings(scorer->resolved.model, &settings);
 	logging->on = settings.sample > 0.0;
 	logging->without_key = settings.without_key;
 	logging->input = settings.input;
 	logging->limit = ml_watch_sample_limit(settings.sample);
+	ml_counts_resolve(scorer, settings.statistics && predicts);
 }
 
 /* 'churn@canary' asks the canary whatever the row is: in the role are rows that were sent there */
@@ -68,14 +72,13 @@ is_named(const MlScorer *scorer)
 	return strcmp(scorer->reference.alias, ML_CANARY) == 0 && scorer->resolved.deployment == 0;
 }
 
-static void
-describe_role(const MlScorer *scorer, MlLogCall *call)
+const char *
+ml_watch_role(const MlScorer *scorer)
 {
 	const MlReference *reference = &scorer->reference;
 
-	call->role = reference->version != 0 || is_named(scorer) ? "pinned" :
+	return reference->version != 0 || is_named(scorer) ? "pinned" :
 		reference->alias[0] != '\0' ? reference->alias : "active";
-	call->nrole = strlen(call->role);
 }
 
 /* the largest probability, of several classes */
@@ -139,7 +142,8 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 
 	describe_result(decided, label, call);
 	call->deployment = answer->scorer->resolved.deployment;
-	describe_role(answer->scorer, call);
+	call->role = ml_watch_role(answer->scorer);
+	call->nrole = strlen(call->role);
 	if (decided->label != NULL)
 		put_label(pnstrdup(decided->label, decided->label_length), label, call);
 	call->checks = answer->failed;
@@ -161,7 +165,7 @@ record(const MlAnswer *answer)
 	MlLogCall	call = {0};
 	instr_time	end;
 
-	if (planning > 0)
+	if (ml_watch_planning > 0)
 		return;
 	call.nkey = ml_score_key_argument(input->fcinfo, input->key_argument, key);
 	call.key = call.nkey < 0 ? NULL : key;
@@ -181,7 +185,9 @@ record(const MlAnswer *answer)
 
 static const MlScoreWatch watch = {
 	.resolve = resolve,
-	.record = record
+	.record = record,
+	.count = ml_count,
+	.count_columns = ml_count_columns
 };
 
 /* never in pg_upgrade: nothing may run beside it, and nothing is asked that would be logged */
@@ -191,6 +197,7 @@ ml_watch_preload(void)
 	if (IsBinaryUpgrade)
 		return;
 	ml_ring_request();
+	ml_counts_request();
 	ml_launcher_register();
 	previous_planner = planner_hook;
 	planner_hook = plan;

@@ -358,6 +358,25 @@ ml_ring_put(const MlLogCall *given)
 	}
 }
 
+/* a worker comes by itself, and the launcher reckons when it is to start one */
+bool
+ml_ring_want_statistics(int delay)
+{
+	MlRingSlot *slot = lock_my_slot(true);
+	TimestampTz at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	Latch	   *latch;
+
+	if (slot == NULL)
+		return false;
+	if (!slot->statistics || at < slot->statistics_at)
+		slot->statistics_at = at;
+	slot->statistics = true;
+	latch = slot->state == ML_WORKER_NONE ? ml_ring->launcher : delay == 0 ? slot->latch : NULL;
+	LWLockRelease(ml_ring_slot_lock(my_slot));
+	ml_ring_wake(latch);
+	return true;
+}
+
 bool
 ml_ring_counts(MlRingCounts *counts)
 {

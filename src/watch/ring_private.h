@@ -66,6 +66,8 @@ typedef struct MlRingSlot
 	bool		connected;
 	int			failures;
 	TimestampTz retry_at;
+	bool		statistics;		/* serving statistics wait, until they are due */
+	TimestampTz statistics_at;
 	uint64		calls;
 	uint64		written;
 	uint64		waiting;		/* those taken included */
@@ -117,7 +119,7 @@ ml_ring_block_data(int i)
 static inline bool
 ml_ring_is_idle(const MlRingSlot *slot)
 {
-	return slot->first == ML_RING_NONE && slot->taken == ML_RING_NONE && slot->state == ML_WORKER_NONE &&
+	return slot->first == ML_RING_NONE && slot->taken == ML_RING_NONE && slot->state == ML_WORKER_NONE && !slot->statistics &&
 		memcmp(slot->lost, slot->reported, sizeof(slot->lost)) == 0;
 }
 

@@ -5,7 +5,8 @@
  * Validation sets that are due are refreshed, and what is in use of their
  * models is evaluated on the new editions; outcomes are pulled from where they
  * arrive; monitors look at the periods that have ended; models are trained again
- * where their policies say so; old days of the log go. Each piece has a transaction of its own, so
+ * where their policies say so; old days of the log and
+ * old serving statistics go. Each piece has a transaction of its own, so
  * that locks are short and what is done stays done. One that fails is told and,
  * for a set, recorded, and the others go on; a cancel ends the tick. Within a
  * transaction block everything happens in the caller's.
@@ -29,6 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "validate/validate.h"
+#include "watch/counts.h"
 #include "watch/monitor.h"
 #include "watch/outcome.h"
 #include "watch/retraining.h"
@@ -89,6 +91,14 @@ prune_log(void *arg)
 }
 
 static void
+prune_statistics(void *arg)
+{
+	Tick	   *tick = arg;
+
+	ml_counts_prune(ml_statistics_retention_days, tick->as_of);
+}
+
+static void
 set_failed(const Tick *tick, const ErrorData *error)
 {
 	ml_set_failed(tick->model, tick->name, error);
@@ -116,6 +126,14 @@ prune_failed(const Tick *tick, const ErrorData *error)
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("old days of the log were not dropped: %s", error->message)));
+}
+
+static void
+statistics_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("old serving statistics were not deleted: %s", error->message)));
 }
 
 /* ---- one after the other ---- */
@@ -211,6 +229,8 @@ do_pieces(MlTraining *procedure, void *arg)
 	}
 	if (ml_log_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
 		do_piece(procedure, tick, prune_log, prune_failed);
+	if (ml_statistics_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
+		do_piece(procedure, tick, prune_statistics, statistics_failed);
 	MemoryContextDelete(tick->cxt);
 }
 

@@ -42,6 +42,9 @@ extern void ml_log_rows_add(MlLogRows *rows, const MlLogCall *call);
 /* into mlops_catalog.prediction; how many */
 extern uint64 ml_log_rows_write(MlLogRows *rows);
 
+/* when a model was made; DT_NOEND: it is not there */
+extern TimestampTz ml_log_model_created(const char *model);
+
 /* what was counted instead of logged; reasons as in MlLogLoss */
 extern void ml_log_write_losses(const uint64 *lost);
 

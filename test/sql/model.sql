@@ -112,6 +112,8 @@ SELECT t.relation, t.number, a.attname
                ('serving', 5, 'rules'), ('serving', 12, 'rules_sha256'),
                ('rule_set', 1, 'model'), ('rule_set', 2, 'number'), ('rule_set', 3, 'sha256'), ('rule_set', 4, 'program'),
                ('serving', 9, 'deployment'),
+               ('training_profile', 1, 'model'), ('training_profile', 2, 'version'), ('training_profile', 3, 'role'),
+               ('training_profile', 4, 'feature'), ('training_profile', 19, 'bin_low'), ('training_profile', 20, 'bin_high'),
                ('alias', 1, 'model'), ('alias', 2, 'alias'), ('alias', 3, 'version'), ('alias', 4, 'sha256')
        ) AS t(relation, number, name)
   LEFT JOIN pg_attribute AS a ON a.attrelid = ('mlops_catalog.' || t.relation)::regclass AND a.attnum = t.number
