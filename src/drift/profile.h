@@ -55,6 +55,7 @@ typedef struct MlNumberProfile
 	double		low;
 	double		high;			/* > low, unless nothing is present */
 	int64		bin_rows[ML_PROFILE_BINS + 2];
+	bool		binned;			/* nothing else is known: knots, edges and moments are made of the bins */
 } MlNumberProfile;
 
 typedef struct MlCategoryProfile
@@ -110,6 +111,12 @@ extern void ml_profile_numbers(MlProfile *profile, const double *value, int64 n,
  */
 extern void ml_profile_levels(MlProfile *profile, int64 rows, int nvalues, char *const *value,
 							  const int32 *length, const int64 *count, int64 min_rows);
+
+/*
+ * Knots, edges and mean from low, high and bin_rows, which are set, as is n, the number of values that they are worth;
+ * what is below and above lies a bin's width away. Two such profiles of the same bins are compared exactly where bins meet.
+ */
+extern void ml_profile_of_bins(MlNumberProfile *number);
 
 /* how far the distribution function that the knots give can be off, as a share */
 extern double ml_profile_error(const MlNumberProfile *number);

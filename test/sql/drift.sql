@@ -142,6 +142,34 @@ SELECT monitor, what, state FROM mlops.alert WHERE model = 'drift';
 UPDATE mlops_catalog.prediction SET input = NULL WHERE model = 'drift';
 SELECT role, verdict, count(*), max(n) AS n FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') WHERE role IN ('feature', 'prediction') GROUP BY role, verdict ORDER BY role;
 
+-- ---- what was counted of calls ----
+
+-- Where nothing was logged, the counts of serving statistics are compared, in the bins and levels of the profile:
+-- as they would have been written for the 1st of June (as the training) and the 2nd.
+CREATE FUNCTION counted(source text, day date) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    EXECUTE format('INSERT INTO mlops_catalog.serving_histogram (model, since, version, role, subject, feature, until, counted_at, kind, rows, missing, binned, bin_low, bin_high, bin_rows, level, level_rows, other_rows) '
+                   'SELECT model, %1$L, version, ''active'', ''feature'', feature, %1$L::date + 1, %1$L::date + 1, kind, (SELECT count(*) FROM %2$s AS c), 0, (SELECT count(*) FROM %2$s AS c), bin_low, bin_high, '
+                   'CASE feature WHEN ''used'' THEN ARRAY(SELECT (SELECT count(*) FROM %2$s AS c WHERE CASE WHEN used < bin_low THEN 0 WHEN used > bin_high THEN 65 ELSE least(1 + floor((used - bin_low) * (64 / (bin_high - bin_low))), 64) END = b) FROM generate_series(0, 65) AS b) END, '
+                   'level, CASE feature WHEN ''plan'' THEN ARRAY(SELECT (SELECT count(*) FROM %2$s AS c WHERE plan = l) FROM unnest(level) WITH ORDINALITY AS v (l, i) ORDER BY i) END, '
+                   'CASE feature WHEN ''plan'' THEN (SELECT count(*) FROM %2$s AS c WHERE plan <> ALL (level)) END '
+                   'FROM mlops.training_profile WHERE model = ''drift'' AND version = 1 AND feature IN (''used'', ''plan'')', day, source);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END $$;
 DELETE FROM mlops_catalog.prediction WHERE model = 'drift';
+SELECT counted('before', '2026-06-01'), counted('after', '2026-06-02'), counted('(SELECT used * 1000 AS used, CASE plan WHEN ''max'' THEN ''gold'' ELSE plan END AS plan FROM before)', '2026-06-03');
+SELECT feature, n, round(psi::numeric, 9) AS psi, round(coalesce(ks, tvd)::numeric, 9) AS effect, verdict FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-02') WHERE feature IN ('used', 'plan');
+-- KS is the largest difference where bins meet, which is that of the rows but for a part of one bin; levels are exact
+SELECT d.feature, d.n, d.ks <= f.ks AND d.ks > f.ks - 0.03 AS ks, d.psi BETWEEN 0.5 * f.psi AND 2 * f.psi AS psi, d.mean BETWEEN f.mean_reference + 5 AND f.mean AS mean, d.chi_square = f.chi_square AS chi_square, d.verdict, d.matters
+  FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-03') AS d JOIN found AS f USING (role, feature) WHERE d.feature IN ('used', 'plan');
+-- what lies beyond all bins was of another unit, probably
+SELECT feature, unseen, verdict, reason FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-04') WHERE feature IN ('used', 'plan');
+-- of three days
+SELECT feature, n FROM mlops_drift('drift', period => '3 days', as_of => '2026-06-04') WHERE feature IN ('used', 'plan');
+DELETE FROM mlops_catalog.serving_histogram WHERE model = 'drift';
+
 SELECT mlops_drop_model('drift', force => true), mlops_drop_model('drift_few'), mlops_drop_model('drift_time');
 DROP SCHEMA drift_test CASCADE;
