@@ -126,7 +126,7 @@ extern void ml_profile_sort(uint64 *key, uint64 *spare, int64 n);
 
 /*
  * The bin of equal width of a value that is not NaN: 0 below low, ML_PROFILE_BINS + 1 above high.
- * width: ml_profile_bins_per_unit(), to be made once.
+ * per_unit: ml_profile_bins_per_unit(), to be made once.
  */
 static inline double
 ml_profile_bins_per_unit(double low, double high)
