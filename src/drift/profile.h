@@ -24,7 +24,8 @@
 #define ML_PROFILE_BINS		64	/* of equal width; below and above them there is one more each */
 #define ML_PROFILE_LEVELS	1000	/* more, or rarer than min_category_rows, are the rest */
 #define ML_PROFILE_LEVEL_MAX 256	/* bytes of a level that has a place */
-#define ML_PROFILE_ROWS		25000	/* of more, rows at even places are taken for all but moments */
+#define ML_PROFILE_ROWS		25000	/* of more, a sample is taken for all but moments */
+#define ML_PROFILE_SAMPLE	10000	/* of so many, at even places */
 
 typedef enum MlProfileRole
 {
@@ -92,6 +93,13 @@ typedef struct MlProfileRoom
 	uint64	   *spare;
 	bool		exact;			/* every value becomes a knot, every level has a place */
 } MlProfileRoom;
+
+/* of n rows so many are sorted, unless all have to be */
+static inline int64
+ml_profile_sample(int64 n)
+{
+	return n <= ML_PROFILE_ROWS ? n : ML_PROFILE_SAMPLE;
+}
 
 /* bytes of room for so many values */
 extern Size ml_profile_room_size(int64 most);
