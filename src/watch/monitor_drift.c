@@ -1,10 +1,13 @@
 /*
  * monitor_drift.c
- *		What a monitor of drift sees: the share of what the active version looks at that has
- *		changed, or what has changed of a feature, in the logged calls of a period.
+ *		What a monitor sees of the inputs: mlops_drift of the period, against the
+ *		rows that the active version was trained on.
  *
- * mlops_drift() counts nothing that is not beyond chance and large, so that the value
- * needs no interval: 0 is nothing to tell.
+ * drift is the distance of a feature, 0 to 1 (Kolmogorov and Smirnov's for numbers,
+ * total variation for categories), or the mean of all, weighted by their importance: of all and
+ * not of those that have shifted, since what is mostly 0 has no usual spread.
+ * broken is the number of features, and of predictions, that no population explains: a feed that
+ * stops, a unit that changes, a category that vanishes. unseen_share is of values that training never saw.
  */
 #include "postgres.h"
 
@@ -12,57 +15,125 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "metric/interval.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "watch/monitor.h"
 
-#define EQ " OPERATOR(pg_catalog.=) "
+#define MOST_NAMED	5			/* features in a note */
 
-/* without a feature the prediction counts as much as all features, since their inputs may not be logged */
-static const char query[] =
-"SELECT s.version, pg_catalog.max(d.n) FILTER (WHERE d.verdict OPERATOR(pg_catalog.<>) 'unknown'), "
-"pg_catalog.max(CASE WHEN d.verdict IN ('shifted', 'broken') THEN d.impact ELSE 0::pg_catalog.float8 END), "
-"pg_catalog.string_agg(d.reason, '; ' ORDER BY d.role) FILTER (WHERE d.verdict IN ('shifted', 'broken')) "
-"FROM mlops.serving AS s CROSS JOIN LATERAL pg_catalog.mlops_drift($1, period => $2, min_rows => $3, as_of => $4) AS d "
-"WHERE s.model" EQ "$1 AND CASE WHEN $5 IS NULL THEN d.role IN ('all', 'prediction') "
-"ELSE d.role" EQ "'feature' AND d.feature" EQ "$5 END GROUP BY s.version";
+/* columns of the query */
+enum
+{
+	ROLE = 1, FEATURE, ROWS, DISTANCE, UNSEEN, IMPACT, VERDICT, REASON
+};
 
-static void
-see(MlSeen *seen, MemoryContext cxt)
+static bool
+is_text(uint64 row, int column, const char *value)
+{
+	char	   *text = ml_result_text(row, column);
+
+	return text != NULL && strcmp(text, value) == 0;
+}
+
+static int64
+rows_of(uint64 row)
 {
 	bool		isnull;
-	Datum		rows = ml_result_datum(0, 2, &isnull);
-	char	   *note;
+	Datum		value = ml_result_datum(row, ROWS, &isnull);
 
-	seen->version = ml_result_int(0, 1, 0);
-	if (isnull)
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+/* one feature */
+static void
+see_feature(const MlMonitor *monitor, uint64 row, MlSeen *seen, MemoryContext caller)
+{
+	char	   *reason = ml_result_text(row, REASON);
+
+	seen->n = rows_of(row);
+	switch (monitor->measure->source)
+	{
+		case ML_WATCH_DRIFT:
+			seen->value = ml_result_float(row, DISTANCE);
+			break;
+		case ML_WATCH_UNSEEN:
+			seen->value = ml_result_float(row, UNSEEN);
+			if (!isnan(seen->value) && seen->n > 0)
+				ml_wilson(seen->value, seen->n, &seen->low, &seen->high);
+			break;
+		default:
+			seen->value = is_text(row, VERDICT, "broken");
+			break;
+	}
+	if (reason != NULL)
+		seen->note = MemoryContextStrdup(caller, reason);
+}
+
+/* all of them: the sum of their impacts, and those that are broken */
+static void
+see_all(const MlMonitor *monitor, uint64 n, MlSeen *seen, MemoryContext caller)
+{
+	StringInfoData broken;
+	int			nbroken = 0;
+	double		drift = NAN;
+	bool		counts = monitor->measure->source == ML_WATCH_BROKEN;
+	char	   *reason = NULL;
+
+	initStringInfo(&broken);
+	for (uint64 i = 0; i < n; i++)
+	{
+		if (is_text(i, ROLE, "all"))
+		{
+			seen->n = rows_of(i);
+			reason = ml_result_text(i, REASON);
+		}
+		if (is_text(i, ROLE, "feature") && !isnan(ml_result_float(i, IMPACT)))
+			drift = (isnan(drift) ? 0.0 : drift) + ml_result_float(i, IMPACT);
+		if (!is_text(i, ROLE, "all") && !is_text(i, ROLE, "target") && is_text(i, VERDICT, "broken") && ++nbroken <= MOST_NAMED)
+			appendStringInfo(&broken, "%s%s: %s", broken.len > 0 ? "; " : "", ml_result_text(i, FEATURE),
+							 ml_result_text(i, REASON));
+	}
+	seen->value = counts ? nbroken : drift;
+	if (counts && nbroken > 0)
+		seen->note = MemoryContextStrdup(caller, broken.data);
+	else if (!counts && reason != NULL)
+		seen->note = MemoryContextStrdup(caller, reason);
+}
+
+static void
+see_rows(const MlMonitor *monitor, uint64 n, MlSeen *seen, MemoryContext caller)
+{
+	if (monitor->feature == NULL)
+	{
+		see_all(monitor, n, seen, caller);
 		return;
-	seen->n = DatumGetInt64(rows);
-	seen->value = ml_result_float(0, 3);
-	note = ml_result_text(0, 4);
-	seen->note = note != NULL ? MemoryContextStrdup(cxt, note) : NULL;
+	}
+	for (uint64 i = 0; i < n; i++)
+		if (is_text(i, ROLE, "feature") && is_text(i, FEATURE, monitor->feature))
+			see_feature(monitor, i, seen, caller);
 }
 
 void
-ml_monitor_see_drift(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
+ml_monitor_measure_drift(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 {
-	MemoryContext cxt = CurrentMemoryContext;
-	Oid			type[] = {TEXTOID, INTERVALOID, INT4OID, TIMESTAMPTZOID, TEXTOID};
-	Datum		value[] = {
+	static const char query[] =
+		"SELECT r.role, r.feature, r.n, COALESCE(r.ks, r.tvd), r.unseen, r.impact, r.verdict, r.reason "
+		"FROM pg_catalog.mlops_drift($1, period => $2, min_rows => $3, as_of => $4) AS r";
+	MemoryContext caller = CurrentMemoryContext;
+	Oid			type[4] = {TEXTOID, INTERVALOID, INT4OID, TIMESTAMPTZOID};
+	Datum		value[4] = {
 		CStringGetTextDatum(monitor->model), IntervalPGetDatum(monitor->period),
-		Int32GetDatum((int32) Min(monitor->min_rows, PG_INT32_MAX)), TimestampTzGetDatum(until),
-		monitor->feature != NULL ? CStringGetTextDatum(monitor->feature) : (Datum) 0
+		Int32GetDatum((int32) Min(monitor->min_rows, PG_INT32_MAX)), TimestampTzGetDatum(until)
 	};
-	char		null[lengthof(type) + 1] = "     ";
 
-	null[4] = monitor->feature != NULL ? ' ' : 'n';
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args(query, lengthof(type), type, value, null, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not measure drift of model \"%s\"", monitor->model);
-	if (SPI_processed > 0)
-		see(seen, cxt);
+	if (SPI_execute_with_args(query, lengthof(type), type, value, NULL, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not compare the inputs of model \"%s\"", monitor->model);
+	see_rows(monitor, SPI_processed, seen, caller);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 }
