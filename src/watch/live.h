@@ -123,11 +123,11 @@ extern void ml_live_forget(MlLive *live, MlLiveGroup *group);
 extern void ml_live_tell_missing(const MlLive *live);
 
 /*
- * The model's primary metric on what its version answered as the active one in a stretch of time;
- * NaN without outcomes. n: rows that it is of. Checks no privilege.
+ * The model's primary metric on what its version answered as the active one in a stretch of time: NaN, of 0
+ * rows, without outcomes. Checks no privilege.
  */
-extern double ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until,
-							TimestampTz as_of, int64 *n);
+extern void ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of,
+						  MlLiveEstimate *estimate);
 
 /* of sorted values, the least that a share of them does not exceed; NaN: there are none */
 extern double ml_live_quantile(const double *sorted, int64 n, double share);

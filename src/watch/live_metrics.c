@@ -101,26 +101,25 @@ ml_live_metrics(const char *model, MlTask task, char **name, int n, bool dear)
 
 /* ---- one of them ---- */
 
-double
-ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of, int64 *n)
+void
+ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of,
+			  MlLiveEstimate *estimate)
 {
 	MlJudgeMetric *metric = ml_judge_metric(model, ml_live_task(model), NULL);
 	MlLiveRequest request = {.model = model, .from = from, .until = until, .as_of = as_of, .width = until - from,
 	.metrics = list_make1(metric)};
 	MlLive	   *live = ml_live_read(&request);
-	MlLiveEstimate estimate = {.value = NAN};
 	ListCell   *cell;
 
+	*estimate = (MlLiveEstimate) {NAN, NAN, NAN, NAN, 0, 0};
 	foreach(cell, live->groups)
 	{
 		MlLiveGroup *group = lfirst(cell);
 
 		if (group->version == version && strcmp(group->role, "active") == 0)
-			(void) ml_live_estimate(live, group, metric, &estimate);
+			(void) ml_live_estimate(live, group, metric, estimate);
 	}
 	ml_live_end(live);
-	*n = estimate.n;
-	return estimate.value;
 }
 
 /* ---- what could not be measured ---- */

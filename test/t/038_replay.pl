@@ -75,6 +75,24 @@ is(query("SELECT count(*) FROM mlops.deployment WHERE number > 1 AND evidence ->
 my $again = query(q{SELECT version FROM mlops.retraining WHERE status = 'promoted' ORDER BY number DESC LIMIT 1});
 like(query("CALL mlops_reproduce('power/$again')"), qr/^t\|/, "version $again can be made again from its window");
 
+# ---- drift is found, and told from what does not matter ----
+
+# in the first month the price moves away, by which the model goes most of all; in May 1997 the market of Victoria joins, whose columns
+# were constant until then, so that no model of before looks at them
+sub shifted
+{
+	my ($from, $until) = @_;
+
+	return query("SELECT coalesce(string_agg(feature || CASE WHEN matters THEN '!' ELSE '' END, ' ' ORDER BY feature), '') "
+		  . "FROM mlops_drift('power/1', \$q\$SELECT * FROM power WHERE at >= '$from' AND at < '$until'\$q\$) "
+		  . "WHERE role = 'feature' AND verdict = 'shifted'");
+}
+
+is(shifted('1996-11-01', '1996-12-01'), 'nswdemand nswprice!', 'in the first month');
+is(shifted('1997-05-08', '1997-06-07'), 'nswprice! transfer vicdemand vicprice', 'in the month after the second market joined');
+is(query("SELECT matters FROM mlops_drift('power/1', period => '28 days', as_of => '1996-11-29') WHERE role = 'prediction'"),
+	't', 'and the predictions in the log say so');
+
 # ---- what it was worth ----
 
 my ($live, $still, $n) = split /\|/, query(q{
