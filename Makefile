@@ -39,6 +39,7 @@ SQL_PIECES = \
 	sql/install/49_monitor.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
+	sql/install/52_shadow.sql \
 	sql/install/55_watch.sql \
 	sql/install/56_drift.sql \
 	sql/install/56_trace.sql \
@@ -174,12 +175,15 @@ REGRESS = \
 	explain \
 	permutation \
 	score_log \
+	shadow \
+	shadow_errors \
 	outcomes \
 	performance \
 	canary_report \
 	rollout \
 	monitor \
 	monitor_bounds \
+	monitor_inputs \
 	alert \
 	monitor_errors \
 	slo \
@@ -200,10 +204,12 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	shadow_race \
 	canary_scan \
 	train_and_rollback \
 	train_unlocked \
 	retrain_unlocked \
+	retrain_race \
 	notice \
 	revoke \
 	metric_drop \

@@ -22,13 +22,14 @@ from sklearn.metrics import r2_score, roc_auc_score
 import judge
 import learners
 import metrics
+import shadow
 import validate
 from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note, print_table, pull, run, seconds
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-OWN = ["core", "judge", "metrics", "validate", "log"]	# parts that are rows of the first table
-PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log"]
+OWN = ["core", "judge", "metrics", "validate", "log", "shadow"]	# parts that are rows of the first table
+PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log", "shadow"]
 GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": [p for p in PARTS if p not in OWN], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
@@ -376,6 +377,8 @@ def main():
     if "log" in parts:
         make_table("numbers", "t", ROWS)
         learners.attempt("log", bench_log)
+    if "shadow" in parts:
+        learners.attempt("shadow", lambda: shadow.bench(connect, interleaved, add_ratio))
     learners.bench([part for part in parts if part not in OWN])
     describe(connect())
     if rows:
