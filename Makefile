@@ -177,6 +177,7 @@ REGRESS = \
 	score_log \
 	shadow \
 	shadow_errors \
+	shadow_tasks \
 	outcomes \
 	performance \
 	canary_report \
