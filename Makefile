@@ -172,6 +172,7 @@ REGRESS = \
 	explain \
 	permutation \
 	score_log \
+	statistics \
 	outcomes \
 	performance \
 	monitor \
