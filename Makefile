@@ -40,6 +40,7 @@ SQL_PIECES = \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/55_watch.sql \
+	sql/install/56_drift.sql \
 	sql/install/56_trace.sql \
 	sql/install/57_retrain.sql \
 	sql/install/60_look.sql \
@@ -67,7 +68,7 @@ ROOMS = \
 	watch
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o src/num/distribution.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
@@ -127,6 +128,7 @@ REGRESS = \
 	reproduce \
 	repeatable \
 	lineage \
+	training_profile \
 	train_errors \
 	train_privileges \
 	search \
@@ -175,6 +177,8 @@ REGRESS = \
 	statistics \
 	outcomes \
 	performance \
+	canary_report \
+	rollout \
 	monitor \
 	monitor_bounds \
 	alert \
@@ -185,6 +189,9 @@ REGRESS = \
 	retraining \
 	retraining_errors \
 	quality_by_age \
+	drift \
+	drift_errors \
+	adwin \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -202,6 +209,7 @@ ISOLATION = \
 	revoke \
 	metric_drop \
 	refresh_race \
+	rollout_race \
 	monitor_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 

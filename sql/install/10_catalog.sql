@@ -717,6 +717,45 @@ CREATE UNIQUE INDEX retraining_open ON mlops_catalog.retraining (model)
 COMMENT ON TABLE mlops_catalog.retraining IS 'trainings that a policy, a monitor or somebody asked for: why, and what became of them';
 
 -- pg_dump carries every row; one statement each, since each changes the extension's row
+CREATE TABLE mlops_catalog.rollout (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL,
+    version         integer NOT NULL,
+    author          text NOT NULL,
+    state           text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'finished', 'rolled back', 'stopped')),
+    step            integer NOT NULL,
+    reason          text,
+    created_at      timestamptz NOT NULL,
+    looked_at       timestamptz NOT NULL,
+    waits_for       text,
+    ended_at        timestamptz,
+    end_reason      text,
+    PRIMARY KEY (model, number)
+);
+CREATE UNIQUE INDEX rollout_running ON mlops_catalog.rollout (model) WHERE state = 'running';
+COMMENT ON TABLE mlops_catalog.rollout IS 'versions that are brought out in steps; one of a model runs at a time';
+
+CREATE TABLE mlops_catalog.rollout_step (
+    model           text COLLATE "C" NOT NULL,
+    rollout         integer NOT NULL,
+    step            integer NOT NULL,
+    name            text NOT NULL,
+    share           float8 NOT NULL,
+    min_time        interval,
+    min_rows        bigint NOT NULL,
+    min_outcomes    bigint NOT NULL,
+    gates           text[] NOT NULL,
+    compare         text NOT NULL CHECK (compare IN ('no worse', 'better', 'off')),
+    entered_at      timestamptz,
+    deployment      integer,
+    left_at         timestamptz,
+    verdict         text CHECK (verdict IN ('passed', 'failed', 'stopped')),
+    seen            jsonb,
+    PRIMARY KEY (model, rollout, step),
+    FOREIGN KEY (model, rollout) REFERENCES mlops_catalog.rollout
+);
+COMMENT ON TABLE mlops_catalog.rollout_step IS 'the steps of rollouts: what must be met to leave each, and what was seen of it';
+
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.version', '');
@@ -748,6 +787,8 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving_histogram', ''
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout_step', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor_period', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alert', '');

@@ -45,7 +45,9 @@ RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL UNSAFE COST 1000 ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT l.number, l.role, l.version, a.rules, d.deployed_at,
-       (SELECT pg_catalog.min(n.deployed_at) FROM mlops.deployment AS n WHERE n.model = d.model AND n.number > d.number),
+       -- what is active goes on beside a canary
+       (SELECT pg_catalog.min(n.deployed_at) FROM mlops.deployment AS n
+         WHERE n.model = d.model AND n.number > d.number AND (n.share = 1 OR d.share < 1)),
        l.metric, l.value, l.low, l.high, l.n, l.predictions, l.n::float8 / l.predictions
   FROM mlops.live_by_deployment(mlops_performance_by_deployment.model, mlops_performance_by_deployment.period,
                                 mlops_performance_by_deployment.as_of) AS l
@@ -92,7 +94,7 @@ BEGIN
       FROM (SELECT l.*, pg_catalog.lead(l.at) OVER (PARTITION BY l.role ORDER BY l.at) AS next_at
               FROM mlops.prediction AS l
              WHERE l.model = mlops_trace.model AND l.key = mlops.logged_key(mlops_trace.key)) AS p
-      -- of the bundle: while a canary runs, the newest deployment is the canary's
+      -- of the bundle: the newest deployment of the version by then
       LEFT JOIN LATERAL (SELECT e.threshold, e.rules FROM mlops.deployment AS e
                           WHERE e.model = mlops_trace.model AND e.number <= p.deployment AND e.version = p.version
                           ORDER BY e.number DESC LIMIT 1) AS d ON true

@@ -35,13 +35,24 @@ clustered_error(const MlMeasurement *rows, const double *influence, const uint32
 	return nclusters < 2 ? NAN : sqrt(ml_sum_get(&squares) * nclusters / (nclusters - 1));
 }
 
-/* all the same: no more is known than that so many clusters are */
+/*
+ * Wilson's variance has no factors for small numbers, of rows and of clusters: they are taken out. Where
+ * all are the same, no more is known than that so many clusters are.
+ */
 static void
-of_share(double error, int64 nclusters, MlInterval *result)
+of_share(const MlSample *sample, double error, int64 nclusters, MlInterval *result)
 {
 	double		share = result->value;
-	double		n = error > 0.0 && share > 0.0 && share < 1.0 ? share * (1 - share) / (error * error) : nclusters;
+	double		n = nclusters;
+	int64		rows = 0;
 
+	for (int64 i = 0; i < sample->rows.n; i++)
+	{
+		ml_check_row(i);
+		rows += !isnan(sample->value[i]);
+	}
+	if (error > 0.0 && share > 0.0 && share < 1.0)
+		n = share * (1 - share) / (error * error) * rows / (rows - 1) * nclusters / (nclusters - 1);
 	ml_wilson(share, n, &result->low, &result->high);
 	result->error = (result->high - result->low) / (2 * ML_NORMAL_975);
 }
@@ -77,7 +88,7 @@ ml_interval_clustered(const MlMetric *metric, const MlSample *sample, const uint
 		return;
 	result->error = error;
 	if (kind == ML_INTERVAL_SHARE && rule->transform == NULL)
-		of_share(error, nclusters, result);
+		of_share(sample, error, nclusters, result);
 	else
 		ml_interval_on_scale(metric, result->value, ml_quantile_t(nclusters - 1) * error, result);
 }

@@ -93,14 +93,6 @@ extern void ml_checks_load(struct MlCursor *c, struct MlRuleProgram *program);
 
 /* ---- running ---- */
 
-/* bounds of a number of the encoded row */
-typedef struct MlCheckBound
-{
-	int			number;
-	double		low;
-	double		high;
-} MlCheckBound;
-
 /* codes of a category that fail; -1: that one does not */
 typedef struct MlCheckCode
 {
@@ -125,13 +117,18 @@ typedef struct MlCheckTerm
 /* Immutable. The checks of a program in terms of a recipe; bits are those of checks in order */
 typedef struct MlCheckPlan
 {
-	int			nbounds;		/* the first look: whatever fails shows here */
-	MlCheckBound *bound;
+	/* the first look: whatever fails shows here */
+	int			nbounds;		/* numbers that have bounds; the arrays have room for an even number */
+	int		   *bounded;
+	double	   *low;
+	double	   *high;
 	int			npresent;		/* numbers that must not be missing */
 	int		   *present;
 	int			ncodes;
 	MlCheckCode *code;
-	int			nterms;			/* which checks failed */
+
+	/* then: which checks failed */
+	int			nterms;
 	MlCheckTerm *term;
 	uint64		hard;
 	uint64		finite;			/* checks of outputs */

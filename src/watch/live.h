@@ -39,8 +39,9 @@ typedef struct MlLiveRequest
 	int64		width;			/* of a window, in microseconds */
 	Datum		slices;			/* text[]: columns of logged inputs; 0: none */
 	List	   *metrics;		/* of MlJudgeMetric *, whose columns are read */
-	int			first_deployment;	/* 0: any call; else those of the active version and the canary by these deployments */
+	int			first_deployment;	/* 0: any call; else those of the canary by these deployments */
 	int			last_deployment;
+	int			active_deployment;	/* and those of the active version by this one */
 } MlLiveRequest;
 
 typedef struct MlLivePrepared MlLivePrepared;	/* live_measure.c */
@@ -91,10 +92,10 @@ extern void ml_live_end(MlLive *live);
 extern MlTask ml_live_task(const char *model);
 
 /*
- * The metrics to measure live: those named; or all of ours for the task, the model's own first, and
- * registered ones that its gates ask for. Errors as of ml_judge_metric.
+ * The metrics to measure live: those named; or the model's own, all of ours for the task (dear: also those
+ * whose intervals are bootstrapped), and registered ones that its gates ask for. Errors as of ml_judge_metric.
  */
-extern List *ml_live_metrics(const char *model, MlTask task, char **name, int n);
+extern List *ml_live_metrics(const char *model, MlTask task, char **name, int n, bool dear);
 
 typedef struct MlLiveEstimate
 {
@@ -122,11 +123,11 @@ extern void ml_live_forget(MlLive *live, MlLiveGroup *group);
 extern void ml_live_tell_missing(const MlLive *live);
 
 /*
- * The model's primary metric on what its version answered as the active one in a stretch of time;
- * NaN without outcomes. n: rows that it is of. Checks no privilege.
+ * The model's primary metric on what its version answered as the active one in a stretch of time: NaN, of 0
+ * rows, without outcomes. Checks no privilege.
  */
-extern double ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until,
-							TimestampTz as_of, int64 *n);
+extern void ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of,
+						  MlLiveEstimate *estimate);
 
 /* of sorted values, the least that a share of them does not exceed; NaN: there are none */
 extern double ml_live_quantile(const double *sorted, int64 n, double share);

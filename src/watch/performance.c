@@ -163,7 +163,7 @@ mlops_performance(PG_FUNCTION_ARGS)
 	begin_request(fcinfo, &request);
 	take_arguments(fcinfo, &request);
 	metric = ml_argument_texts(fcinfo, 5, "metrics", &nmetrics);
-	request.metrics = ml_live_metrics(request.model, ml_live_task(request.model), metric, nmetrics);
+	request.metrics = ml_live_metrics(request.model, ml_live_task(request.model), metric, nmetrics, true);
 	ml_rows_begin(fcinfo, &rows);
 	live = ml_live_read(&request);
 	foreach(cell, live->groups)

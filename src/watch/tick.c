@@ -4,9 +4,9 @@
  *
  * Validation sets that are due are refreshed, and what is in use of their
  * models is evaluated on the new editions; outcomes are pulled from where they
- * arrive; monitors look at the periods that have ended; models are trained again
- * where their policies say so; old days of the log and
- * old serving statistics go. Each piece has a transaction of its own, so
+ * arrive; rollouts move on; monitors look at the periods that have ended; models
+ * are trained again where their policies say so; old days of the log and old
+ * serving statistics go. Each piece has a transaction of its own, so
  * that locks are short and what is done stays done. One that fails is told and,
  * for a set, recorded, and the others go on; a cancel ends the tick. Within a
  * transaction block everything happens in the caller's.
@@ -34,6 +34,7 @@
 #include "watch/monitor.h"
 #include "watch/outcome.h"
 #include "watch/retraining.h"
+#include "watch/rollout.h"
 #include "watch/watch.h"
 
 PG_FUNCTION_INFO_V1(mlops_tick);
@@ -72,6 +73,16 @@ pull_outcomes(void *arg)
 	if (ml_outcomes_pull(tick->model, tick->as_of, false, &pulled) && pulled.added > 0)
 		ereport(NOTICE,
 				(errmsg(INT64_FORMAT " outcomes of model \"%s\" came in", pulled.added, tick->model)));
+}
+
+static void
+advance_rollout(void *arg)
+{
+	Tick	   *tick = arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ml_rollout_advance(tick->model, tick->as_of);
+	PopActiveSnapshot();
 }
 
 static void
@@ -117,6 +128,16 @@ outcomes_failed(const Tick *tick, const ErrorData *error)
 			(errcode(error->sqlerrcode),
 			 errmsg("outcomes of model \"%s\" were not pulled: %s", tick->model, error->message),
 			 error->detail ? errdetail("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+static void
+rollout_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("the rollout of model \"%s\" did not move: %s", tick->model, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
@@ -171,6 +192,23 @@ do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 	MemoryContextReset(tick->cxt);
 }
 
+/* after outcomes, by which a canary is judged */
+static void
+do_rollouts(MlTraining *procedure, Tick *tick)
+{
+	List	   *models = ml_registry_rollout_models();
+	ListCell   *model;
+
+	commit(tick, procedure);
+	foreach(model, models)
+	{
+		tick->model = lfirst(model);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN) ||
+			ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_PROMOTE))
+			do_piece(procedure, tick, advance_rollout, rollout_failed);
+	}
+}
+
 /* after outcomes, which monitors look at */
 static void
 do_monitors(MlTraining *procedure, Tick *tick)
@@ -220,6 +258,7 @@ do_pieces(MlTraining *procedure, void *arg)
 		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
 			do_piece(procedure, tick, pull_outcomes, outcomes_failed);
 	}
+	do_rollouts(procedure, tick);
 	do_monitors(procedure, tick);
 	/* after everything that could be a reason */
 	foreach(model, retrained)

@@ -135,7 +135,7 @@ RULES = [("f1 > 1e6", {"set": 0.5}), ("prediction > 1.5", {"set": 0.9}), ("f2 < 
 
 
 def bench_rules(connection):
-    """Ten rules of all sorts that fire on no row: what looking costs."""
+    """Ten rules of all sorts that fire on no row, and checks that none fails: what looking costs."""
     note("scoring with rules")
     version = run(connection, "SELECT version FROM mlops.serving WHERE model = 'logistic'")[0][0]
     rules = json.dumps([{"name": when, "when": when, "then": then} for when, then in RULES])
@@ -147,8 +147,10 @@ def bench_rules(connection):
             run(connection, "SELECT sum(mlops_predict('logistic', t)) FROM t")
         return action
 
-    ruled, plain = interleaved([scan(number), scan(0)])
+    checks = run(connection, "SELECT mlops_create_rules('logistic', checks => mlops_propose_checks('logistic'))")[0][0]
+    ruled, checked, plain = interleaved([scan(number), scan(checks), scan(0)])
     add_ratio("`sum(mlops_predict('m', t))` with ten rules against without", ruled, plain, 1.3)
+    add_ratio("`sum(mlops_predict('m', t))` with the checks that are proposed for it, against without", checked, plain, 1.2)
 
 
 def pgbench(script, clients, duration, background=False):

@@ -93,6 +93,11 @@ ALTER TABLE visit RENAME TO visits;
 \set VERBOSITY terse
 CALL mlops_tick('2026-05-23');
 CALL mlops_tick('2026-05-29');
+BEGIN;
+CALL mlops_tick('2026-05-30');
+-- the transaction goes on
+SELECT number, status FROM mlops.retraining WHERE number > 7;
+ROLLBACK;
 CALL mlops_tick('2026-05-29 12:00');
 CALL mlops_tick('2026-05-30');
 \set VERBOSITY default
@@ -115,6 +120,13 @@ CALL mlops_tick('2026-06-10');
 SELECT r.status, r.requested_by, r.trained_by, v.trained_by AS by, v.spec -> 'author' AS author, v.rows_read, x.trained_by AS run_by
   FROM mlops.retraining AS r JOIN mlops.version AS v ON v.model = r.model AND v.version = r.version
   JOIN mlops.run AS x ON x.run = v.run WHERE r.number = 9;
+-- without a source of its own a policy takes that of the active version, which still runs as who wrote it
+SET ROLE regress_ml_rita;
+SELECT mlops_set_retraining('buys', every => '1 day', as_of => '2026-06-11');
+SET ROLE regress_ml_tick;
+CALL mlops_tick('2026-06-13');
+SELECT r.status, v.trained_by, v.spec ->> 'author' = session_user AS written_by_superuser, v.spec ->> 'source' AS source
+  FROM mlops.retraining AS r JOIN mlops.version AS v ON v.model = r.model AND v.version = r.version WHERE r.number = 10;
 -- temporary objects of who ticks could stand in for what the source names
 CREATE TEMP TABLE visit (id int);
 \set VERBOSITY terse
@@ -126,7 +138,7 @@ SET search_path = retraining_test;
 SELECT mlops_revoke('buys', 'regress_ml_rita', 'train');
 CALL mlops_tick('2026-06-20');
 \set VERBOSITY default
-SELECT number, status, sqlstate FROM mlops.retraining WHERE number > 9;
+SELECT number, status, sqlstate FROM mlops.retraining WHERE number > 10;
 -- who may not train a model does not tick it
 SELECT mlops_revoke('buys', 'regress_ml_tick', 'train');
 SET ROLE regress_ml_tick;
@@ -141,12 +153,12 @@ SELECT mlops_request_retraining('buys', 'to be cancelled');
 SET statement_timeout = '500ms';
 CALL mlops_tick('2026-07-01');
 RESET statement_timeout;
-SELECT number, why, status, version, sqlstate FROM mlops.retraining WHERE number > 11;
+SELECT number, why, status, version, sqlstate FROM mlops.retraining WHERE number > 12;
 SELECT status FROM mlops.run WHERE model = 'buys' ORDER BY started_at DESC LIMIT 1;
 -- what is open goes with its policy; the history stays
 SELECT mlops_request_retraining('buys', 'too late');
 SELECT mlops_drop_retraining('buys');
-SELECT number, why, status, message FROM mlops.retraining WHERE number > 12;
+SELECT number, why, status, message FROM mlops.retraining WHERE number > 13;
 SELECT count(*) FROM mlops.retraining_policy;
 SELECT mlops_drop_model('buys', force => true);
 SELECT count(*) FROM mlops_catalog.retraining;

@@ -29,7 +29,8 @@ $node->safe_psql('origin', q{
 	                 options => '{"keep_rows": true}');
 	SELECT mlops_promote('price', 1, reason => 'something to begin with');
 	SELECT mlops_promote('price', 2, reason => 'better', rules =>
-	       mlops_create_rules('price', '[{"name": "villas", "when": "kind = ''villa''", "then": {"clip": [0, 3000]}}]'));
+	       mlops_create_rules('price', '[{"name": "villas", "when": "kind = ''villa''", "then": {"clip": [0, 3000]}}]',
+	                          checks => '[{"name": "large", "check": "range", "column": "area", "high": 140, "severity": "hard"}, {"name": "gaps", "check": "missing_share", "high": 0.5}]'));
 	SELECT mlops_set_alias('price', 'steady', 1);
 	CALL mlops_train('rent', 'SELECT area, kind, price / 200 AS rent FROM house', 'rent');
 	CALL mlops_train('rent', 'SELECT area, price / 200 AS rent FROM house', 'rent', algorithm => 'baseline');
@@ -38,6 +39,8 @@ $node->safe_psql('origin', q{
 	SELECT mlops_promote('rent', 2, share => 0.3, rules =>
 	       mlops_create_rules('rent', '[{"name": "cap", "when": "prediction > 10", "then": {"set": 10}}]'));
 	SELECT mlops_grant('price', 'analyst', 'predict');
+	SELECT mlops_set_retraining('price', every => '30 days', changes => '{"seed": 7}');
+	SELECT mlops_request_retraining('price', 'to see it restored');
 	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
 });
 
@@ -52,8 +55,10 @@ my %question = (
 	'what serves' => q{SELECT string_agg(s::text, E'\n' ORDER BY model) FROM mlops.serving s},
 	'history' => q{SELECT string_agg(d::text, E'\n' ORDER BY model, number) FROM mlops.deployment d},
 	'rules' => q{SELECT string_agg(r::text, E'\n' ORDER BY model, number) FROM mlops.rule_set r},
+	'checks' => q{SELECT string_agg(c::text, E'\n' ORDER BY model, position, column_name) FROM mlops.serving_check c},
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
 	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
+	'retraining' => q{SELECT string_agg(p::text || r::text, E'\n' ORDER BY model, number) FROM mlops.retraining_policy p JOIN mlops.retraining r USING (model)},
 	'privileges' => q{SELECT string_agg(p::text, E'\n' ORDER BY model) FROM mlops_catalog.privilege p},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});
