@@ -410,6 +410,7 @@ def main():
         make_table("numbers", "t", ROWS)
         learners.attempt("log", bench_log)
     if "statistics" in parts:
+        make_table("numbers", "t", ROWS)
         learners.attempt("statistics", bench_statistics)
     learners.bench([part for part in parts if part not in OWN])
     describe(connect())
