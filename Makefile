@@ -181,6 +181,7 @@ REGRESS = \
 	rollout \
 	monitor \
 	monitor_bounds \
+	monitor_inputs \
 	alert \
 	monitor_errors \
 	slo \
@@ -205,6 +206,7 @@ ISOLATION = \
 	train_and_rollback \
 	train_unlocked \
 	retrain_unlocked \
+	retrain_race \
 	notice \
 	revoke \
 	metric_drop \

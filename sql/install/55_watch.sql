@@ -109,6 +109,50 @@ $$;
 COMMENT ON FUNCTION mlops.check_names(text, integer, bigint) IS
 'the checks that bits of checks_failed in mlops.prediction stand for, by the deployment of the row; NULL: none';
 
+-- period and as_of as in mlops_statistics, whose counts these are: parts of the day that touch the period
+CREATE FUNCTION mlops_checks(model text, period interval DEFAULT '1 day', as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT role text, OUT version integer, OUT rules integer, OUT name text, OUT kind text, OUT severity text, OUT column_name text,
+       OUT bound float8, OUT rows bigint, OUT failed bigint, OUT share float8, OUT exceeded boolean)
+RETURNS SETOF record LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED ROWS 30
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM mlops.require(mlops_checks.model, 'read');
+    RETURN QUERY
+    WITH served AS (
+        SELECT c.role, c.version, c.rules, c."position", c.name, c.kind, c.severity, c.column_name, c.high, c.severity = 'drift' AS is_share
+          FROM mlops.serving_check AS c WHERE c.model = mlops_checks.model
+    ), counted AS (
+        SELECT s.role, s.version, s.rules, pg_catalog.sum(s.rows - s.null_rows)::bigint AS rows, mlops.sum_counts(s.check_rows) AS failed
+          FROM mlops.serving_statistics AS s
+         WHERE s.model = mlops_checks.model AND s.until > mlops_checks.as_of - mlops_checks.period AND s.since < mlops_checks.as_of
+         GROUP BY s.role, s.version, s.rules
+    ), seen AS (
+        SELECT h.role, h.version, h.feature, h.rows, h.missing, h.unseen
+          FROM mlops_statistics(mlops_checks.model, mlops_checks.period, 1, mlops_checks.as_of) AS h WHERE h.subject = 'feature'
+    ), row_checks AS (
+        SELECT v.role, v.version, v.rules, v."position", v.name, v.kind, v.severity,
+               CASE WHEN pg_catalog.count(*) = 1 THEN pg_catalog.max(v.column_name) END AS column_name
+          FROM served AS v WHERE NOT v.is_share GROUP BY v.role, v.version, v.rules, v."position", v.name, v.kind, v.severity
+    ), results AS (
+        SELECT r.role, r.version, r.rules, r."position", r.name, r.kind, r.severity, r.column_name, NULL::float8 AS bound,
+               COALESCE(t.rows, 0) AS rows, COALESCE(t.failed[r."position" + 1], 0) AS failed
+          FROM row_checks AS r LEFT JOIN counted AS t ON t.role = r.role AND t.version = r.version AND t.rules = r.rules
+        UNION ALL
+        SELECT v.role, v.version, v.rules, v."position", v.name, v.kind, v.severity, v.column_name, v.high, COALESCE(n.rows, 0),
+               COALESCE(pg_catalog.round(n.rows * CASE v.kind WHEN 'missing_share' THEN n.missing ELSE n.unseen END), 0)::bigint
+          FROM served AS v LEFT JOIN seen AS n ON n.role = v.role AND n.version = v.version AND n.feature = v.column_name
+         WHERE v.is_share
+    )
+    SELECT r.role, r.version, r.rules, r.name, r.kind, r.severity, r.column_name, r.bound, r.rows, r.failed,
+           r.failed / NULLIF(r.rows, 0)::float8, r.failed / NULLIF(r.rows, 0)::float8 > r.bound
+      FROM results AS r ORDER BY r.role, r."position", r.column_name COLLATE "C";
+END
+$$;
+COMMENT ON FUNCTION mlops_checks(text, interval, timestamptz) IS
+'how the checks that serve did on the calls of mlops_predict of a period: rows, how many failed, and whether a share exceeds its bound';
+
 CREATE VIEW mlops.log_gap AS
 SELECT g.at, g.reason, g.calls FROM mlops_catalog.log_gap AS g;
 COMMENT ON VIEW mlops.log_gap IS 'how many calls, of any model, were counted and not logged until a moment, and why';

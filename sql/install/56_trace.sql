@@ -81,13 +81,7 @@ BEGIN
     RETURN QUERY
     SELECT p.at, p.role, p.version, p.deployment, p.prediction, p.label,
            COALESCE(d.threshold, v.threshold), d.rules,
-           -- bit i is rule i, in order
-           CASE WHEN d.rules IS NOT NULL THEN
-               ARRAY(SELECT r.rule ->> 'name'
-                       FROM mlops.rule_set AS s, pg_catalog.jsonb_array_elements(s.rules) WITH ORDINALITY AS r (rule, place)
-                      WHERE s.model = mlops_trace.model AND s.number = d.rules
-                        AND (p.rules_fired >> (r.place - 1)::int) & 1 = 1
-                      ORDER BY r.place) END,
+           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(mlops_trace.model, p.deployment, p.rules_fired), '{}') END,
            o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
            pg_catalog.encode(v.data_fingerprint, 'hex'), v.rows_training, v.time_from, v.time_to,
            COALESCE(v.trained_by, g.trained_by), COALESCE(v.trained_at, g.trained_at), v.run

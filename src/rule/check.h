@@ -105,6 +105,7 @@ typedef struct MlCheckCode
 typedef struct MlCheckTerm
 {
 	uint64		check;			/* its bit */
+	const MlFeature *feature;
 	MlCheckKind kind;
 	int			first_number;	/* numbers that are looked at */
 	int			nnumbers;
@@ -143,6 +144,9 @@ extern uint64 ml_checks_of_type(const struct MlRuleProgram *program, const char 
 
 /* check_run.c: which checks of a row failed, types and outputs apart */
 extern uint64 ml_checks_row(const MlCheckPlan *plan, const MlRow *row);
+
+/* the columns at fault in a check of several, as a list, in the current context; NULL: none is told apart */
+extern char *ml_checks_culprits(const MlCheckPlan *plan, uint64 check, const MlRow *row);
 
 /* may one of them fail on columns that hold the numbers of a row, none missing? position: NULL for the columns in order */
 extern bool ml_checks_suspect(const MlCheckPlan *plan, const NullableDatum *column, const int *position);

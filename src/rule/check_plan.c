@@ -53,6 +53,7 @@ add_term(Maker *maker, const MlFeature *feature, int i, MlCheckKind kind)
 	term = &plan->term[plan->nterms++];
 	memset(term, 0, sizeof(MlCheckTerm));
 	term->check = UINT64CONST(1) << i;
+	term->feature = feature;
 	term->kind = kind;
 	term->category = feature->kind == ML_KIND_CATEGORY ? feature->category : -1;
 	term->first_number = feature->first_number;

@@ -6,7 +6,10 @@
 
 #include <math.h>
 
+#include "lib/stringinfo.h"
 #include "rule/rule.h"
+
+#define MAX_LISTED	10
 
 /* two numbers at a time, where the processor has room for them */
 typedef double MlPair __attribute__((vector_size(16)));
@@ -100,6 +103,28 @@ ml_checks_row(const MlCheckPlan *plan, const MlRow *row)
 		if (fails(&plan->term[i], row))
 			failed |= plan->term[i].check;
 	return failed;
+}
+
+char *
+ml_checks_culprits(const MlCheckPlan *plan, uint64 check, const MlRow *row)
+{
+	StringInfoData list;
+	int			nterms = 0;
+	int			n = 0;
+
+	initStringInfo(&list);
+	for (int i = 0; i < plan->nterms; i++)
+	{
+		const MlCheckTerm *term = &plan->term[i];
+
+		nterms += term->check == check;
+		if (term->check != check || !fails(term, row) || n++ >= MAX_LISTED)
+			continue;
+		appendStringInfo(&list, "%s%s", n == 1 ? "" : ", ", term->feature->name);
+	}
+	if (n > MAX_LISTED)
+		appendStringInfo(&list, " and %d more", n - MAX_LISTED);
+	return n > 0 && nterms > 1 ? list.data : NULL;
 }
 
 uint64

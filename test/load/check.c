@@ -49,7 +49,7 @@ read_history(Session *session, History *history)
 	return true;
 }
 
-/* what is wrong with a row; NULL: nothing. Columns: key, role, version, deployment, rules_fired, prediction */
+/* what is wrong with a row; NULL: nothing. Columns: key, role, version, deployment, rules_fired, prediction, checks_failed */
 static const char *
 wrong(const PGresult *row, const History *history)
 {
@@ -59,21 +59,25 @@ wrong(const PGresult *row, const History *history)
 	int			kind = atoi(key) % KINDS;
 	const Deployment *d = &history->deployment[number];
 	bool		ruled;
+	bool		barred;
 
 	if (number < 1 || number > history->n)
 		return "no such deployment";
 	ruled = d->rules != 0 && kind == 0;
+	barred = d->rules != 0 && kind == BARRED;
 	if (canary != (d->share < 1))
 		return "the role is not the deployment's";
 	if (field_int(row, 0, 2, 0) != d->version)
 		return "the version is not the deployment's";
 	if (canary && position_of(key, strlen(key), d->seed) >= d->share)
 		return "the key is not the canary's";
-	if (PQgetisnull(row, 0, 4) != (d->rules == 0))
+	if (PQgetisnull(row, 0, 6) != (d->rules == 0))
 		return "the rules are not the deployment's";
+	if (PQgetisnull(row, 0, 4) != (d->rules == 0 || barred) || field_int(row, 0, 6, 0) != (barred ? 1 : 0))
+		return "the check did not hold as it should";
 	if (field_int(row, 0, 4, 0) != (ruled ? 1 : 0))
 		return "the rule did not fire as it should";
-	if (lround(field_double(row, 0, 5)) != (ruled ? RULED + d->rules : d->version))
+	if (lround(field_double(row, 0, 5)) != (barred ? NOTHING : ruled ? RULED + d->rules : d->version))
 		return "the prediction is not the bundle's";
 	return NULL;
 }
@@ -84,7 +88,7 @@ check_rows(Session *session, const History *history)
 	int64_t		n = 0;
 	PGresult   *row;
 
-	if (!PQsendQuery(session->connection, "SELECT key, role, version, deployment, rules_fired, prediction FROM mlops.prediction WHERE model = '" MODEL "'") ||
+	if (!PQsendQuery(session->connection, "SELECT key, role, version, deployment, rules_fired, prediction, checks_failed FROM mlops.prediction WHERE model = '" MODEL "'") ||
 		!PQsetSingleRowMode(session->connection))
 		fail(session->load, "the log: %s", PQerrorMessage(session->connection));
 	while ((row = PQgetResult(session->connection)) != NULL)
@@ -121,6 +125,11 @@ check_log(Session *session)
 		fail(session->load, "nothing was logged");
 	if (ask_number(session, "SELECT (calls <> written + waiting + dropped + on_standby + without_model + unreachable)::int FROM mlops_log()") != 0)
 		fail(session->load, "calls are neither logged nor counted");
+	PQclear(ask(session, "SELECT mlops_flush_statistics('60 s')", NULL));
+	if (ask_number(session, "SELECT (counted <> written + waiting + without_room + on_standby + without_model + unreachable)::int FROM mlops_counted()") != 0)
+		fail(session->load, "the serving statistics do not add up");
+	if (ask_number(session, "SELECT sum(rows) FROM mlops.serving_statistics WHERE model = '" MODEL "' AND role IN ('active', 'canary')") < n / 2)
+		fail(session->load, "the serving statistics have fewer rows than half of the log");
 	if (ask_number(session, "SELECT count(*) FROM mlops_verify() AS v WHERE NOT v.ok") != 0)
 		fail(session->load, "an artifact is not sound");
 	free(history.deployment);

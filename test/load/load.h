@@ -14,8 +14,11 @@
 #define MODEL		"load"
 #define VISITORS	2000		/* rows of the table; key 1 to this, kind = key % KINDS */
 #define KINDS		10
-#define RULE_SETS	3			/* number r says RULED + r where kind is 0; else a version says its own number */
+/* number r says RULED + r where kind is 0, and nothing where kind is BARRED; else a version says its own number */
+#define RULE_SETS	3
 #define RULED		1000000
+#define BARRED		(KINDS - 1)
+#define NOTHING		(-1)		/* as field_double reads NULL */
 #define FIRST_VERSIONS 8		/* trained before the run */
 
 typedef struct Load
@@ -67,7 +70,7 @@ extern PGresult *ask_prepared(Session *session, const char *statement, int param
 /* of a statement that gives one number; 0 if it failed */
 extern int64_t ask_number(Session *session, const char *sql);
 
-/* of a field: NULL is if_null */
+/* of a field: NULL is if_null, or NOTHING */
 extern int	field_int(const PGresult *result, int row, int column, int if_null);
 extern double field_double(const PGresult *result, int row, int column);
 

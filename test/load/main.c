@@ -36,9 +36,10 @@ static const char setup[] =
 	"DECLARE v visitor; BEGIN v := (k, k %% %d); RETURN mlops_predict('" MODEL "', v, k); END $$; "
 	"SELECT mlops_train_now('" MODEL "', format('SELECT kind, (%%s + key %%%% 2 * 2 - 1)::float8 AS says FROM visitor WHERE key <= 500', i), "
 	"'says', algorithm => 'baseline', holdout => 0) FROM generate_series(1, %d) AS i; "
-	"SELECT mlops_set_model('" MODEL "', '{\"log_sample\": 1}'); "
+	"SELECT mlops_set_model('" MODEL "', '{\"log_sample\": 1, \"statistics\": true}'); "
 	"SELECT mlops_create_rules('" MODEL "', jsonb_build_array(jsonb_build_object('name', 'zero', 'when', 'kind = 0', "
-	"'then', jsonb_build_object('set', %d + i)))) FROM generate_series(1, %d) AS i; "
+	"'then', jsonb_build_object('set', %d + i))), checks => '[{\"name\": \"known\", \"check\": \"range\", \"column\": \"kind\", "
+	"\"high\": %d, \"severity\": \"hard\"}]') FROM generate_series(1, %d) AS i; "
 	"SELECT mlops_promote('" MODEL "', 1, rules => 0)";
 
 static void
@@ -46,7 +47,7 @@ make_model(Session *session)
 {
 	char		sql[2000];
 
-	snprintf(sql, sizeof(sql), setup, KINDS, VISITORS, KINDS, FIRST_VERSIONS, RULED, RULE_SETS);
+	snprintf(sql, sizeof(sql), setup, KINDS, VISITORS, KINDS, FIRST_VERSIONS, RULED, BARRED - 1, RULE_SETS);
 	PQclear(ask(session, sql, NULL));
 }
 

@@ -2,7 +2,7 @@
  * score.c
  *		A client that scores. Each statement asks what serves and scores rows
  *		under one snapshot; every row must then be what that says: a version
- *		says its own number, a rule set a number of its own, and which side a
+ *		says its own number, a rule set a number of its own or nothing, and which side a
  *		row is on follows from the formula.
  */
 #include <math.h>
@@ -88,6 +88,8 @@ expected(const Serving *serving, bool canary, int kind)
 
 	if (kind == 0 && rules != 0)
 		return RULED + rules;
+	if (kind == BARRED && rules != 0)
+		return NOTHING;
 	return canary ? serving->canary : serving->version;
 }
 

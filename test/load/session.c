@@ -108,7 +108,7 @@ field_int(const PGresult *result, int row, int column, int if_null)
 double
 field_double(const PGresult *result, int row, int column)
 {
-	return PQgetisnull(result, row, column) ? -1 : strtod(PQgetvalue(result, row, column), NULL);
+	return PQgetisnull(result, row, column) ? NOTHING : strtod(PQgetvalue(result, row, column), NULL);
 }
 
 int

@@ -160,7 +160,24 @@ SELECT mlops_request_retraining('buys', 'too late');
 SELECT mlops_drop_retraining('buys');
 SELECT number, why, status, message FROM mlops.retraining WHERE number > 13;
 SELECT count(*) FROM mlops.retraining_policy;
-SELECT mlops_drop_model('buys', force => true);
+-- ---- a registered metric drops, too ----
+SELECT mlops_create_metric('follows', 'pg_catalog.corr', true, tasks => '{regression}', minimum => -1, maximum => 1);
+SELECT mlops_create_model('price', target => 'y', metric => 'follows');
+CREATE TABLE pair AS SELECT i AS id, timestamptz '2026-01-01' + i * interval '1 hour' AS at, i * 7 % 101 AS x,
+       CASE WHEN i < 300 THEN i * 7 % 101 ELSE i * 13 % 37 END + i % 5 AS y FROM generate_series(0, 699) AS i;
+SELECT mlops_train_now('price', 'SELECT * FROM pair WHERE id < 300', features => '{x}', time_column => 'at') AS version;
+SELECT version FROM mlops_promote('price', 1);
+UPDATE mlops_catalog.model SET created_at = '2026-01-01' WHERE name = 'price';
+INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, prediction)
+SELECT at, 'price', 1, 'active', 1, id, mlops_predict('price/1', pair) FROM pair;
+SELECT count(mlops_record_outcome('price', id, y::text, at + interval '1 hour')) FROM pair;
+SELECT mlops_set_retraining('price', drop => 0.5, changes => '{"source": "pair"}', min_rows => 100, as_of => '2026-01-10');
+CALL mlops_tick('2026-01-12');
+CALL mlops_tick('2026-01-29');
+SELECT number, as_of::date, regexp_replace(why, '-?\d\.\d+', 'x', 'g') AS why, status, version FROM mlops.retraining WHERE model = 'price';
+
+SELECT mlops_drop_model('price', force => true), mlops_drop_model('buys', force => true);
+SELECT mlops_drop_metric('follows');
 SELECT count(*) FROM mlops_catalog.retraining;
 DROP SCHEMA retraining_test CASCADE;
 DROP OWNED BY regress_ml_rita, regress_ml_tick;

@@ -42,6 +42,9 @@ $node->safe_psql('origin', q{
 	SELECT mlops_set_retraining('price', every => '30 days', changes => '{"seed": 7}');
 	SELECT mlops_request_retraining('price', 'to see it restored');
 	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
+	SELECT mlops_set_monitor('price', 'calls', 'volume', 10), mlops_set_model('price', '{"slo": "rmse <= 100"}');
+	CALL mlops_tick();
+	SELECT mlops_mute_alert('price', 1, until => 'infinity');
 });
 
 # everything a restored database must answer in the same way
@@ -61,6 +64,10 @@ my %question = (
 	'retraining' => q{SELECT string_agg(p::text || r::text, E'\n' ORDER BY model, number) FROM mlops.retraining_policy p JOIN mlops.retraining r USING (model)},
 	'privileges' => q{SELECT string_agg(p::text, E'\n' ORDER BY model) FROM mlops_catalog.privilege p},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
+	'monitors' => q{SELECT string_agg(m::text, E'\n' ORDER BY name) FROM mlops.monitor m},
+	'periods' => q{SELECT string_agg(p::text, E'\n' ORDER BY monitor) FROM mlops.monitor_period p},
+	'alerts' => q{SELECT string_agg(a::text, E'\n') FROM mlops.alert a},
+	'what is promised' => q{SELECT slo || ' ' || alerts FROM mlops_status()},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});
 my %answer = map { $_ => $node->safe_psql('origin', $question{$_}) } keys %question;
 

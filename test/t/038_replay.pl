@@ -75,6 +75,13 @@ is(query("SELECT count(*) FROM mlops.deployment WHERE number > 1 AND evidence ->
 my $again = query(q{SELECT version FROM mlops.retraining WHERE status = 'promoted' ORDER BY number DESC LIMIT 1});
 like(query("CALL mlops_reproduce('power/$again')"), qr/^t\|/, "version $again can be made again from its window");
 
+# by hand the window stands still, and that is said
+my ($code, $out, $err) = $node->psql('postgres', "CALL mlops_retrain('power/$again', '{\"options\": {\"scratch\": true}}')");
+like($err, qr/training on the rows from 1998-\S+ \S+ until 1998-\S+ \S+, as version $again was/, 'mlops_retrain says which rows it keeps to');
+($code, $out, $err) = $node->psql('postgres', "CALL mlops_retrain('power/$again', '{\"options\": {\"scratch\": true}, \"since\": null, \"until\": null}')");
+unlike($err, qr/training on the rows from/, 'unless all of them are asked for');
+is(query("SELECT rows_read FROM mlops.version ORDER BY version DESC LIMIT 1"), '45312', 'which are read then');
+
 # ---- drift is found, and told from what does not matter ----
 
 # in the first month the price moves away, by which the model goes most of all; in May 1997 the market of Victoria joins, whose columns
