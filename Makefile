@@ -39,6 +39,7 @@ SQL_PIECES = \
 	sql/install/49_monitor.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
+	sql/install/52_shadow.sql \
 	sql/install/55_watch.sql \
 	sql/install/56_drift.sql \
 	sql/install/56_trace.sql \
@@ -175,6 +176,8 @@ REGRESS = \
 	permutation \
 	score_log \
 	statistics \
+	shadow \
+	shadow_errors \
 	outcomes \
 	performance \
 	canary_report \
@@ -202,6 +205,7 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	shadow_race \
 	canary_scan \
 	train_and_rollback \
 	train_unlocked \

@@ -18,6 +18,7 @@ int			ml_max_training_memory_kb = ML_DEFAULT_TRAINING_MEMORY_KB;
 bool		ml_notify = true;
 int			ml_rollback_depth = ML_DEFAULT_ROLLBACK_DEPTH;
 int			ml_scratch_keep = ML_DEFAULT_SCRATCH_KEEP;
+double		ml_shadow_time_limit_ms = ML_DEFAULT_SHADOW_TIME_LIMIT;
 int			ml_statistics_flush_interval_ms = ML_DEFAULT_STATISTICS_FLUSH_INTERVAL;
 int			ml_statistics_period_s = ML_DEFAULT_STATISTICS_PERIOD;
 int			ml_statistics_retention_days = ML_DEFAULT_STATISTICS_RETENTION;
@@ -89,6 +90,12 @@ ml_settings_define(void)
 							ML_DEFAULT_SCRATCH_KEEP,
 							ML_MIN_SCRATCH_KEEP, ML_MAX_SCRATCH_KEEP,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("mlops.shadow_time_limit",
+							 "Mean time of a call above which a shadow is skipped; 0 sets no limit.",
+							 "One call in 256 is made nevertheless, to see whether it has become faster.",
+							 &ml_shadow_time_limit_ms,
+							 ML_DEFAULT_SHADOW_TIME_LIMIT, 0.0, ML_MAX_SHADOW_TIME_LIMIT,
+							 PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("mlops.statistics_flush_interval",
 							"Time after which counted calls are written to the serving statistics.",
 							"It bounds what a crash can lose.",

@@ -39,6 +39,9 @@
 #define ML_DEFAULT_SCRATCH_KEEP				10
 #define ML_MAX_SCRATCH_KEEP					10000
 
+#define ML_DEFAULT_SHADOW_TIME_LIMIT			1.0		/* milliseconds; 0: none */
+#define ML_MAX_SHADOW_TIME_LIMIT			60000.0
+
 #define ML_MIN_STATISTICS_FLUSH_INTERVAL	100		/* milliseconds */
 #define ML_DEFAULT_STATISTICS_FLUSH_INTERVAL	10000
 #define ML_MAX_STATISTICS_FLUSH_INTERVAL	3600000
@@ -68,6 +71,7 @@ extern int	ml_max_training_memory_kb;	/* mlops.max_training_memory */
 extern bool ml_notify;					/* mlops.notify */
 extern int	ml_rollback_depth;			/* mlops.rollback_depth */
 extern int	ml_scratch_keep;			/* mlops.scratch_keep */
+extern double ml_shadow_time_limit_ms;	/* mlops.shadow_time_limit */
 extern int	ml_statistics_flush_interval_ms;	/* mlops.statistics_flush_interval */
 extern int	ml_statistics_period_s;		/* mlops.statistics_period */
 extern int	ml_statistics_retention_days;	/* mlops.statistics_retention */

@@ -217,12 +217,41 @@ CREATE TABLE mlops_catalog.serving (
     canary_rules_sha256 bytea,
     canary_deployment   integer,
     canary_salt     text COLLATE "C",
+    shadows         integer NOT NULL DEFAULT 0,
     FOREIGN KEY (model, version) REFERENCES mlops_catalog.version,
     FOREIGN KEY (model, canary_version) REFERENCES mlops_catalog.version,
     CHECK ((canary_version IS NULL) OPERATOR(pg_catalog.=) (canary_share IS NULL)),
     CHECK (canary_share OPERATOR(pg_catalog.>) 0 AND canary_share OPERATOR(pg_catalog.<) 1)
 );
-COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model, and the canary beside it; deployment: that of the active bundle; stack: deployments that a rollback goes back to';
+COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model, and the canary beside it; deployment: that of the active bundle; stack: deployments that a rollback goes back to; shadows: how many there are';
+
+CREATE TABLE mlops_catalog.shadow (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    name            text COLLATE "C" NOT NULL CHECK (pg_catalog.octet_length(name) OPERATOR(pg_catalog.<=) 56),
+    version         integer NOT NULL,
+    sha256          bytea NOT NULL,
+    threshold       float8,
+    share           float8 NOT NULL CHECK (share OPERATOR(pg_catalog.>) 0 AND share OPERATOR(pg_catalog.<=) 1),
+    set_by          text NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, name),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+COMMENT ON TABLE mlops_catalog.shadow IS 'versions that are asked beside the active one, for a share of the logged calls, and never shown';
+
+CREATE TABLE mlops_catalog.shadow_event (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL,
+    event           text NOT NULL CHECK (event IN ('set', 'removed', 'acknowledged')),
+    name            text COLLATE "C",
+    version         integer NOT NULL,
+    share           float8,
+    reason          text,
+    caused_by       text NOT NULL,
+    at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, number)
+);
+COMMENT ON TABLE mlops_catalog.shadow_event IS 'append-only history of shadows: who set or removed one, and why one was compared although predictions influence outcomes';
 
 CREATE TABLE mlops_catalog.alias (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
@@ -478,7 +507,8 @@ CREATE TABLE mlops_catalog.prediction (
     rule_errors     bigint,
     checks_failed   bigint,
     latency_us      real,
-    input           jsonb
+    input           jsonb,
+    shadows         jsonb
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE mlops_catalog.prediction IS 'logged calls of mlops_predict and mlops_score, those of rolled-back transactions too';
 
@@ -487,6 +517,21 @@ COMMENT ON TABLE mlops_catalog.prediction IS 'logged calls of mlops_predict and 
 CREATE TABLE mlops_catalog.prediction_default PARTITION OF mlops_catalog.prediction DEFAULT;
 CREATE INDEX prediction_default_key ON mlops_catalog.prediction_default (key, at);
 COMMENT ON TABLE mlops_catalog.prediction_default IS 'logged predictions of days that have no partition of their own';
+
+-- process: 0 is the log writer; others add rows of their own, so that nobody waits for anybody
+CREATE TABLE mlops_catalog.shadow_cost (
+    model           text COLLATE "C" NOT NULL,
+    day             date NOT NULL,
+    name            text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    process         integer NOT NULL,
+    calls           bigint NOT NULL,
+    failed          bigint NOT NULL,
+    skipped         bigint NOT NULL,
+    microseconds    float8 NOT NULL,
+    PRIMARY KEY (model, day, name, version, process)
+);
+COMMENT ON TABLE mlops_catalog.shadow_cost IS 'what logged calls of shadows have cost, by day (UTC): microseconds are those of calls that neither failed nor were skipped';
 
 CREATE TABLE mlops_catalog.log_gap (
     at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
@@ -787,6 +832,9 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving_histogram', ''
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.shadow', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.shadow_event', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.shadow_cost', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout_step', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor', '');

@@ -76,11 +76,11 @@ COMMENT ON VIEW mlops.serving_histogram IS 'features and predictions of these ca
 -- what was written while the model before one of the same name was dropped is nobody's
 CREATE VIEW mlops.prediction WITH (security_barrier) AS
 SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
-       p.rule_errors, p.checks_failed, p.latency_us, p.input
+       p.rule_errors, p.checks_failed, p.latency_us, p.input, p.shadows
   FROM mlops_catalog.prediction AS p
   JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) p.model AND m.created_at OPERATOR(pg_catalog.<=) p.at
  WHERE mlops.may(p.model, 'read');
-COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on';
+COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on; shadows: what shadows of the model said of the row, by name';
 
 CREATE FUNCTION mlops.rule_names(model text, deployment integer, fired bigint) RETURNS text[]
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp

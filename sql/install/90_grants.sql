@@ -16,6 +16,8 @@ GRANT SELECT ON mlops.metric TO PUBLIC;
 GRANT SELECT ON mlops.validation_set, mlops.edition, mlops.slice, mlops.pin, mlops.failure, mlops.label TO PUBLIC;
 GRANT SELECT ON mlops.prediction, mlops.log_gap, mlops.outcome, mlops.outcome_source TO PUBLIC;
 GRANT SELECT ON mlops.serving_statistics, mlops.serving_histogram TO PUBLIC;
+GRANT SELECT ON mlops.rule_set TO PUBLIC;
+GRANT SELECT ON mlops.shadow, mlops.shadow_event, mlops.shadow_cost TO PUBLIC;
 GRANT SELECT ON mlops.rollout, mlops.rollout_step TO PUBLIC;
 GRANT SELECT ON mlops.monitor, mlops.monitor_period, mlops.alert TO PUBLIC;
 GRANT SELECT ON mlops.rule_set, mlops.serving_check TO PUBLIC;

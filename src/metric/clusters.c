@@ -92,3 +92,29 @@ ml_interval_clustered(const MlMetric *metric, const MlSample *sample, const uint
 	else
 		ml_interval_on_scale(metric, result->value, ml_quantile_t(nclusters - 1) * error, result);
 }
+
+void
+ml_interval_paired_clustered(const MlMetric *metric, const MlSample *first, const MlSample *second,
+							 const uint32 *cluster, int64 nclusters, MlPaired *result)
+{
+	int64		n = first->rows.n;
+	double	   *one;
+	double	   *two;
+
+	ml_interval_paired(metric, first, second, result);
+	if (nclusters == n || !is_linearised(ml_interval_kind(metric, &first->rows)) || !isfinite(result->difference))
+		return;
+	one = palloc_extended(sizeof(double) * n, MCXT_ALLOC_HUGE);
+	two = palloc_extended(sizeof(double) * n, MCXT_ALLOC_HUGE);
+	(void) ml_influence(metric, first, one);
+	(void) ml_influence(metric, second, two);
+	for (int64 i = 0; i < n; i++)
+	{
+		ml_check_row(i);
+		one[i] -= two[i];
+	}
+	result->low = result->high = result->p_value = result->needed = NAN;
+	ml_paired_by_error(result, clustered_error(&first->rows, one, cluster, nclusters), Max(nclusters - 1, 1), n);
+	pfree(one);
+	pfree(two);
+}

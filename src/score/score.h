@@ -21,6 +21,7 @@
 
 #include "fmgr.h"
 #include "frame/isotime.h"
+#include "lib/stringinfo.h"
 #include "model/model.h"
 #include "portability/instr_time.h"
 #include "registry/registry.h"
@@ -96,6 +97,8 @@ typedef struct MlScorerRules
 	MlFired		fired;			/* on the latest row */
 } MlScorerRules;
 
+typedef struct MlScorerShadows MlScorerShadows;	/* private to shadow.c */
+
 /* the canary that runs beside what a scorer stands for */
 typedef struct MlScorerCanary
 {
@@ -142,6 +145,8 @@ struct MlScorer
 	NullableDatum *column;
 
 	MlScorerRules *rules;		/* and checks; NULL: none */
+	MlScorerShadows *shadows;	/* of the bundle; NULL: none, or none were asked yet */
+	bool		is_shadow;		/* takes no column that needs a function of a user's */
 	MlScorerCanary *canary;		/* NULL: none */
 	struct MlCounts *counts;	/* what its calls are counted in; NULL: they are not */
 	uint64		counts_generation;
@@ -212,6 +217,7 @@ typedef struct MlCallSite
 /* a row that went through a bundle */
 typedef struct MlAnswer
 {
+	MlScorer   *asked;			/* of the reference that was called */
 	MlScorer   *scorer;			/* that answered */
 	const MlScoreInput *input;
 	bool		is_taken;		/* the scorer has encoded the row already */
@@ -279,7 +285,19 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 
 /* answer.c: the whole way of a row through a bundle; what answer points to is good until the next row */
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
+
+/* the outputs of the answer's scorer, of which scorer, input and is_taken are set; NULL: there are none */
+extern const double *ml_score_outputs(MlAnswer *answer);
+
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
+
+/*
+ * What the log knows of outputs: the value, of two classes the probability of the positive
+ * one, of several that of the label; and the class or the cluster, or NULL. number: a buffer for it.
+ * NaN: nothing is predicted, as where output is NULL.
+ */
+#define ML_CLUSTER_LENGTH	12
+extern double ml_score_number(const MlScorer *scorer, const double *output, char *number, const char **label);
 
 /* the same by the scorer itself, whatever side the row is on */
 extern void ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
@@ -312,6 +330,14 @@ extern void ml_score_drop_rules(MlScorer *scorer);
 extern void ml_score_bind_rules(MlScorer *scorer, const MlShape *shape);
 extern void ml_score_rules_document(MlScorer *scorer, const JsonbContainer *object);
 extern void ml_score_rules_flat(MlScorer *scorer, const double *value);
+
+/*
+ * shadow.c: what the shadows of the bundle make of a row that was answered, and that hash says is in their
+ * samples; packed (shadow.h), good until the next row. start: now. NULL: none was asked. Raises nothing but what
+ * ends the statement anyway.
+ */
+extern StringInfo ml_score_shadows(const MlAnswer *answer, uint64 hash, instr_time start);
+extern void ml_score_age_shadows(MlScorer *scorer);
 
 /* kept.c */
 extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);

@@ -99,6 +99,7 @@ ml_score_unload(MlScorer *scorer)
 	scorer->bind_cxt = NULL;
 	scorer->is_bound = false;
 	scorer->rules = NULL;
+	scorer->shadows = NULL;
 	scorer->typed = NULL;
 	scorer->canary = NULL;
 	if (scorer->cxt)
@@ -222,6 +223,8 @@ ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 		load(scorer, parent, result);
 	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
 		ml_score_take_rules(scorer);
+	if (unlikely(scorer->shadows != NULL))
+		ml_score_age_shadows(scorer);
 	if (ml_score_watch)
 		ml_score_watch->resolve(scorer, result);
 	if (unlikely(scorer->resolved.canary.version != 0 || scorer->canary != NULL) && predicts(result))

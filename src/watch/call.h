@@ -26,4 +26,7 @@ extern void ml_count_columns(MlScorer *scorer, const NullableDatum *column, doub
 /* the input row as JSON text, in the current context; leaves it out where it cannot be one */
 extern void ml_watch_input(const MlScoreInput *input, MlLogCall *call);
 
+/* what the shadows of the bundle make of a logged row, whose hash says which are asked; good until the next row; start: now */
+extern void ml_watch_shadows(const MlAnswer *answer, uint64 hash, instr_time start, MlLogCall *call);
+
 #endif							/* ML_CALL_RECORD_H */

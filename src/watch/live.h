@@ -42,6 +42,7 @@ typedef struct MlLiveRequest
 	int			first_deployment;	/* 0: any call; else those of the canary by these deployments */
 	int			last_deployment;
 	int			active_deployment;	/* and those of the active version by this one */
+	int			shadow;			/* 0: none; else a version: calls that it was asked for too, and that no rule touched */
 } MlLiveRequest;
 
 typedef struct MlLivePrepared MlLivePrepared;	/* live_measure.c */
@@ -63,6 +64,8 @@ typedef struct MlLiveGroup
 	double	   *label;			/* as in MlMeasurement */
 	int		   *class;			/* that was logged as label; BINARY 1 for the positive */
 	uint64	   *key;			/* a hash of it */
+	double	   *shadow_prediction;	/* of the shadow, NULL without one; rows have this, too */
+	int		   *shadow_class;
 	char	  **text;			/* n x columns: of the input; ml_live_missing: not logged */
 	MlLivePrepared *prepared;
 } MlLiveGroup;
@@ -112,6 +115,14 @@ typedef struct MlLiveEstimate
  * (probabilities of several classes; columns of the input that were not logged).
  */
 extern bool ml_live_estimate(MlLive *live, MlLiveGroup *group, const MlJudgeMetric *metric, MlLiveEstimate *result);
+
+/*
+ * The shadow of the request against what was answered, on the rows of a group; shadow: made of the group by
+ * ml_live_shadow(). The metric is one of ours. false: the log does not know enough for it.
+ */
+extern MlLiveGroup *ml_live_shadow(MlLive *live, const MlLiveGroup *group);
+extern bool ml_live_compare(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlJudgeMetric *metric,
+							MlDifference *result);
 
 /* place of a column of metrics in the texts of a row; -1: none, it is the weight */
 extern int	ml_live_column(const MlLive *live, const char *name);

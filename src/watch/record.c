@@ -16,7 +16,9 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "compat.h"
+#include "frame/hash.h"
 #include "mb/pg_wchar.h"
 #include "optimizer/planner.h"
 #include "registry/canary.h"
@@ -61,7 +63,7 @@ resolve(MlScorer *scorer, MlResult result)
 	logging->on = settings.sample > 0.0;
 	logging->without_key = settings.without_key;
 	logging->input = settings.input;
-	logging->limit = ml_watch_sample_limit(settings.sample);
+	logging->limit = ml_hash_limit(settings.sample);
 	ml_counts_resolve(scorer, settings.statistics && predicts);
 }
 
@@ -81,19 +83,6 @@ ml_watch_role(const MlScorer *scorer)
 		reference->alias[0] != '\0' ? reference->alias : "active";
 }
 
-/* the largest probability, of several classes */
-static double
-class_probability(const MlModel *model, const double *output, int class)
-{
-	double	   *probability = palloc(sizeof(double) * model->recipe->target.nclasses);
-	double		result;
-
-	ml_model_probabilities(model, output, probability);
-	result = probability[class];
-	pfree(probability);
-	return result;
-}
-
 static void
 put_label(const char *text, char *label, MlLogCall *call)
 {
@@ -105,33 +94,19 @@ put_label(const char *text, char *label, MlLogCall *call)
 
 /* what is given back: that of another version, where a rule used one */
 static void
-describe_result(const MlDecided *decided, char *label, MlLogCall *call)
+describe_result(const MlDecided *decided, char *buffer, MlLogCall *call)
 {
 	const MlScorer *scorer = decided->scorer;
-	const double *output = decided->output;
-	const MlTarget *target = &scorer->model->recipe->target;
-	int			class;
+	char		number[ML_CLUSTER_LENGTH];
+	const char *label;
 
 	call->model = scorer->resolved.model;
 	call->nmodel = strlen(call->model);
 	call->version = scorer->resolved.version;
 	call->label = NULL;
-	call->prediction = output == NULL ? NAN : output[0];
-	if (isnan(call->prediction))
-		return;
-	if (target->task == ML_TASK_CLUSTER)
-	{
-		pg_ltoa((int) output[0], label);
-		call->label = label;
-		call->nlabel = strlen(label);
-	}
-	else if (target->task == ML_TASK_BINARY || target->task == ML_TASK_MULTICLASS)
-	{
-		class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
-		put_label(target->class_label[class], label, call);
-		if (target->task == ML_TASK_MULTICLASS)
-			call->prediction = class_probability(scorer->model, output, class);
-	}
+	call->prediction = ml_score_number(scorer, decided->output, number, &label);
+	if (label != NULL)
+		put_label(label, buffer, call);
 }
 
 /* a version that rules use is asked in the role of the one that they serve with */
@@ -155,6 +130,18 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 	call->has_rules = true;
 }
 
+void
+ml_watch_shadows(const MlAnswer *answer, uint64 hash, instr_time start, MlLogCall *call)
+{
+	StringInfo	packed;
+
+	if (answer->asked->resolved.shadows == 0 || RecoveryInProgress())
+		return;
+	packed = ml_score_shadows(answer, hash, start);
+	call->shadows = packed ? packed->data : NULL;
+	call->nshadows = packed ? packed->len : 0;
+}
+
 static void
 record(const MlAnswer *answer)
 {
@@ -164,6 +151,8 @@ record(const MlAnswer *answer)
 	char		label[ML_LABEL_MAX + 1];
 	MlLogCall	call = {0};
 	instr_time	end;
+	instr_time	took;
+	uint64		hash;
 
 	if (ml_watch_planning > 0)
 		return;
@@ -171,11 +160,14 @@ record(const MlAnswer *answer)
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;
-	if (!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, scorer->logging.limit))
+	hash = ml_watch_hash(scorer->resolved.model, call.key, call.nkey);
+	if (!ml_watch_in_sample(hash, scorer->logging.limit))
 		return;
 	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, answer->start);
-	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
+	took = end;
+	INSTR_TIME_SUBTRACT(took, answer->start);
+	call.latency = (float) (INSTR_TIME_GET_DOUBLE(took) * 1e6);
+	ml_watch_shadows(answer, hash, end, &call);
 	call.at = GetCurrentTimestamp();
 	ml_watch_describe(answer, label, &call);
 	if (scorer->logging.input)

@@ -265,12 +265,14 @@ put_entry(char *place, const MlLogCall *call)
 	entry->nkey = call->key ? call->nkey : ML_RING_NONE;
 	entry->nlabel = call->label ? call->nlabel : ML_RING_NONE;
 	entry->ninput = call->input ? call->ninput : ML_RING_NONE;
+	entry->nshadows = call->shadows ? call->nshadows : ML_RING_NONE;
 	place += sizeof(MlRingEntry);
 	place = put_bytes(place, call->model, call->nmodel);
 	place = put_bytes(place, call->role, call->nrole);
 	place = put_bytes(place, call->key, call->nkey);
 	place = put_bytes(place, call->label, call->nlabel);
-	put_bytes(place, call->input, call->ninput);
+	place = put_bytes(place, call->input, call->ninput);
+	put_bytes(place, call->shadows, call->nshadows);
 }
 
 /* whom to tell that there is something to do; NULL: nobody, or he knows */
@@ -330,6 +332,11 @@ ml_ring_put(const MlLogCall *given)
 	if (size > ML_RING_BLOCK_DATA)
 	{
 		call.input = NULL;
+		size = ml_ring_entry_size(&call);
+	}
+	if (size > ML_RING_BLOCK_DATA)
+	{
+		call.shadows = NULL;
 		size = ml_ring_entry_size(&call);
 	}
 	for (;;)

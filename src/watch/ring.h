@@ -36,6 +36,8 @@ typedef struct MlLogCall
 	int			nlabel;			/* at most ML_LABEL_MAX */
 	const char *input;			/* JSON text; NULL: none */
 	int			ninput;			/* what does not fit into a block is left out */
+	const char *shadows;		/* packed (score/shadow.h); likewise */
+	int			nshadows;
 } MlLogCall;
 
 /* why a call is not in the table */

@@ -45,6 +45,7 @@ typedef struct MlRingEntry
 	int32		version;
 	int32		deployment;
 	int32		ninput;			/* -1: none, here and below */
+	int32		nshadows;
 	int16		nkey;
 	int16		nlabel;
 	uint8		nmodel;
@@ -138,6 +139,7 @@ ml_ring_entry_size(const MlLogCall *call)
 	size += call->key ? call->nkey : 0;
 	size += call->label ? call->nlabel : 0;
 	size += call->input ? call->ninput : 0;
+	size += call->shadows ? call->nshadows : 0;
 	return (int) MAXALIGN(size);
 }
 

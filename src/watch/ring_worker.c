@@ -323,6 +323,7 @@ ml_ring_next(int i, MlLogCall *call)
 	call->key = get_bytes(&bytes, call->nkey = entry->nkey);
 	call->label = get_bytes(&bytes, call->nlabel = entry->nlabel);
 	call->input = get_bytes(&bytes, call->ninput = entry->ninput);
+	call->shadows = get_bytes(&bytes, call->nshadows = entry->nshadows);
 	read_offset += ml_ring_entry_size(call);
 	read_entry++;
 	return true;

@@ -22,13 +22,14 @@ from sklearn.metrics import r2_score, roc_auc_score
 import judge
 import learners
 import metrics
+import shadow
 import validate
 from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note, print_table, pull, run, seconds
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-OWN = ["core", "judge", "metrics", "validate", "log", "statistics"]	# parts that are rows of the first table
-PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log", "statistics"]
+OWN = ["core", "judge", "metrics", "validate", "log", "shadow", "statistics"]	# parts that are rows of the first table
+PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log", "shadow", "statistics"]
 GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": [p for p in PARTS if p not in OWN], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
@@ -409,6 +410,8 @@ def main():
     if "log" in parts:
         make_table("numbers", "t", ROWS)
         learners.attempt("log", bench_log)
+    if "shadow" in parts:
+        learners.attempt("shadow", lambda: shadow.bench(connect, interleaved, add_ratio))
     if "statistics" in parts:
         make_table("numbers", "t", ROWS)
         learners.attempt("statistics", bench_statistics)
