@@ -178,6 +178,7 @@ REGRESS = \
 	statistics \
 	shadow \
 	shadow_errors \
+	shadow_tasks \
 	outcomes \
 	performance \
 	canary_report \
