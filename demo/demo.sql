@@ -9,7 +9,7 @@ CREATE EXTENSION mlops;
 CREATE VIEW customer_then AS SELECT * FROM customer WHERE joined < :'early';
 CREATE VIEW customer_until_now AS SELECT * FROM customer WHERE joined < :'late';
 CREATE VIEW newest_customer AS SELECT * FROM customer WHERE joined >= :'late';
-CREATE VIEW lately AS SELECT * FROM customer WHERE joined >= :'early';
+CREATE VIEW lately AS SELECT * FROM customer WHERE joined >= :'early' AND joined < :'late';
 \set ECHO queries
 
 \echo
@@ -191,15 +191,16 @@ SELECT number, action, version, from_version, forced,
 SELECT rule, rows, fired, round(mean_before::numeric, 2) AS mean_before, round(mean_after::numeric, 2) AS mean_after, labels_changed
   FROM mlops_check_rules('churn', :'rules', 'newest_customer');
 SELECT mlops_create_rules('churn', :'rules', note => 'agreed with the call centre') AS rules;
-SELECT model, version, rules FROM mlops_promote('churn', 6, rules => 1);
+SELECT version AS active FROM mlops.serving WHERE model = 'churn' \gset
+SELECT model, version, rules FROM mlops_promote('churn', :active, rules => 1);
 
 \echo
 \echo '17. A new version serves a share first: a fifth of the customers, the same ones every time.'
 \echo '    It has passed the gates, as any other.'
 \echo
-CALL mlops_train('churn', 'lately', target => 'churned', algorithm => 'random_forest',
-                 key => 'customer_id', exclude => '{joined}', note => 'a forest');
-SELECT model, version, share, previous_version FROM mlops_promote('churn', 7, share => 0.2, reason => 'a forest');
+CALL mlops_train('churn', 'lately', target => 'churned', algorithm => :'challenger',
+                 key => 'customer_id', exclude => '{joined}', note => 'the challenger');
+SELECT model, version, share, previous_version FROM mlops_promote('churn', 7, share => 0.2, reason => 'the challenger');
 SELECT role, version, count(*) AS customers
   FROM mlops_score('churn', 'newest_customer', key => 'customer_id') GROUP BY role, version ORDER BY role;
 
