@@ -2,13 +2,13 @@
 # The installed extension has two libraries: mlops (score, decide; no linear
 # algebra) and mlops_learn (fit; OpenBLAS), built by src/learn/Makefile.
 #
-#   make demo, make check, make bench, make lint, make readme
+#   make demo, make check, make bench, make load, make lint, make readme
 #       need nothing but Debian: they install what is missing, build in a
 #       temporary directory, use a server of their own there and remove it all
 #   make, make install, make installcheck
 #       build for the PostgreSQL of PG_CONFIG, install into it, test its server
 
-STEPS = demo check bench lint readme
+STEPS = demo check bench load lint readme
 ifneq ($(filter $(STEPS),$(MAKECMDGOALS)),)
 
 .PHONY: $(STEPS)
@@ -39,7 +39,9 @@ SQL_PIECES = \
 	sql/install/49_monitor.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
+	sql/install/52_shadow.sql \
 	sql/install/55_watch.sql \
+	sql/install/56_drift.sql \
 	sql/install/56_trace.sql \
 	sql/install/57_retrain.sql \
 	sql/install/60_look.sql \
@@ -67,7 +69,7 @@ ROOMS = \
 	watch
 
 OBJS = \
-	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o \
+	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o src/num/distribution.o \
 	$(patsubst %.c,%.o,$(sort $(wildcard $(addsuffix /*.c,$(addprefix src/,$(ROOMS))))))
 ALL_HEADERS = $(wildcard src/*.h src/*/*.h)
 
@@ -127,6 +129,7 @@ REGRESS = \
 	reproduce \
 	repeatable \
 	lineage \
+	training_profile \
 	train_errors \
 	train_privileges \
 	search \
@@ -143,6 +146,8 @@ REGRESS = \
 	promote \
 	rollback \
 	rollback_walk \
+	canary \
+	canary_errors \
 	rule_language \
 	rule_errors \
 	rule_sets \
@@ -170,10 +175,15 @@ REGRESS = \
 	explain \
 	permutation \
 	score_log \
+	shadow \
+	shadow_errors \
 	outcomes \
 	performance \
+	canary_report \
+	rollout \
 	monitor \
 	monitor_bounds \
+	monitor_inputs \
 	alert \
 	monitor_errors \
 	slo \
@@ -182,6 +192,9 @@ REGRESS = \
 	retraining \
 	retraining_errors \
 	quality_by_age \
+	drift \
+	drift_errors \
+	adwin \
 	artifact \
 	exchange
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
@@ -191,13 +204,17 @@ ISOLATION = \
 	promote_race \
 	promote_scan \
 	rules_scan \
+	shadow_race \
+	canary_scan \
 	train_and_rollback \
 	train_unlocked \
 	retrain_unlocked \
+	retrain_race \
 	notice \
 	revoke \
 	metric_drop \
 	refresh_race \
+	rollout_race \
 	monitor_race
 ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=mlops
 

@@ -18,6 +18,11 @@ int			ml_max_training_memory_kb = ML_DEFAULT_TRAINING_MEMORY_KB;
 bool		ml_notify = true;
 int			ml_rollback_depth = ML_DEFAULT_ROLLBACK_DEPTH;
 int			ml_scratch_keep = ML_DEFAULT_SCRATCH_KEEP;
+double		ml_shadow_time_limit_ms = ML_DEFAULT_SHADOW_TIME_LIMIT;
+int			ml_statistics_flush_interval_ms = ML_DEFAULT_STATISTICS_FLUSH_INTERVAL;
+int			ml_statistics_period_s = ML_DEFAULT_STATISTICS_PERIOD;
+int			ml_statistics_retention_days = ML_DEFAULT_STATISTICS_RETENTION;
+int			ml_statistics_size_kb = ML_DEFAULT_STATISTICS_KB;
 int			ml_training_workers = ML_DEFAULT_TRAINING_WORKERS;
 
 void
@@ -85,6 +90,41 @@ ml_settings_define(void)
 							ML_DEFAULT_SCRATCH_KEEP,
 							ML_MIN_SCRATCH_KEEP, ML_MAX_SCRATCH_KEEP,
 							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("mlops.shadow_time_limit",
+							 "Mean time of a call above which a shadow is skipped; 0 sets no limit.",
+							 "One call in 256 is made nevertheless, to see whether it has become faster.",
+							 &ml_shadow_time_limit_ms,
+							 ML_DEFAULT_SHADOW_TIME_LIMIT, 0.0, ML_MAX_SHADOW_TIME_LIMIT,
+							 PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.statistics_flush_interval",
+							"Time after which counted calls are written to the serving statistics.",
+							"It bounds what a crash can lose.",
+							&ml_statistics_flush_interval_ms,
+							ML_DEFAULT_STATISTICS_FLUSH_INTERVAL,
+							ML_MIN_STATISTICS_FLUSH_INTERVAL, ML_MAX_STATISTICS_FLUSH_INTERVAL,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.statistics_period",
+							"Length of the parts of a day that serving statistics are kept by.",
+							NULL,
+							&ml_statistics_period_s,
+							ML_DEFAULT_STATISTICS_PERIOD,
+							ML_MIN_STATISTICS_PERIOD, ML_MAX_STATISTICS_PERIOD,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.statistics_retention",
+							"Days for which mlops_tick() keeps serving statistics; 0 keeps them for ever.",
+							NULL,
+							&ml_statistics_retention_days,
+							ML_DEFAULT_STATISTICS_RETENTION,
+							ML_MIN_STATISTICS_RETENTION, ML_MAX_STATISTICS_RETENTION,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("mlops.statistics_size",
+							"Shared memory for counts that wait to be written to the serving statistics.",
+							"Only where shared_preload_libraries has mlops.",
+							&ml_statistics_size_kb,
+							ML_DEFAULT_STATISTICS_KB,
+							ML_MIN_STATISTICS_KB, ML_MAX_STATISTICS_KB,
+							process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+							GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("mlops.training_workers",
 							"Number of background workers that help one training.",
 							"They count among max_parallel_workers. -1 means as many as max_parallel_maintenance_workers, 0 none.",

@@ -217,12 +217,41 @@ CREATE TABLE mlops_catalog.serving (
     canary_rules_sha256 bytea,
     canary_deployment   integer,
     canary_salt     text COLLATE "C",
+    shadows         integer NOT NULL DEFAULT 0,
     FOREIGN KEY (model, version) REFERENCES mlops_catalog.version,
     FOREIGN KEY (model, canary_version) REFERENCES mlops_catalog.version,
     CHECK ((canary_version IS NULL) OPERATOR(pg_catalog.=) (canary_share IS NULL)),
     CHECK (canary_share OPERATOR(pg_catalog.>) 0 AND canary_share OPERATOR(pg_catalog.<) 1)
 );
-COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model, and the canary beside it; deployment: that of the active bundle; stack: deployments that a rollback goes back to';
+COMMENT ON TABLE mlops_catalog.serving IS 'the bundle that serves, one row a model, and the canary beside it; deployment: that of the active bundle; stack: deployments that a rollback goes back to; shadows: how many there are';
+
+CREATE TABLE mlops_catalog.shadow (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    name            text COLLATE "C" NOT NULL CHECK (pg_catalog.octet_length(name) OPERATOR(pg_catalog.<=) 56),
+    version         integer NOT NULL,
+    sha256          bytea NOT NULL,
+    threshold       float8,
+    share           float8 NOT NULL CHECK (share OPERATOR(pg_catalog.>) 0 AND share OPERATOR(pg_catalog.<=) 1),
+    set_by          text NOT NULL,
+    set_at          timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, name),
+    FOREIGN KEY (model, version) REFERENCES mlops_catalog.version
+);
+COMMENT ON TABLE mlops_catalog.shadow IS 'versions that are asked beside the active one, for a share of the logged calls, and never shown';
+
+CREATE TABLE mlops_catalog.shadow_event (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL,
+    event           text NOT NULL CHECK (event IN ('set', 'removed', 'acknowledged')),
+    name            text COLLATE "C",
+    version         integer NOT NULL,
+    share           float8,
+    reason          text,
+    caused_by       text NOT NULL,
+    at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (model, number)
+);
+COMMENT ON TABLE mlops_catalog.shadow_event IS 'append-only history of shadows: who set or removed one, and why one was compared although predictions influence outcomes';
 
 CREATE TABLE mlops_catalog.alias (
     model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
@@ -478,7 +507,8 @@ CREATE TABLE mlops_catalog.prediction (
     rule_errors     bigint,
     checks_failed   bigint,
     latency_us      real,
-    input           jsonb
+    input           jsonb,
+    shadows         jsonb
 ) PARTITION BY RANGE (at);
 COMMENT ON TABLE mlops_catalog.prediction IS 'logged calls of mlops_predict and mlops_score, those of rolled-back transactions too';
 
@@ -488,6 +518,21 @@ CREATE TABLE mlops_catalog.prediction_default PARTITION OF mlops_catalog.predict
 CREATE INDEX prediction_default_key ON mlops_catalog.prediction_default (key, at);
 COMMENT ON TABLE mlops_catalog.prediction_default IS 'logged predictions of days that have no partition of their own';
 
+-- process: 0 is the log writer; others add rows of their own, so that nobody waits for anybody
+CREATE TABLE mlops_catalog.shadow_cost (
+    model           text COLLATE "C" NOT NULL,
+    day             date NOT NULL,
+    name            text COLLATE "C" NOT NULL,
+    version         integer NOT NULL,
+    process         integer NOT NULL,
+    calls           bigint NOT NULL,
+    failed          bigint NOT NULL,
+    skipped         bigint NOT NULL,
+    microseconds    float8 NOT NULL,
+    PRIMARY KEY (model, day, name, version, process)
+);
+COMMENT ON TABLE mlops_catalog.shadow_cost IS 'what logged calls of shadows have cost, by day (UTC): microseconds are those of calls that neither failed nor were skipped';
+
 CREATE TABLE mlops_catalog.log_gap (
     at              timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     reason          text COLLATE "C" NOT NULL,
@@ -495,6 +540,51 @@ CREATE TABLE mlops_catalog.log_gap (
     PRIMARY KEY (at, reason)
 );
 COMMENT ON TABLE mlops_catalog.log_gap IS 'calls that were counted and not logged, until a moment';
+
+-- written by the worker, many times a row: half of a page is left free for its next state
+CREATE TABLE mlops_catalog.serving_statistics (
+    model           text COLLATE "C" NOT NULL,
+    since           timestamptz NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL,
+    rules           integer NOT NULL,
+    until           timestamptz NOT NULL,
+    counted_at      timestamptz NOT NULL,
+    rows            bigint NOT NULL,
+    null_rows       bigint NOT NULL,
+    label           text[] NOT NULL,
+    label_rows      bigint[] NOT NULL,
+    other_labels    bigint NOT NULL,
+    rule_rows       bigint[] NOT NULL,
+    rule_errors     bigint NOT NULL,
+    check_rows      bigint[] NOT NULL,
+    barred          bigint NOT NULL,
+    PRIMARY KEY (model, since, version, role, rules)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE mlops_catalog.serving_statistics IS 'calls of mlops_predict by part of the day: how many, and what they gave; rules: number of the rule set, 0 without';
+
+CREATE TABLE mlops_catalog.serving_histogram (
+    model           text COLLATE "C" NOT NULL,
+    since           timestamptz NOT NULL,
+    version         integer NOT NULL,
+    role            text COLLATE "C" NOT NULL,
+    subject         text COLLATE "C" NOT NULL CHECK (subject IN ('feature', 'prediction')),
+    feature         text COLLATE "C" NOT NULL,
+    until           timestamptz NOT NULL,
+    counted_at      timestamptz NOT NULL,
+    kind            text NOT NULL CHECK (kind IN ('number', 'category', 'time', 'array')),
+    rows            bigint NOT NULL,
+    missing         bigint NOT NULL,
+    binned          bigint,
+    bin_low         float8,
+    bin_high        float8,
+    bin_rows        bigint[],
+    level           text[],
+    level_rows      bigint[],
+    other_rows      bigint,
+    PRIMARY KEY (model, since, version, role, subject, feature)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE mlops_catalog.serving_histogram IS 'what features and predictions of these calls looked like, in the bins and levels of the training profile; bin_rows: below bin_low, bins of equal width, above bin_high; binned: rows that they are of, some with the weight of many';
 
 CREATE TABLE mlops_catalog.outcome (
     model           text COLLATE "C" NOT NULL,
@@ -672,6 +762,45 @@ CREATE UNIQUE INDEX retraining_open ON mlops_catalog.retraining (model)
 COMMENT ON TABLE mlops_catalog.retraining IS 'trainings that a policy, a monitor or somebody asked for: why, and what became of them';
 
 -- pg_dump carries every row; one statement each, since each changes the extension's row
+CREATE TABLE mlops_catalog.rollout (
+    model           text COLLATE "C" NOT NULL REFERENCES mlops_catalog.model,
+    number          integer NOT NULL,
+    version         integer NOT NULL,
+    author          text NOT NULL,
+    state           text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'finished', 'rolled back', 'stopped')),
+    step            integer NOT NULL,
+    reason          text,
+    created_at      timestamptz NOT NULL,
+    looked_at       timestamptz NOT NULL,
+    waits_for       text,
+    ended_at        timestamptz,
+    end_reason      text,
+    PRIMARY KEY (model, number)
+);
+CREATE UNIQUE INDEX rollout_running ON mlops_catalog.rollout (model) WHERE state = 'running';
+COMMENT ON TABLE mlops_catalog.rollout IS 'versions that are brought out in steps; one of a model runs at a time';
+
+CREATE TABLE mlops_catalog.rollout_step (
+    model           text COLLATE "C" NOT NULL,
+    rollout         integer NOT NULL,
+    step            integer NOT NULL,
+    name            text NOT NULL,
+    share           float8 NOT NULL,
+    min_time        interval,
+    min_rows        bigint NOT NULL,
+    min_outcomes    bigint NOT NULL,
+    gates           text[] NOT NULL,
+    compare         text NOT NULL CHECK (compare IN ('no worse', 'better', 'off')),
+    entered_at      timestamptz,
+    deployment      integer,
+    left_at         timestamptz,
+    verdict         text CHECK (verdict IN ('passed', 'failed', 'stopped')),
+    seen            jsonb,
+    PRIMARY KEY (model, rollout, step),
+    FOREIGN KEY (model, rollout) REFERENCES mlops_catalog.rollout
+);
+COMMENT ON TABLE mlops_catalog.rollout_step IS 'the steps of rollouts: what must be met to leave each, and what was seen of it';
+
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.model', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.privilege', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.version', '');
@@ -698,9 +827,16 @@ SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.label', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.prediction', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.prediction_default', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.log_gap', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving_statistics', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.serving_histogram', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.outcome_source', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rule_set', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.shadow', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.shadow_event', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.shadow_cost', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout', '');
+SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.rollout_step', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.monitor_period', '');
 SELECT pg_catalog.pg_extension_config_dump('mlops_catalog.alert', '');

@@ -29,7 +29,7 @@ COMMENT ON FUNCTION mlops_create_model(text, text, text, text, text, jsonb) IS
 CREATE FUNCTION mlops_set_model(model text, settings jsonb) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_set_model(text, jsonb) IS
-'changes settings of a model: description, metric, owner, positive, target, log_sample, log_input, log_without_key, outcome_policy; null takes one back';
+'changes settings of a model: description, metric, owner, positive, target, log_sample, log_input, log_without_key, outcome_policy, statistics; null takes one back';
 
 CREATE FUNCTION mlops_drop_version(model text, version integer, reason text DEFAULT NULL) RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -48,11 +48,30 @@ SELECT CASE WHEN l.share = 0 THEN 'off'
 $$;
 COMMENT ON FUNCTION mlops.log_scope(jsonb) IS 'which calls of a model are logged, in words, from its settings';
 
+CREATE FUNCTION mlops.shadow_scope(model text) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT w.n || CASE WHEN c.calls > 0 THEN
+              COALESCE(': ' || pg_catalog.round(c.mean_us::numeric, 1) || ' us a call', ': none answered') || ', ' ||
+              pg_catalog.round(100 * c.failed / c.calls, 1) || ' % failed, ' ||
+              pg_catalog.round(100 * c.skipped / c.calls, 1) || ' % skipped' ELSE '' END
+  FROM (SELECT pg_catalog.count(*) AS n FROM mlops.shadow AS s WHERE s.model = $1) AS w,
+       (SELECT pg_catalog.sum(d.calls) AS calls, pg_catalog.sum(d.failed) AS failed, pg_catalog.sum(d.skipped) AS skipped,
+               pg_catalog.sum(d.mean_us * (d.calls - d.failed - d.skipped)) /
+               NULLIF(pg_catalog.sum(d.calls - d.failed - d.skipped), 0)::float8 AS mean_us
+          FROM mlops.shadow_cost AS d
+         WHERE d.model = $1 AND d.day >= (pg_catalog.now() AT TIME ZONE 'UTC')::date - 7) AS c
+ WHERE w.n > 0
+$$;
+COMMENT ON FUNCTION mlops.shadow_scope(text) IS
+'how many shadows a model has, and of their logged calls of the last seven days the mean time and the shares that failed or were skipped, in words';
+
 CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
        OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
        OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text,
        OUT canary integer, OUT canary_share float8,
-       OUT slo text, OUT alerts bigint)
+       OUT slo text, OUT alerts bigint, OUT shadows text)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -76,7 +95,8 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
            'unknown') END,
        CASE WHEN mlops.may(m.model, 'read')
             THEN (SELECT pg_catalog.count(*) FROM mlops.alert AS t
-                   WHERE t.model OPERATOR(pg_catalog.=) m.model AND t.state OPERATOR(pg_catalog.<>) 'resolved') END
+                   WHERE t.model OPERATOR(pg_catalog.=) m.model AND t.state OPERATOR(pg_catalog.<>) 'resolved') END,
+       mlops.shadow_scope(m.model)
   FROM mlops.model AS m
   LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
   LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model

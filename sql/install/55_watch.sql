@@ -23,14 +23,64 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_flush_log(interval) IS
 'has the log written now and waits for it; false if calls still wait when the time is over';
 
+-- sums of counts over parts of the day
+CREATE FUNCTION mlops.add_counts(bigint[], bigint[]) RETURNS bigint[]
+AS 'MODULE_PATHNAME', 'mlops_add_counts' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops.add_counts(bigint[], bigint[]) IS 'adds counts element by element';
+
+CREATE AGGREGATE mlops.sum_counts(bigint[]) (
+    SFUNC = mlops.add_counts,
+    STYPE = bigint[],
+    COMBINEFUNC = mlops.add_counts,
+    PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE mlops.sum_counts(bigint[]) IS 'counts added up element by element';
+
+CREATE FUNCTION mlops_statistics(model text, period interval DEFAULT '1 day', bins integer DEFAULT 16,
+       as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT role text, OUT version integer, OUT subject text, OUT feature text, OUT rows bigint, OUT missing float8,
+       OUT unseen float8, OUT low float8, OUT high float8, OUT level text[], OUT histogram bigint[])
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED COST 1000 ROWS 30;
+COMMENT ON FUNCTION mlops_statistics(text, interval, integer, timestamptz) IS
+'what was counted of the calls of mlops_predict: by role, version and feature the shares missing and unseen in training, and a histogram';
+
+CREATE FUNCTION mlops_counted(OUT preloaded boolean, OUT counted bigint, OUT written bigint, OUT waiting bigint,
+       OUT without_room bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint, OUT memory bigint)
+RETURNS record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION mlops_counted() IS
+'what became of the calls that were counted in this database since the server started: counted is the sum of the others; memory: bytes of mlops.statistics_size in use';
+
+CREATE FUNCTION mlops_flush_statistics(timeout interval DEFAULT '10 seconds') RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_flush_statistics(interval) IS
+'has serving statistics written now and waits for it; false if some still wait when the time is over';
+
+CREATE VIEW mlops.serving_statistics WITH (security_barrier) AS
+SELECT s.model, s.version, s.role, s.since, s.until, s.counted_at, s.rules, s.rows, s.null_rows,
+       s.label, s.label_rows, s.other_labels, s.rule_rows, s.rule_errors, s.check_rows, s.barred
+  FROM mlops_catalog.serving_statistics AS s
+  JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) s.model AND m.created_at OPERATOR(pg_catalog.<=) s.counted_at
+ WHERE mlops.may(s.model, 'read');
+COMMENT ON VIEW mlops.serving_statistics IS 'calls of mlops_predict by part of the day: rows, labels given, rules fired';
+
+CREATE VIEW mlops.serving_histogram WITH (security_barrier) AS
+SELECT h.model, h.version, h.role, h.since, h.until, h.counted_at, h.subject, h.feature, h.kind, h.rows, h.missing, h.binned,
+       h.bin_low, h.bin_high, h.bin_rows, h.level, h.level_rows, h.other_rows
+  FROM mlops_catalog.serving_histogram AS h
+  JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) h.model AND m.created_at OPERATOR(pg_catalog.<=) h.counted_at
+ WHERE mlops.may(h.model, 'read');
+COMMENT ON VIEW mlops.serving_histogram IS 'features and predictions of these calls: missing values, and counts in the bins and levels of training';
+
 -- what was written while the model before one of the same name was dropped is nobody's
 CREATE VIEW mlops.prediction WITH (security_barrier) AS
 SELECT p.at, p.model, p.version, p.role, p.deployment, p.key, p.prediction, p.label, p.rules_fired,
-       p.rule_errors, p.checks_failed, p.latency_us, p.input
+       p.rule_errors, p.checks_failed, p.latency_us, p.input, p.shadows
   FROM mlops_catalog.prediction AS p
   JOIN mlops_catalog.model AS m ON m.name OPERATOR(pg_catalog.=) p.model AND m.created_at OPERATOR(pg_catalog.<=) p.at
  WHERE mlops.may(p.model, 'read');
-COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on';
+COMMENT ON VIEW mlops.prediction IS 'logged predictions; input only where the setting log_input of the model was on; shadows: what shadows of the model said of the row, by name';
 
 CREATE FUNCTION mlops.rule_names(model text, deployment integer, fired bigint) RETURNS text[]
 LANGUAGE sql STABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
@@ -58,6 +108,50 @@ AS $$
 $$;
 COMMENT ON FUNCTION mlops.check_names(text, integer, bigint) IS
 'the checks that bits of checks_failed in mlops.prediction stand for, by the deployment of the row; NULL: none';
+
+-- period and as_of as in mlops_statistics, whose counts these are: parts of the day that touch the period
+CREATE FUNCTION mlops_checks(model text, period interval DEFAULT '1 day', as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT role text, OUT version integer, OUT rules integer, OUT name text, OUT kind text, OUT severity text, OUT column_name text,
+       OUT bound float8, OUT rows bigint, OUT failed bigint, OUT share float8, OUT exceeded boolean)
+RETURNS SETOF record LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED ROWS 30
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM mlops.require(mlops_checks.model, 'read');
+    RETURN QUERY
+    WITH served AS (
+        SELECT c.role, c.version, c.rules, c."position", c.name, c.kind, c.severity, c.column_name, c.high, c.severity = 'drift' AS is_share
+          FROM mlops.serving_check AS c WHERE c.model = mlops_checks.model
+    ), counted AS (
+        SELECT s.role, s.version, s.rules, pg_catalog.sum(s.rows - s.null_rows)::bigint AS rows, mlops.sum_counts(s.check_rows) AS failed
+          FROM mlops.serving_statistics AS s
+         WHERE s.model = mlops_checks.model AND s.until > mlops_checks.as_of - mlops_checks.period AND s.since < mlops_checks.as_of
+         GROUP BY s.role, s.version, s.rules
+    ), seen AS (
+        SELECT h.role, h.version, h.feature, h.rows, h.missing, h.unseen
+          FROM mlops_statistics(mlops_checks.model, mlops_checks.period, 1, mlops_checks.as_of) AS h WHERE h.subject = 'feature'
+    ), row_checks AS (
+        SELECT v.role, v.version, v.rules, v."position", v.name, v.kind, v.severity,
+               CASE WHEN pg_catalog.count(*) = 1 THEN pg_catalog.max(v.column_name) END AS column_name
+          FROM served AS v WHERE NOT v.is_share GROUP BY v.role, v.version, v.rules, v."position", v.name, v.kind, v.severity
+    ), results AS (
+        SELECT r.role, r.version, r.rules, r."position", r.name, r.kind, r.severity, r.column_name, NULL::float8 AS bound,
+               COALESCE(t.rows, 0) AS rows, COALESCE(t.failed[r."position" + 1], 0) AS failed
+          FROM row_checks AS r LEFT JOIN counted AS t ON t.role = r.role AND t.version = r.version AND t.rules = r.rules
+        UNION ALL
+        SELECT v.role, v.version, v.rules, v."position", v.name, v.kind, v.severity, v.column_name, v.high, COALESCE(n.rows, 0),
+               COALESCE(pg_catalog.round(n.rows * CASE v.kind WHEN 'missing_share' THEN n.missing ELSE n.unseen END), 0)::bigint
+          FROM served AS v LEFT JOIN seen AS n ON n.role = v.role AND n.version = v.version AND n.feature = v.column_name
+         WHERE v.is_share
+    )
+    SELECT r.role, r.version, r.rules, r.name, r.kind, r.severity, r.column_name, r.bound, r.rows, r.failed,
+           r.failed / NULLIF(r.rows, 0)::float8, r.failed / NULLIF(r.rows, 0)::float8 > r.bound
+      FROM results AS r ORDER BY r.role, r."position", r.column_name COLLATE "C";
+END
+$$;
+COMMENT ON FUNCTION mlops_checks(text, interval, timestamptz) IS
+'how the checks that serve did on the calls of mlops_predict of a period: rows, how many failed, and whether a share exceeds its bound';
 
 CREATE VIEW mlops.log_gap AS
 SELECT g.at, g.reason, g.calls FROM mlops_catalog.log_gap AS g;
@@ -146,6 +240,39 @@ AS 'MODULE_PATHNAME', 'mlops_sequential_share' LANGUAGE C IMMUTABLE STRICT PARAL
 COMMENT ON FUNCTION mlops.sequential_share(bigint, bigint, float8, float8) IS
 'confidence sequence of the share of ones, and always-valid p value of the share that it should be';
 
+-- ---- rollouts ----
+
+CREATE FUNCTION mlops_create_rollout(model text, version integer, stages jsonb, rules integer DEFAULT NULL,
+       threshold float8 DEFAULT NULL, reason text DEFAULT NULL, as_of timestamptz DEFAULT pg_catalog.now())
+RETURNS integer
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_create_rollout(text, integer, jsonb, integer, float8, text, timestamptz) IS
+'brings a version out in steps of growing shares, which mlops_tick moves on and ends when the canary is worse, its split is broken or a gate fails; returns its number';
+
+CREATE FUNCTION mlops_stop_rollout(model text, reason text DEFAULT NULL, as_of timestamptz DEFAULT pg_catalog.now())
+RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
+COMMENT ON FUNCTION mlops_stop_rollout(text, text, timestamptz) IS
+'ends the rollout of a model where it is; its canary goes on to serve';
+
+CREATE VIEW mlops.rollout WITH (security_barrier) AS
+SELECT r.model, r.number AS rollout, r.version, r.state, r.step, s.name AS step_name, s.share,
+       (SELECT pg_catalog.count(*) FROM mlops_catalog.rollout_step AS a
+         WHERE a.model OPERATOR(pg_catalog.=) r.model AND a.rollout OPERATOR(pg_catalog.=) r.number) AS steps,
+       r.waits_for, r.author, r.reason, r.created_at, r.looked_at, r.ended_at, r.end_reason
+  FROM mlops_catalog.rollout AS r
+  JOIN mlops_catalog.rollout_step AS s ON s.model OPERATOR(pg_catalog.=) r.model
+                                      AND s.rollout OPERATOR(pg_catalog.=) r.number AND s.step OPERATOR(pg_catalog.=) r.step
+ WHERE mlops.may(r.model, 'read');
+COMMENT ON VIEW mlops.rollout IS 'versions that are or were brought out in steps; waits_for: what the present step has not met yet';
+
+CREATE VIEW mlops.rollout_step WITH (security_barrier) AS
+SELECT s.model, s.rollout, s.step, s.name, s.share, s.min_time, s.min_rows, s.min_outcomes, s.gates, s.compare,
+       s.entered_at, s.left_at, s.deployment, s.verdict, s.seen
+  FROM mlops_catalog.rollout_step AS s
+ WHERE mlops.may(s.model, 'read');
+COMMENT ON VIEW mlops.rollout_step IS 'the steps of rollouts: what is to be met to leave each, when it was entered and left, and what was seen of the canary';
+
 -- ---- erasing ----
 
 CREATE FUNCTION mlops_forget(model text, key text) RETURNS bigint
@@ -158,4 +285,4 @@ COMMENT ON FUNCTION mlops_forget(text, text) IS
 CREATE PROCEDURE mlops_tick(as_of timestamptz DEFAULT pg_catalog.now())
     AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE mlops_tick(timestamptz) IS
-'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, judges monitors, trains models again by their policies, drops old days of the log; to be called by a scheduler';
+'refreshes the validation sets that are due and evaluates what is in use on them, pulls outcomes, moves rollouts on, judges monitors, trains models again by their policies, drops old days of the log and old statistics; to be called by a scheduler';

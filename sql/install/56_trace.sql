@@ -45,7 +45,9 @@ RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL UNSAFE COST 1000 ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
 SELECT l.number, l.role, l.version, a.rules, d.deployed_at,
-       (SELECT pg_catalog.min(n.deployed_at) FROM mlops.deployment AS n WHERE n.model = d.model AND n.number > d.number),
+       -- what is active goes on beside a canary
+       (SELECT pg_catalog.min(n.deployed_at) FROM mlops.deployment AS n
+         WHERE n.model = d.model AND n.number > d.number AND (n.share = 1 OR d.share < 1)),
        l.metric, l.value, l.low, l.high, l.n, l.predictions, l.n::float8 / l.predictions
   FROM mlops.live_by_deployment(mlops_performance_by_deployment.model, mlops_performance_by_deployment.period,
                                 mlops_performance_by_deployment.as_of) AS l
@@ -79,20 +81,14 @@ BEGIN
     RETURN QUERY
     SELECT p.at, p.role, p.version, p.deployment, p.prediction, p.label,
            COALESCE(d.threshold, v.threshold), d.rules,
-           -- bit i is rule i, in order
-           CASE WHEN d.rules IS NOT NULL THEN
-               ARRAY(SELECT r.rule ->> 'name'
-                       FROM mlops.rule_set AS s, pg_catalog.jsonb_array_elements(s.rules) WITH ORDINALITY AS r (rule, place)
-                      WHERE s.model = mlops_trace.model AND s.number = d.rules
-                        AND (p.rules_fired >> (r.place - 1)::int) & 1 = 1
-                      ORDER BY r.place) END,
+           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(mlops_trace.model, p.deployment, p.rules_fired), '{}') END,
            o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
            pg_catalog.encode(v.data_fingerprint, 'hex'), v.rows_training, v.time_from, v.time_to,
            COALESCE(v.trained_by, g.trained_by), COALESCE(v.trained_at, g.trained_at), v.run
       FROM (SELECT l.*, pg_catalog.lead(l.at) OVER (PARTITION BY l.role ORDER BY l.at) AS next_at
               FROM mlops.prediction AS l
              WHERE l.model = mlops_trace.model AND l.key = mlops.logged_key(mlops_trace.key)) AS p
-      -- of the bundle: while a canary runs, the newest deployment is the canary's
+      -- of the bundle: the newest deployment of the version by then
       LEFT JOIN LATERAL (SELECT e.threshold, e.rules FROM mlops.deployment AS e
                           WHERE e.model = mlops_trace.model AND e.number <= p.deployment AND e.version = p.version
                           ORDER BY e.number DESC LIMIT 1) AS d ON true

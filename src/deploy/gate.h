@@ -81,6 +81,11 @@ extern void ml_gate_query(const MlGate *gate, const MlGateHearing *hearing, MlVe
 /* 42601 and the like unless it is one query that answers (boolean, text); under the current user's settings */
 extern void ml_gate_check_query(const char *query);
 
+/* ---- gate_set.c ---- */
+
+/* 42704 with the gates that there are */
+extern void ml_gate_error_unknown(const char *model, const char *name);
+
 /* ---- gate_report.c ---- */
 
 extern const char *ml_ruling_name(MlRuling ruling);

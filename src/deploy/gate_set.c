@@ -283,8 +283,8 @@ mlops_set_gate(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-static void
-error_no_gate(const char *model, const char *name)
+void
+ml_gate_error_unknown(const char *model, const char *name)
 {
 	List	   *gates = ml_registry_gates(model);
 	StringInfoData list;
@@ -322,6 +322,6 @@ mlops_drop_gate(PG_FUNCTION_ARGS)
 	ml_registry_require_writable("drop a gate");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
 	if (!ml_registry_drop_gate(model, name))
-		error_no_gate(model, name);
+		ml_gate_error_unknown(model, name);
 	PG_RETURN_VOID();
 }

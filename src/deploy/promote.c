@@ -29,19 +29,6 @@
 
 PG_FUNCTION_INFO_V1(mlops_promote);
 
-typedef struct Request
-{
-	char	   *model;
-	int			version;
-	double		share;			/* below 1: as the canary */
-	double		threshold;		/* NaN: not given */
-	int			rules;			/* -1: not given */
-	int			expect;
-	bool		has_expect;
-	bool		force;
-	char	   *reason;
-} Request;
-
 /* ---- what was asked ---- */
 
 static void
@@ -67,7 +54,7 @@ check_rules(int rules)
 }
 
 static void
-read_request(FunctionCallInfo fcinfo, Request *request)
+read_request(FunctionCallInfo fcinfo, MlRequest *request)
 {
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "version");
@@ -105,133 +92,6 @@ read_request(FunctionCallInfo fcinfo, Request *request)
 				 errhint("Add reason => '...'; it is kept in the history.")));
 }
 
-/* ---- what is there ---- */
-
-static void
-check_expect(const Request *request, int found)
-{
-	if (!request->has_expect || request->expect == found)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 found != 0 ?
-			 errmsg("active version of model \"%s\" is %d, not %d", request->model, found, request->expect) :
-			 errmsg("model \"%s\" has no active version; %d was expected", request->model, request->expect),
-			 errdetail("expect is %d; found is %d (0: nothing is active).", request->expect, found),
-			 errhint("Somebody else has decided: look at mlops.deployment, then decide again.")));
-}
-
-/* ---- gates ---- */
-
-/* why the gates need not be heard */
-typedef enum Exemption
-{
-	NOT_EXEMPT,
-	EXEMPT_SERVED,				/* the bundle serves, or has served all rows */
-	EXEMPT_HEARD,				/* the canary has passed them on its way in */
-	EXEMPT_SMALLER				/* fewer rows than now */
-} Exemption;
-
-/* what was asked of the version before the lock */
-typedef struct Examination
-{
-	MlOutlook	outlook;
-	bool		heard;			/* gates were */
-	Exemption	exempt;
-	int			ngates;
-	int			npassed;
-	Jsonb	   *evidence;		/* or NULL */
-} Examination;
-
-static Exemption
-exemption(const Request *request, const MlOutlook *outlook, const MlServed *bundle)
-{
-	MlServed	active = {.version = outlook->version, .threshold = outlook->threshold, .rules = outlook->rules};
-
-	if (ml_deploy_same(bundle, &active) ||
-		ml_promotion_has_served(request->model, bundle->version, bundle->threshold, bundle->rules))
-		return EXEMPT_SERVED;
-	if (outlook->canary.version == 0 || !ml_deploy_same(bundle, &outlook->canary))
-		return NOT_EXEMPT;
-	if (request->share <= outlook->share)
-		return EXEMPT_SMALLER;
-	return outlook->heard ? EXEMPT_HEARD : NOT_EXEMPT;
-}
-
-/* completes the hearing by the bundle that is asked for */
-static Exemption
-prepare_hearing(const Request *request, const MlOutlook *outlook, MlGateHearing *hearing)
-{
-	MlServed	bundle = {.version = request->version};
-	MlCandidate candidate;
-	MlRegistryScope scope;
-	const char *why;
-	Exemption	result;
-
-	ml_registry_enter(&scope);
-	ml_promotion_candidate(request->model, request->version, &candidate);
-	ml_promotion_require_candidate(request->model, request->version, &candidate);
-	bundle.threshold = hearing->threshold = ml_promotion_threshold(request->model, request->version, &candidate,
-																   request->threshold, &why);
-	bundle.rules = hearing->rules = ml_promotion_rules(&candidate, request->rules, outlook->rules, &why);
-	result = exemption(request, outlook, &bundle);
-	ml_registry_leave(&scope);
-	return result;
-}
-
-/* ML001 if a gate or an approval is missing */
-static void
-examine(const Request *request, Examination *examination)
-{
-	MlOutlook  *outlook = &examination->outlook;
-	MlGateHearing	hearing = {0};
-	List	   *approvers;
-
-	ml_promotion_look(request->model, outlook);
-	check_expect(request, outlook->version);
-	if (!outlook->gated && outlook->approvals == 0)
-		return;
-	hearing.model = request->model;
-	hearing.version = request->version;
-	hearing.champion = outlook->version;
-	hearing.champion_threshold = outlook->threshold;
-	examination->exempt = prepare_hearing(request, outlook, &hearing);
-	if (examination->exempt == EXEMPT_SERVED || examination->exempt == EXEMPT_SMALLER)
-		return;
-	approvers = ml_approvals_require(request->model, request->version, outlook->approvals);
-	if (examination->exempt == EXEMPT_HEARD)
-		return;
-	if (outlook->gated)
-	{
-		hearing.gates = ml_registry_gates(request->model);
-		ml_gates_hear(&hearing);
-		examination->heard = true;
-	}
-	examination->ngates = list_length(hearing.gates);
-	examination->npassed = ml_gates_passed(&hearing);
-	examination->evidence = ml_gates_evidence(&hearing, approvers);
-	if (!request->force)
-		ml_gates_decide(&hearing);
-}
-
-/* what gates were compared with must be active still, and the canary that passed them must run */
-static void
-require_same_serving(const Request *request, const Examination *examination, const MlServing *serving)
-{
-	const MlOutlook *outlook = &examination->outlook;
-	bool		as_canary = examination->exempt == EXEMPT_HEARD || examination->exempt == EXEMPT_SMALLER;
-	int			found = as_canary ? ml_deploy_newest(serving) : serving->active.deployment;
-	int			known = as_canary ? outlook->newest : outlook->deployment;
-
-	if ((!examination->heard && !as_canary) || found == known)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("what serves of model \"%s\" changed while its gates were heard", request->model),
-			 errdetail("Deployment %d was active then; deployment %d is now.", known, found),
-			 errhint("Promote again: the gates compare with what is active now.")));
-}
-
 /* ---- deciding, under the lock ---- */
 
 /* what served goes onto the stack; the oldest falls off */
@@ -262,7 +122,7 @@ typedef struct Standing
 
 /* the bundle that is asked for */
 static void
-choose_bundle(const Request *request, const MlServing *serving, MlServed *bundle, Standing *standing)
+choose_bundle(const MlRequest *request, const MlServing *serving, MlServed *bundle, Standing *standing)
 {
 	MlCandidate candidate;
 
@@ -282,7 +142,7 @@ choose_bundle(const Request *request, const MlServing *serving, MlServed *bundle
 }
 
 static void
-require_canary(const Request *request, const MlServing *serving, const Standing *standing)
+require_canary(const MlRequest *request, const MlServing *serving, const Standing *standing)
 {
 	const char *model = quote_literal_cstr(request->model);
 
@@ -310,9 +170,23 @@ require_canary(const Request *request, const MlServing *serving, const Standing 
 						 model, model, serving->canary.version)));
 }
 
+/* whoever waited for the rollback that ended the canary was about to overrule it unseen */
+static void
+require_canary_still(const MlRequest *request, const MlOutlook *outlook, const MlServing *serving, const Standing *standing)
+{
+	if (outlook->canary.version != request->version || serving->canary.version == request->version || standing->is_active)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("the canary of model \"%s\" has ended in the meantime", request->model),
+			 errdetail("Version %d was the canary when the promotion began; version %d serves all rows now.",
+					   request->version, serving->active.version),
+			 errhint("Look at mlops.deployment; promote again if it is to serve nevertheless.")));
+}
+
 /* inside a scope, under the lock */
 static void
-settle(const Request *request, const MlServing *serving, const Standing *standing, MlDecision *decision)
+settle(const MlRequest *request, const MlServing *serving, const Standing *standing, MlDecision *decision)
 {
 	decision->from = &serving->active;
 	decision->share = request->share;
@@ -332,40 +206,9 @@ settle(const Request *request, const MlServing *serving, const Standing *standin
 
 /* ---- telling ---- */
 
-static void
-tell_gates(const Request *request, const Examination *examination)
-{
-	const MlOutlook *outlook = &examination->outlook;
-
-	if (!outlook->gated)
-		ereport(NOTICE,
-				(errmsg("model \"%s\" has no gates: nothing was asked of version %d",
-						request->model, request->version),
-				 errhint("mlops_set_gate(%s, 'no worse', metric => '%s', max_drop => ...) asks for it.",
-						 quote_literal_cstr(request->model), outlook->metric ? outlook->metric : "...")));
-	else if (examination->exempt != NOT_EXEMPT)
-		ereport(NOTICE,
-				(errmsg("gates of model \"%s\" were not heard", request->model),
-				 examination->exempt == EXEMPT_SERVED ?
-				 errdetail("Version %d has served with this threshold and these rules, and was not taken down since.",
-						   request->version) :
-				 examination->exempt == EXEMPT_HEARD ?
-				 errdetail("Version %d has passed them as the canary, and what is active is the same since.", request->version) :
-				 errdetail("The share of the canary does not grow.")));
-	else if (request->force)
-		ereport(WARNING,
-				(errmsg("version %d of model \"%s\" is promoted whatever its gates say",
-						request->version, request->model),
-				 errdetail("The history keeps what they said.")));
-	else
-		ereport(NOTICE,
-				(errmsg("version %d of model \"%s\" passes %d of %d gates", request->version, request->model,
-						examination->npassed, examination->ngates)));
-}
-
 /* nothing is said where there are no rules and were none */
 static void
-tell_rules(const Request *request, int rules, int before, const char *why)
+tell_rules(const MlRequest *request, int rules, int before, const char *why)
 {
 	if (rules != 0)
 		ereport(NOTICE,
@@ -379,7 +222,7 @@ tell_rules(const Request *request, int rules, int before, const char *why)
 
 /* a canary that made way for something else */
 static void
-tell_canary(const Request *request, const MlServing *serving, const Standing *standing)
+tell_canary(const MlRequest *request, const MlServing *serving, const Standing *standing)
 {
 	if (serving->canary.version == 0 || standing->is_canary || request->share < 1)
 		return;
@@ -391,7 +234,7 @@ tell_canary(const Request *request, const MlServing *serving, const Standing *st
 
 /* what was chosen and asked */
 static void
-tell(const Request *request, const Examination *examination, const MlServing *serving,
+tell(const MlRequest *request, const MlExamination *examination, const MlServing *serving,
 	 const Standing *standing, const MlServed *bundle)
 {
 	if (standing->unchanged)
@@ -414,15 +257,15 @@ tell(const Request *request, const Examination *examination, const MlServing *se
 				 errdetail_internal("%s", standing->why_threshold)));
 	if (standing->why_rules != NULL && !standing->is_canary)
 		tell_rules(request, bundle->rules, serving->active.rules, standing->why_rules);
-	tell_gates(request, examination);
+	ml_promotion_tell_gates(request, examination);
 }
 
 /* mlops_promote(model, version, share, rules, threshold, expect, force, reason) */
 Datum
 mlops_promote(PG_FUNCTION_ARGS)
 {
-	Request		request;
-	Examination examination = {0};
+	MlRequest		request;
+	MlExamination examination = {0};
 	MlServing	serving;
 	Standing	standing;
 	MlDecision	decision = {.action = "promote"};
@@ -433,7 +276,7 @@ mlops_promote(PG_FUNCTION_ARGS)
 	read_request(fcinfo, &request);
 	ml_registry_require_writable("promote a version");
 	ml_privilege_require(request.model, ML_PRIVILEGE_PROMOTE);
-	examine(&request, &examination);
+	ml_promotion_examine(&request, &examination);
 	decision.model = request.model;
 	decision.forced = request.force;
 	decision.reason = request.reason;
@@ -442,9 +285,10 @@ mlops_promote(PG_FUNCTION_ARGS)
 
 	ml_registry_enter(&scope);
 	ml_deploy_read(request.model, &serving);
-	check_expect(&request, serving.active.version);
-	require_same_serving(&request, &examination, &serving);
+	ml_promotion_check_expect(&request, serving.active.version);
+	ml_promotion_require_same(&request, &examination, &serving);
 	choose_bundle(&request, &serving, &decision.bundle, &standing);
+	require_canary_still(&request, &examination.outlook, &serving, &standing);
 	settle(&request, &serving, &standing, &decision);
 	deployment = ml_deploy_newest(&serving);
 	at = serving.changed_at;

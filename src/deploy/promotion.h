@@ -41,6 +41,40 @@ typedef struct MlOutlook
 	char	   *metric;			/* the model's, or NULL */
 } MlOutlook;
 
+/* what was asked for */
+typedef struct MlRequest
+{
+	char	   *model;
+	int			version;
+	double		share;			/* below 1: as the canary */
+	double		threshold;		/* NaN: not given */
+	int			rules;			/* -1: not given */
+	int			expect;
+	bool		has_expect;
+	bool		force;
+	char	   *reason;
+} MlRequest;
+
+/* why the gates need not be heard */
+typedef enum MlExemption
+{
+	ML_NOT_EXEMPT,
+	ML_EXEMPT_SERVED,			/* the bundle serves, or has served all rows */
+	ML_EXEMPT_HEARD,			/* the canary has passed them on its way in */
+	ML_EXEMPT_SMALLER			/* fewer rows than now */
+} MlExemption;
+
+/* what was asked of the version before the lock */
+typedef struct MlExamination
+{
+	MlOutlook	outlook;
+	bool		heard;			/* gates were */
+	MlExemption	exempt;
+	int			ngates;
+	int			npassed;
+	Jsonb	   *evidence;		/* or NULL */
+} MlExamination;
+
 /* takes a scope of its own; in the current context */
 extern void ml_promotion_look(const char *model, MlOutlook *outlook);
 
@@ -77,6 +111,18 @@ extern void ml_promotion_require_rules(const char *model, int version, const MlC
 
 /* for a dry run: who is judged and against whom, now; rules: -1 for none asked; 42704 */
 extern void ml_promotion_prepare(MlGateHearing *hearing, double threshold, int rules);
+
+/* examine.c: 40001 unless the active version is the one that is expected */
+extern void ml_promotion_check_expect(const MlRequest *request, int found);
+
+/* without a lock or a scope: ML001 if a gate or an approval is missing; 40001, 42704 */
+extern void ml_promotion_examine(const MlRequest *request, MlExamination *examination);
+
+/* inside a scope, under the lock: 40001 if what was looked at is not what serves */
+extern void ml_promotion_require_same(const MlRequest *request, const MlExamination *examination, const MlServing *serving);
+
+/* a notice of what the gates said, or why they were not heard */
+extern void ml_promotion_tell_gates(const MlRequest *request, const MlExamination *examination);
 
 /* approval.c: ML001 unless as many other roles as that, which may still promote, have approved; their names */
 extern List *ml_approvals_require(const char *model, int version, int required);

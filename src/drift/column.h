@@ -14,23 +14,20 @@
 extern double ml_drift_seconds(int64 usec);
 extern double ml_drift_norm(const double *array, int length);
 
-/* rows of a column that is no category as numbers: in the column itself, or in room for n of them */
-extern const double *ml_drift_values(const MlColumn *column, int64 first, int64 n, double *room);
-
 typedef struct MlColumnRoom
 {
 	MlProfileRoom sort;
 	double	   *value;
 } MlColumnRoom;
 
-/* bytes for n rows, ML_PROFILE_ROWS at most; fewer bytes make larger columns be sampled */
-extern Size ml_column_room_size(int64 n);
-extern void ml_column_room_take(MlColumnRoom *room, void *memory, Size bytes);
+/* bytes of room for so many rows; larger columns are sampled */
+extern Size ml_column_room_size(int64 most);
+extern void ml_column_room_take(MlColumnRoom *room, void *memory, int64 most, bool exact);
 
 /*
- * Rows [first, first + n) of a column; levels of fewer than min_rows rows are the rest. In the
- * current context. Times and arrays of more than the room's rows are sampled before
- * anything is counted.
+ * Rows [first, first + n) of a column; levels of fewer than min_rows rows are the rest, unless the
+ * room is exact. In the current context. Times and arrays of more than the room's rows are
+ * sampled before anything is counted.
  */
 extern MlProfile *ml_profile_column(MlProfileRole role, const MlColumn *column, int64 first, int64 n,
 									int64 min_rows, MlColumnRoom *room);

@@ -51,19 +51,6 @@ number_at(const MlColumn *column, int64 row)
 	}
 }
 
-const double *
-ml_drift_values(const MlColumn *column, int64 first, int64 n, double *room)
-{
-	if (column->type.kind == ML_KIND_NUMBER)
-		return column->number + first;
-	for (int64 i = 0; i < n; i++)
-	{
-		ml_check_row(i);
-		room[i] = number_at(column, first + i);
-	}
-	return room;
-}
-
 /* of many rows some at even places, so that room need not grow with them */
 static void
 profile_made_numbers(MlProfile *profile, const MlColumn *column, int64 first, int64 n, MlColumnRoom *room)
@@ -96,15 +83,15 @@ profile_category(MlProfile *profile, const MlColumn *column, int64 first, int64 
 }
 
 Size
-ml_column_room_size(int64 n)
+ml_column_room_size(int64 most)
 {
-	return ml_profile_room_size(n) / 2 * 3;
+	return ml_profile_room_size(most) / 2 * 3;
 }
 
 void
-ml_column_room_take(MlColumnRoom *room, void *memory, Size bytes)
+ml_column_room_take(MlColumnRoom *room, void *memory, int64 most, bool exact)
 {
-	ml_profile_room_take(&room->sort, memory, bytes / 3 * 2);
+	ml_profile_room_take(&room->sort, memory, most, exact);
 	room->value = (double *) (room->sort.spare + room->sort.most);
 }
 
@@ -119,7 +106,7 @@ ml_profile_column(MlProfileRole role, const MlColumn *column, int64 first, int64
 	if (profile->kind == ML_KIND_NUMBER)
 		ml_profile_numbers(profile, column->number + first, n, &room->sort);
 	else if (profile->kind == ML_KIND_CATEGORY)
-		profile_category(profile, column, first, n, min_rows);
+		profile_category(profile, column, first, n, room->sort.exact ? 0 : Max(min_rows, 1));
 	else
 		profile_made_numbers(profile, column, first, n, room);
 	return profile;

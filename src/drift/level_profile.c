@@ -43,15 +43,15 @@ ml_profile_levels(MlProfile *profile, int64 rows, int nvalues, char *const *valu
 	{
 		present += count[i];
 		category->other_levels += count[i] > 0;
-		if (count[i] >= Max(min_rows, 1) && length[i] <= ML_PROFILE_LEVEL_MAX)
+		if (count[i] >= Max(min_rows, 1) && (min_rows == 0 || length[i] <= ML_PROFILE_LEVEL_MAX))
 			level[nlevels++] = (Level) {value[i], length[i], count[i]};
 	}
 	qsort(level, nlevels, sizeof(Level), compare);
-	category->nlevels = Min(nlevels, ML_PROFILE_LEVELS);
+	category->nlevels = min_rows == 0 ? nlevels : Min(nlevels, ML_PROFILE_LEVELS);
 	category->other_levels -= category->nlevels;
 	category->other_rows = present;
-	category->level = palloc(sizeof(char *) * Max(category->nlevels, 1));
-	category->rows = palloc(sizeof(int64) * Max(category->nlevels, 1));
+	category->level = palloc_extended(sizeof(char *) * (Size) Max(category->nlevels, 1), MCXT_ALLOC_HUGE);
+	category->rows = palloc_extended(sizeof(int64) * (Size) Max(category->nlevels, 1), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < category->nlevels; i++)
 	{
 		category->level[i] = pnstrdup(level[i].value, level[i].length);

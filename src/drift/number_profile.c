@@ -24,17 +24,24 @@
 #define LARGEST			(DBL_MAX / 4)	/* a range whose width is finite */
 
 Size
-ml_profile_room_size(int64 n)
+ml_profile_room_size(int64 most)
 {
-	return 2 * sizeof(uint64) * (Size) Max(Min(n, ML_PROFILE_ROWS), 1);
+	return 2 * sizeof(uint64) * (Size) Max(most, 1);
 }
 
 void
-ml_profile_room_take(MlProfileRoom *room, void *memory, Size bytes)
+ml_profile_room_take(MlProfileRoom *room, void *memory, int64 most, bool exact)
 {
-	room->most = Min((int64) (bytes / (2 * sizeof(uint64))), ML_PROFILE_ROWS);
+	room->most = Max(most, 1);
 	room->key = memory;
 	room->spare = room->key + room->most;
+	room->exact = exact;
+}
+
+Size
+ml_profile_exact_size(int64 n)
+{
+	return (sizeof(double) + 2 * sizeof(int64)) * (Size) Max(n, 1);
 }
 
 /* ---- sorted values ---- */
@@ -112,23 +119,53 @@ add_knot(const Values *values, double knot, MlNumberProfile *number)
 	number->equal[i] = number->upto[i] - count_values(values, knot, false);
 }
 
-/* every value if they are few, else those at even places */
 static void
-take_knots(const Values *values, MlNumberProfile *number)
+make_knots(MlNumberProfile *number, int64 n)
 {
-	int64		place = 0;
+	number->knot = palloc_extended(sizeof(double) * n, MCXT_ALLOC_HUGE);
+	number->upto = palloc_extended(sizeof(int64) * n, MCXT_ALLOC_HUGE);
+	number->equal = palloc_extended(sizeof(int64) * n, MCXT_ALLOC_HUGE);
+}
 
-	number->knot = palloc(sizeof(double) * (ML_PROFILE_KNOTS + 1));
-	number->upto = palloc(sizeof(int64) * (ML_PROFILE_KNOTS + 1));
-	number->equal = palloc(sizeof(int64) * (ML_PROFILE_KNOTS + 1));
-	while (number->nknots <= ML_PROFILE_KNOTS && place < values->n)
+/* how many different values there are, up to most of them */
+static int64
+count_distinct(const Values *values, int64 most)
+{
+	int64		n = 1;
+
+	for (int64 i = 1; i < values->n && n <= most; i++)
+		n += values->key[i] != values->key[i - 1];
+	return n;
+}
+
+static void
+take_all(const Values *values, MlNumberProfile *number)
+{
+	for (int64 i = 0; i < values->n;)
 	{
-		add_knot(values, value_at(values, place), number);
-		place = number->upto[number->nknots - 1];
+		int64		first = i;
+
+		ml_check_row(number->nknots);
+		while (i < values->n && values->key[i] == values->key[first])
+			i++;
+		number->knot[number->nknots] = value_at(values, first);
+		number->upto[number->nknots] = i;
+		number->equal[number->nknots++] = i - first;
 	}
-	if (place == values->n)
+}
+
+/* every value if they are few, or most is; else those at even places */
+static void
+take_knots(const Values *values, MlNumberProfile *number, int64 most)
+{
+	int64		distinct = count_distinct(values, most);
+
+	make_knots(number, Min(distinct, most));
+	if (distinct <= most)
+	{
+		take_all(values, number);
 		return;
-	number->nknots = 0;
+	}
 	for (int i = 0; i <= ML_PROFILE_KNOTS; i++)
 	{
 		double		knot = value_at(values, (int64) ((double) i / ML_PROFILE_KNOTS * (values->n - 1)));
@@ -346,7 +383,7 @@ ml_profile_numbers(MlProfile *profile, const double *value, int64 n, MlProfileRo
 		return;
 	ml_profile_sort(room->key, room->spare, values.n);
 	take_deciles(&values, number);
-	take_knots(&values, number);
+	take_knots(&values, number, room->exact ? Min(values.n, PG_INT32_MAX) : ML_PROFILE_KNOTS + 1);
 	take_bins(&values, number);
 }
 

@@ -89,11 +89,15 @@ typedef struct MlProfileRoom
 	int64		most;			/* values */
 	uint64	   *key;			/* most of them, twice */
 	uint64	   *spare;
+	bool		exact;			/* every value becomes a knot, every level has a place */
 } MlProfileRoom;
 
-/* bytes of room for n rows, ML_PROFILE_ROWS at most */
-extern Size ml_profile_room_size(int64 n);
-extern void ml_profile_room_take(MlProfileRoom *room, void *memory, Size bytes);
+/* bytes of room for so many values */
+extern Size ml_profile_room_size(int64 most);
+extern void ml_profile_room_take(MlProfileRoom *room, void *memory, int64 most, bool exact);
+
+/* bytes that an exact profile of n values has at most */
+extern Size ml_profile_exact_size(int64 n);
 
 /*
  * Profile of n values, NaN being missing. Fills rows, missing and number; arrays in the current context.
@@ -102,7 +106,7 @@ extern void ml_profile_numbers(MlProfile *profile, const double *value, int64 n,
 
 /*
  * Profile of rows of a category by the rows of each of nvalues values (0: none), which need not be
- * terminated. Levels of fewer than min_rows rows are the rest. In the current context.
+ * terminated. Levels of fewer than min_rows rows are the rest; with 0 all have a place. In the current context.
  */
 extern void ml_profile_levels(MlProfile *profile, int64 rows, int nvalues, char *const *value,
 							  const int32 *length, const int64 *count, int64 min_rows);

@@ -131,4 +131,11 @@ ml_hash_double(double x)
 	return bits;
 }
 
+/* a share of all hashes, up to 1, is below this; 1 is all of them but one */
+static inline uint64
+ml_hash_limit(double share)
+{
+	return share >= 1.0 ? PG_UINT64_MAX : (uint64) (share * 18446744073709551616.0);
+}
+
 #endif							/* ML_HASH_H */

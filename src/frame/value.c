@@ -95,6 +95,15 @@ find_array_cast(Oid type, Oid array, MemoryContext cxt, FmgrInfo *cast)
 	return cast->fn_nargs >= 1 && cast->fn_nargs <= 3;
 }
 
+bool
+ml_value_needs_function(Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	return !OidIsValid(get_element_type(base)) && find_reading(base) == NULL && !type_is_enum(base) &&
+		!IsBinaryCoercible(base, TEXTOID);
+}
+
 void
 ml_value_type(Oid type, int32 typmod, MemoryContext cxt, MlValueType *result)
 {

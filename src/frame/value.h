@@ -50,6 +50,9 @@ typedef struct MlValueType
  */
 extern void ml_value_type(Oid type, int32 typmod, MemoryContext cxt, MlValueType *result);
 
+/* is the type none that is read without calling a cast function? */
+extern bool ml_value_needs_function(Oid type);
+
 /* name as format_type_with_typemod gives it; palloc'd */
 extern char *ml_value_type_name(const MlValueType *type);
 

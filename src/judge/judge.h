@@ -118,6 +118,10 @@ extern void ml_judge_estimate(const MlJudged *judged, const MlJudgeMetric *metri
 extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion,
 							 const MlJudgeMetric *metric, int slice, MlDifference *result);
 
+/* what a paired test of n rows says (metric/interval.h) */
+struct MlPaired;
+extern void ml_difference_of_paired(const struct MlPaired *paired, int64 n, MlDifference *result);
+
 /*
  * Evaluates the versions of a model that are in use on the newest edition of a
  * validation set, or of each of them (NULL), and stores what it finds, as the

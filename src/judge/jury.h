@@ -185,8 +185,6 @@ extern bool *ml_jury_seen(MlJury *jury, const MlResolved *resolved, const MlMode
 
 /* ---- estimate.c ---- */
 
-extern void ml_difference_of_paired(const MlPaired *paired, int64 n, MlDifference *result);
-
 /* ---- custom.c: registered metrics ---- */
 
 extern List *ml_judge_custom_columns(List *metrics, List *names);

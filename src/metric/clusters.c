@@ -35,13 +35,24 @@ clustered_error(const MlMeasurement *rows, const double *influence, const uint32
 	return nclusters < 2 ? NAN : sqrt(ml_sum_get(&squares) * nclusters / (nclusters - 1));
 }
 
-/* all the same: no more is known than that so many clusters are */
+/*
+ * Wilson's variance has no factors for small numbers, of rows and of clusters: they are taken out. Where
+ * all are the same, no more is known than that so many clusters are.
+ */
 static void
-of_share(double error, int64 nclusters, MlInterval *result)
+of_share(const MlSample *sample, double error, int64 nclusters, MlInterval *result)
 {
 	double		share = result->value;
-	double		n = error > 0.0 && share > 0.0 && share < 1.0 ? share * (1 - share) / (error * error) : nclusters;
+	double		n = nclusters;
+	int64		rows = 0;
 
+	for (int64 i = 0; i < sample->rows.n; i++)
+	{
+		ml_check_row(i);
+		rows += !isnan(sample->value[i]);
+	}
+	if (error > 0.0 && share > 0.0 && share < 1.0)
+		n = share * (1 - share) / (error * error) * rows / (rows - 1) * nclusters / (nclusters - 1);
 	ml_wilson(share, n, &result->low, &result->high);
 	result->error = (result->high - result->low) / (2 * ML_NORMAL_975);
 }
@@ -77,7 +88,33 @@ ml_interval_clustered(const MlMetric *metric, const MlSample *sample, const uint
 		return;
 	result->error = error;
 	if (kind == ML_INTERVAL_SHARE && rule->transform == NULL)
-		of_share(error, nclusters, result);
+		of_share(sample, error, nclusters, result);
 	else
 		ml_interval_on_scale(metric, result->value, ml_quantile_t(nclusters - 1) * error, result);
+}
+
+void
+ml_interval_paired_clustered(const MlMetric *metric, const MlSample *first, const MlSample *second,
+							 const uint32 *cluster, int64 nclusters, MlPaired *result)
+{
+	int64		n = first->rows.n;
+	double	   *one;
+	double	   *two;
+
+	ml_interval_paired(metric, first, second, result);
+	if (nclusters == n || !is_linearised(ml_interval_kind(metric, &first->rows)) || !isfinite(result->difference))
+		return;
+	one = palloc_extended(sizeof(double) * n, MCXT_ALLOC_HUGE);
+	two = palloc_extended(sizeof(double) * n, MCXT_ALLOC_HUGE);
+	(void) ml_influence(metric, first, one);
+	(void) ml_influence(metric, second, two);
+	for (int64 i = 0; i < n; i++)
+	{
+		ml_check_row(i);
+		one[i] -= two[i];
+	}
+	result->low = result->high = result->p_value = result->needed = NAN;
+	ml_paired_by_error(result, clustered_error(&first->rows, one, cluster, nclusters), Max(nclusters - 1, 1), n);
+	pfree(one);
+	pfree(two);
 }

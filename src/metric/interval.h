@@ -125,6 +125,10 @@ extern void ml_paired_by_error(MlPaired *result, double error, double df, int64 
 extern void ml_interval_clustered(const MlMetric *metric, const MlSample *sample, const uint32 *cluster,
 								  int64 nclusters, MlInterval *result);
 
+/* ml_interval_paired likewise */
+extern void ml_interval_paired_clustered(const MlMetric *metric, const MlSample *first, const MlSample *second,
+										 const uint32 *cluster, int64 nclusters, MlPaired *result);
+
 /* ---- parts ---- */
 
 /*

@@ -17,8 +17,8 @@ typedef struct MlSequential
 
 /*
  * Of the difference between two independent sides, against none. error: its
- * standard error; units: independent ones of the two sides, as an equal number
- * on each side would say it, 1 / (1 / n1 + 1 / n2); alpha: share of all sequences that may
+ * standard error; units: of how many independent ones a mean would be as
+ * uncertain, 1 / (1 / n1 + 1 / n2); alpha: share of all sequences that may
  * ever leave the truth outside.
  */
 extern void ml_sequential_difference(double difference, double error, double units, double alpha,
@@ -32,7 +32,7 @@ typedef struct MlSide
 	double		units;
 } MlSide;
 
-/* ones that are too few to estimate an error from; then nothing is said */
+/* fewer on a side are too few to estimate an error from; nothing is said then */
 #define ML_SEQUENTIAL_LEAST_UNITS 10
 
 /*

@@ -248,6 +248,9 @@ extern MlTimeGroup ml_time_group(const MlFeature *feature);
 
 extern void ml_recipe_put_time(const MlRecipe *recipe, const MlFeature *feature, int64 usec, MlRow *row);
 
+/* a timestamp as ISO 8601 writes it, in UTC: by the offset given, else in the recipe's time zone */
+extern int64 ml_recipe_utc(const MlRecipe *recipe, const MlIsoTime *time);
+
 /* length must equal feature->nnumbers; the caller has checked */
 extern void ml_recipe_put_array(const MlFeature *feature, const double *value, MlRow *row);
 extern void ml_recipe_put_null(const MlFeature *feature, MlRow *row);

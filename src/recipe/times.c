@@ -13,11 +13,30 @@
 
 #include "miscadmin.h"
 #include "recipe/recipe_private.h"
+#include "utils/datetime.h"
 
 #define DAYS_PER_GREGORIAN_YEAR 365.2425
 #define EPOCH_WEEKDAY			3	/* 1970-01-01 was a Thursday; Monday is 0 */
 #define WEEK_FROM_DAYS			14	/* a range longer than this shows weeks */
 #define YEAR_FROM_DAYS			366 /* and longer than this, years */
+
+/* from local time to UTC: by the offset given, else in the recipe's time zone */
+int64
+ml_recipe_utc(const MlRecipe *recipe, const MlIsoTime *time)
+{
+	struct pg_tm tm;
+
+	if (time->has_offset)
+		return time->usec - time->offset * USECS_PER_SEC;
+	memset(&tm, 0, sizeof(tm));
+	tm.tm_year = time->year;
+	tm.tm_mon = time->month;
+	tm.tm_mday = time->day;
+	tm.tm_hour = time->hour;
+	tm.tm_min = time->minute;
+	tm.tm_sec = time->second;
+	return time->usec + DetermineTimeZoneOffset(&tm, recipe->zone) * USECS_PER_SEC;
+}
 
 const char *
 ml_time_part_name(MlTimePart part)

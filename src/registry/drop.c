@@ -2,7 +2,7 @@
  * drop.c
  *		Versions and models that go: refused while in use, remembered after.
  *
- * A version is in use while it is active, has an alias, lies in the rollback
+ * A version is in use while it is active or a shadow, has an alias, lies in the rollback
  * stack, or is the encoder of another version (its name is in that one's
  * parameters). mlops_drop_version looks under the lock on the serving row, which is
  * what promotions take. Pruning scratch versions happens inside trainings,
@@ -44,7 +44,9 @@
 	"WHERE e.model OPERATOR(pg_catalog.=) $1 " \
 	"UNION ALL SELECT u.version, 5, pg_catalog.format('rule set %s', r.number) " \
 	"FROM mlops_catalog.rule_set r, LATERAL pg_catalog.unnest(r.uses) AS u (version) " \
-	"WHERE r.model OPERATOR(pg_catalog.=) $1 "
+	"WHERE r.model OPERATOR(pg_catalog.=) $1 " \
+	"UNION ALL SELECT w.version, 6, pg_catalog.format('shadow \"%s\"', w.name) " \
+	"FROM mlops_catalog.shadow w WHERE w.model OPERATOR(pg_catalog.=) $1 "
 
 /* one row each of version, alias... inside the scope; kept plans */
 static void
@@ -189,7 +191,8 @@ error_in_use(const char *model, int version, const char *uses)
 			 errhint("Promote another version, or remove the alias with mlops_set_alias(%s, alias, NULL); "
 					 "a bundle leaves the rollback stack after mlops.rollback_depth promotions.%s",
 					 quote_literal_cstr(model),
-					 strstr(uses, "encoder of version") ? " What an encoder encodes for goes first." : "")));
+					 strstr(uses, "encoder of version") ? " What an encoder encodes for goes first." :
+					 strstr(uses, "shadow \"") ? " mlops_shadow(model, version, enabled => false) takes a shadow away." : "")));
 }
 
 /* mlops_drop_version(model text, version int, reason text) */
@@ -270,9 +273,14 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.validation_set WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.serving WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.alias WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.shadow WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.shadow_event WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.shadow_cost WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.deployment WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.gate WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.approval WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.rollout_step WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.rollout WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.rule_set WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.privilege WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.kept_row WHERE model OPERATOR(pg_catalog.=) $1"},
@@ -286,6 +294,8 @@ delete_model(const char *model, const char *dropped_by, const char *reason)
 		{"DELETE FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.outcome_source WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.outcome WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.serving_statistics WHERE model OPERATOR(pg_catalog.=) $1"},
+		{"DELETE FROM mlops_catalog.serving_histogram WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.prediction WHERE model OPERATOR(pg_catalog.=) $1"},
 		{"DELETE FROM mlops_catalog.model WHERE name OPERATOR(pg_catalog.=) $1"}
 	};

@@ -48,7 +48,7 @@ read_settings(const char *model, MlLogSettings *settings)
 	text	   *name = cstring_to_text(model);
 
 	settings->sample = -1.0;
-	settings->input = settings->without_key = false;
+	settings->input = settings->without_key = settings->statistics = false;
 	ml_key_text(key, 0, Anum_ml_model_name, name);
 	ml_scan_begin(&scan, ML_SIGHT_NOW, "model", "model_pkey", key, 1);
 	tuple = ml_scan_next(&scan);
@@ -66,6 +66,7 @@ read_settings(const char *model, MlLogSettings *settings)
 				settings->sample = ml_json_number(&value);
 			settings->input = is_true(json, "log_input");
 			settings->without_key = is_true(json, "log_without_key");
+			settings->statistics = is_true(json, "statistics");
 			pfree(json);
 		}
 	}

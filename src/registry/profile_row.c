@@ -259,6 +259,31 @@ ml_registry_profile(const char *model, int version)
 	return profiles;
 }
 
+void
+ml_registry_profile_ranges(const char *model, int version,
+						   void (*each) (void *arg, MlProfileRole role, const char *feature, double low, double high), void *arg)
+{
+	ScanKeyData key[2];
+	MlScan		scan;
+	HeapTuple	tuple;
+	text	   *name = cstring_to_text(model);
+
+	ml_key_text(key, 0, Anum_ml_training_profile_model, name);
+	ml_key_int(key, 1, Anum_ml_training_profile_version, version);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "training_profile", "training_profile_pkey", key, 2);
+	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
+	{
+		char	   *role = ml_column_text(&scan, tuple, Anum_ml_training_profile_role);
+
+		each(arg, (MlProfileRole) find_name(role_name, lengthof(role_name), role),
+			 ml_column_text(&scan, tuple, Anum_ml_training_profile_feature),
+			 ml_column_float(&scan, tuple, Anum_ml_training_profile_bin_low, NAN),
+			 ml_column_float(&scan, tuple, Anum_ml_training_profile_bin_high, NAN));
+	}
+	ml_scan_end(&scan);
+	pfree(name);
+}
+
 const MlProfile *
 ml_profile_find(const List *profiles, MlProfileRole role, const char *name)
 {

@@ -20,6 +20,14 @@ extern void ml_registry_insert_profile(const char *model, int version, int posit
  */
 extern List *ml_registry_profile(const char *model, int version);
 
+/*
+ * Calls each with the ranges of the bins of a version, NaN where a column has none: by scan, under the
+ * active snapshot, so that it can be called where rows are scored. Checks no privilege.
+ */
+extern void ml_registry_profile_ranges(const char *model, int version,
+									   void (*each) (void *arg, MlProfileRole role, const char *feature, double low, double high),
+									   void *arg);
+
 /* the one of that role and name; NULL: none */
 extern const MlProfile *ml_profile_find(const List *profiles, MlProfileRole role, const char *name);
 

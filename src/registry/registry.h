@@ -92,6 +92,7 @@ typedef struct MlResolved
 	int			rules;			/* number of the rule set of the bundle; 0: none, and for alias and number */
 	uint8		rules_sha256[ML_SHA256_LENGTH];
 	MlCanary	canary;			/* of what is active; none for alias and number */
+	int			shadows;		/* how many the bundle has; 0 for alias and number */
 } MlResolved;
 
 /*
@@ -108,6 +109,20 @@ extern void ml_registry_resolve(const MlReference *reference, MlPrivilege privil
  */
 extern void ml_registry_resolve_again(const MlReference *reference, MlPrivilege privilege,
 									  MlResolved *resolved);
+
+/* a version that is asked beside the active one, and never shown */
+typedef struct MlShadowRow
+{
+	char		name[NAMEDATALEN];
+	MlResolved	resolved;
+	double		share;			/* of the keys */
+} MlShadowRow;
+
+#define ML_SHADOW_PREFIX	"shadow."	/* of the alias that stands for one */
+#define ML_MAX_SHADOWS		16			/* of a model */
+
+/* those of a resolved bundle under the active snapshot, by name; the number of them, row in the current context */
+extern int	ml_registry_shadows(const MlResolved *bundle, MlShadowRow **row);
 
 /* does the model have this alias? no privilege check: resolve the model first */
 extern bool ml_registry_has_alias(const char *model, const char *alias);
@@ -149,12 +164,13 @@ typedef struct MlModelRow
 /* NULL if there is none; no privilege check; palloc'd in the current context */
 extern MlModelRow *ml_registry_model_row(const char *name);
 
-/* what a model's settings say of the log of its predictions */
+/* what a model's settings say of the log of its predictions, and of counting them */
 typedef struct MlLogSettings
 {
 	double		sample;			/* share of the keys; below 0: not set */
 	bool		input;
 	bool		without_key;
+	bool		statistics;
 } MlLogSettings;
 
 /* for every statement that scores: remembered until an invalidation; no privilege check */

@@ -61,11 +61,26 @@
 #define Anum_ml_serving_canary_rules_sha256	15
 #define Anum_ml_serving_canary_deployment	16
 #define Anum_ml_serving_canary_salt	17
+#define Anum_ml_serving_shadows		18
+
+#define Anum_ml_shadow_model		1
+#define Anum_ml_shadow_name			2
+#define Anum_ml_shadow_version		3
+#define Anum_ml_shadow_sha256		4
+#define Anum_ml_shadow_threshold	5
+#define Anum_ml_shadow_share		6
 
 #define Anum_ml_rule_set_model		1
 #define Anum_ml_rule_set_number		2
 #define Anum_ml_rule_set_sha256		3
 #define Anum_ml_rule_set_program	4
+
+#define Anum_ml_training_profile_model		1
+#define Anum_ml_training_profile_version	2
+#define Anum_ml_training_profile_role		3
+#define Anum_ml_training_profile_feature	4
+#define Anum_ml_training_profile_bin_low	19
+#define Anum_ml_training_profile_bin_high	20
 
 #define Anum_ml_alias_model			1
 #define Anum_ml_alias_alias			2
@@ -196,6 +211,17 @@ extern char *ml_argument_text(FunctionCallInfo fcinfo, int n);
 
 /* 22004 if an argument that is needed is NULL */
 extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
+
+/* shadow_row.c: the version of a shadow, under the active snapshot; 42704 with the nearest name */
+extern void ml_shadow_resolve(text *model, const char *name, MlResolved *resolved);
+
+/*
+ * Inside a scope, under the lock of the serving row: a line of the history of shadows; share: NaN for
+ * none. And has somebody said why a version is compared although predictions influence outcomes?
+ */
+extern void ml_shadow_write_event(const char *model, const char *event, const char *name, int version, double share,
+								  const char *reason, const char *caused_by);
+extern bool ml_shadow_is_acknowledged(const char *model, int version);
 
 /* ---- what serves; inside a scope ---- */
 

@@ -84,6 +84,7 @@ take_serving(MlScan *scan, HeapTuple tuple, MlResolved *resolved)
 	resolved->rules = ml_column_int(scan, tuple, Anum_ml_serving_rules, 0);
 	if (resolved->rules != 0)
 		ml_column_sha256(scan, tuple, Anum_ml_serving_rules_sha256, resolved->rules_sha256);
+	resolved->shadows = ml_column_int(scan, tuple, Anum_ml_serving_shadows, 0);
 	take_canary(scan, tuple, &resolved->canary);
 }
 
@@ -225,6 +226,7 @@ ml_registry_canary(const MlResolved *active, MlResolved *canary)
 	memcpy(canary->rules_sha256, other->rules_sha256, ML_SHA256_LENGTH);
 	canary->deployment = other->deployment;
 	canary->canary.version = 0;
+	canary->shadows = 0;
 }
 
 void
@@ -290,7 +292,7 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 	model = cstring_to_text(reference->model);
 	ItemPointerSetInvalid(&resolved->place);
 	resolved->deployment = 0;
-	resolved->rules = 0;
+	resolved->rules = resolved->shadows = 0;
 	resolved->canary.version = 0;
 	strlcpy(resolved->model, reference->model, NAMEDATALEN);
 	if (reference->version == 0 && reference->alias[0] == '\0')
@@ -298,6 +300,8 @@ ml_registry_resolve(const MlReference *reference, MlPrivilege privilege,
 		if (!read_serving(model, resolved))
 			error_nothing_active(reference->model);
 	}
+	else if (strncmp(reference->alias, ML_SHADOW_PREFIX, strlen(ML_SHADOW_PREFIX)) == 0)
+		ml_shadow_resolve(model, reference->alias + strlen(ML_SHADOW_PREFIX), resolved);
 	else if (strcmp(reference->alias, ML_CANARY) == 0)
 		resolve_canary(model, resolved);
 	else
@@ -336,7 +340,7 @@ error_artifact(const MlResolved *resolved, const char *detail)
 			 errhint("SELECT * FROM mlops_verify() checks every stored artifact; retrain the version or restore it from a backup.")));
 }
 
-/* appends one part; false if it is not stored */
+/* appends one part; false if it is not stored. What is wrong is said with no scan open: a shadow's is caught */
 static bool
 append_part(StringInfo bytes, text *model, const MlResolved *resolved, int part)
 {
@@ -344,6 +348,7 @@ append_part(StringInfo bytes, text *model, const MlResolved *resolved, int part)
 	MlScan		scan;
 	HeapTuple	tuple;
 	bool		found;
+	bool		fits = true;
 
 	ml_key_text(key, 0, Anum_ml_artifact_model, model);
 	ml_key_int(key, 1, Anum_ml_artifact_version, resolved->version);
@@ -355,11 +360,13 @@ append_part(StringInfo bytes, text *model, const MlResolved *resolved, int part)
 	{
 		bytea	   *data = ml_column_bytes(&scan, tuple, Anum_ml_artifact_data);
 
-		if ((int64) bytes->len + VARSIZE_ANY_EXHDR(data) > MAX_ARTIFACT_BYTES)
-			error_artifact(resolved, "Its parts together exceed 1 GB.");
-		appendBinaryStringInfo(bytes, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
+		fits = (int64) bytes->len + VARSIZE_ANY_EXHDR(data) <= MAX_ARTIFACT_BYTES;
+		if (fits)
+			appendBinaryStringInfo(bytes, VARDATA_ANY(data), VARSIZE_ANY_EXHDR(data));
 	}
 	ml_scan_end(&scan);
+	if (!fits)
+		error_artifact(resolved, "Its parts together exceed 1 GB.");
 	return found;
 }
 

@@ -34,8 +34,8 @@ PG_FUNCTION_INFO_V1(mlops_set_model);
 typedef enum SettingKey
 {
 	SETTING_DESCRIPTION, SETTING_METRIC, SETTING_OWNER, SETTING_POSITIVE, SETTING_TARGET,
-	SETTING_APPROVALS, SETTING_CANARY_SALT, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
-	SETTING_SLO,
+	SETTING_APPROVALS, SETTING_CANARY_SALT, SETTING_FEEDBACK_LOOP, SETTING_LOG_INPUT, SETTING_LOG_SAMPLE, SETTING_LOG_WITHOUT_KEY, SETTING_OUTCOME_POLICY,
+	SETTING_SLO, SETTING_STATISTICS,
 	NUMBER_OF_SETTINGS
 } SettingKey;
 
@@ -47,11 +47,13 @@ static const char *const setting_names[NUMBER_OF_SETTINGS] = {
 	[SETTING_TARGET] = "target",
 	[SETTING_APPROVALS] = "approvals",
 	[SETTING_CANARY_SALT] = "canary_salt",
+	[SETTING_FEEDBACK_LOOP] = "feedback_loop",
 	[SETTING_LOG_INPUT] = "log_input",
 	[SETTING_LOG_SAMPLE] = "log_sample",
 	[SETTING_LOG_WITHOUT_KEY] = "log_without_key",
 	[SETTING_OUTCOME_POLICY] = "outcome_policy",
-	[SETTING_SLO] = "slo"
+	[SETTING_SLO] = "slo",
+	[SETTING_STATISTICS] = "statistics"
 };
 
 typedef struct ModelSettings
@@ -249,7 +251,7 @@ static bool
 changes_log(const ModelSettings *settings)
 {
 	return settings->given[SETTING_LOG_INPUT] || settings->given[SETTING_LOG_SAMPLE] ||
-		settings->given[SETTING_LOG_WITHOUT_KEY];
+		settings->given[SETTING_LOG_WITHOUT_KEY] || settings->given[SETTING_STATISTICS];
 }
 
 static Jsonb *

@@ -93,14 +93,6 @@ extern void ml_checks_load(struct MlCursor *c, struct MlRuleProgram *program);
 
 /* ---- running ---- */
 
-/* bounds of a number of the encoded row */
-typedef struct MlCheckBound
-{
-	int			number;
-	double		low;
-	double		high;
-} MlCheckBound;
-
 /* codes of a category that fail; -1: that one does not */
 typedef struct MlCheckCode
 {
@@ -113,6 +105,7 @@ typedef struct MlCheckCode
 typedef struct MlCheckTerm
 {
 	uint64		check;			/* its bit */
+	const MlFeature *feature;
 	MlCheckKind kind;
 	int			first_number;	/* numbers that are looked at */
 	int			nnumbers;
@@ -125,13 +118,18 @@ typedef struct MlCheckTerm
 /* Immutable. The checks of a program in terms of a recipe; bits are those of checks in order */
 typedef struct MlCheckPlan
 {
-	int			nbounds;		/* the first look: whatever fails shows here */
-	MlCheckBound *bound;
+	/* the first look: whatever fails shows here */
+	int			nbounds;		/* numbers that have bounds; the arrays have room for an even number */
+	int		   *bounded;
+	double	   *low;
+	double	   *high;
 	int			npresent;		/* numbers that must not be missing */
 	int		   *present;
 	int			ncodes;
 	MlCheckCode *code;
-	int			nterms;			/* which checks failed */
+
+	/* then: which checks failed */
+	int			nterms;
 	MlCheckTerm *term;
 	uint64		hard;
 	uint64		finite;			/* checks of outputs */
@@ -146,6 +144,9 @@ extern uint64 ml_checks_of_type(const struct MlRuleProgram *program, const char 
 
 /* check_run.c: which checks of a row failed, types and outputs apart */
 extern uint64 ml_checks_row(const MlCheckPlan *plan, const MlRow *row);
+
+/* the columns at fault in a check of several, as a list, in the current context; NULL: none is told apart */
+extern char *ml_checks_culprits(const MlCheckPlan *plan, uint64 check, const MlRow *row);
 
 /* may one of them fail on columns that hold the numbers of a row, none missing? position: NULL for the columns in order */
 extern bool ml_checks_suspect(const MlCheckPlan *plan, const NullableDatum *column, const int *position);

@@ -53,6 +53,7 @@ add_term(Maker *maker, const MlFeature *feature, int i, MlCheckKind kind)
 	term = &plan->term[plan->nterms++];
 	memset(term, 0, sizeof(MlCheckTerm));
 	term->check = UINT64CONST(1) << i;
+	term->feature = feature;
 	term->kind = kind;
 	term->category = feature->kind == ML_KIND_CATEGORY ? feature->category : -1;
 	term->first_number = feature->first_number;
@@ -95,19 +96,17 @@ add_range(Maker *maker, const MlFeature *feature, int i, const MlCheckColumn *co
 	for (int k = 0; k < term->nnumbers; k++)
 	{
 		int			number = term->first_number + k;
-		MlCheckBound *bound;
+		int			b = maker->bound_of[number];
 
-		if (maker->bound_of[number] < 0)
+		if (b < 0)
 		{
-			maker->bound_of[number] = plan->nbounds;
-			bound = &plan->bound[plan->nbounds++];
-			bound->number = number;
-			bound->low = -INFINITY;
-			bound->high = INFINITY;
+			b = maker->bound_of[number] = plan->nbounds++;
+			plan->bounded[b] = number;
+			plan->low[b] = -INFINITY;
+			plan->high[b] = INFINITY;
 		}
-		bound = &plan->bound[maker->bound_of[number]];
-		bound->low = Max(bound->low, column->low);
-		bound->high = Min(bound->high, column->high);
+		plan->low[b] = Max(plan->low[b], column->low);
+		plan->high[b] = Min(plan->high[b], column->high);
 	}
 }
 
@@ -142,13 +141,19 @@ add_check(Maker *maker, const MlCheck *check, int i)
 	}
 }
 
-/* what of the first look is asked for at all */
+/* what of the first look is asked for at all; bounds are looked at in pairs */
 static void
 gather(Maker *maker)
 {
 	const MlRecipe *recipe = maker->recipe;
 	MlCheckPlan *plan = maker->plan;
 
+	if (plan->nbounds % 2 == 1)
+	{
+		plan->bounded[plan->nbounds] = plan->bounded[plan->nbounds - 1];
+		plan->low[plan->nbounds] = plan->low[plan->nbounds - 1];
+		plan->high[plan->nbounds] = plan->high[plan->nbounds - 1];
+	}
 	plan->present = palloc(sizeof(int) * Max(recipe->nnumbers, 1));
 	for (int k = 0; k < recipe->nnumbers; k++)
 		if (maker->present[k])
@@ -179,7 +184,9 @@ ml_checks_plan(const MlRuleProgram *program, const MlModel *model)
 	const MlRecipe *recipe = maker.recipe;
 
 	maker.plan = palloc0(sizeof(MlCheckPlan));
-	maker.plan->bound = palloc(sizeof(MlCheckBound) * Max(recipe->nnumbers, 1));
+	maker.plan->bounded = palloc(sizeof(int) * (recipe->nnumbers + 1));
+	maker.plan->low = palloc(sizeof(double) * (recipe->nnumbers + 1));
+	maker.plan->high = palloc(sizeof(double) * (recipe->nnumbers + 1));
 	maker.bound_of = palloc(sizeof(int) * Max(recipe->nnumbers, 1));
 	maker.present = palloc0(sizeof(bool) * Max(recipe->nnumbers, 1));
 	maker.code = palloc(sizeof(MlCheckCode) * Max(recipe->ncategories, 1));

@@ -461,14 +461,24 @@ ml_rule_find_first(MlRuleView *view)
 	for (int i = 0; i < program->nrules; i++)
 	{
 		const MlRule *rule = &program->rule[i];
+		const MlRuleStep *step = &rule->step[0];
 		MlRuleFirst *first = &view->first[i];
 
-		first->position = -1;
-		if (rule->step[0].code != ML_OP_TEST_COLUMN || rule->step[0].target != rule->nsteps)
+		memset(first, 0, sizeof(MlRuleFirst));
+		first->position = ML_FIRST_NONE;
+		if (step->target != rule->nsteps)
 			continue;
-		first->position = view->plain[rule->step[0].b];
-		first->outcomes = rule->step[0].a;
-		first->number = rule->step[0].number;
+		if (step->code == ML_OP_TEST_PREDICTION)
+			first->position = ML_FIRST_PREDICTION;
+		else if (step->code == ML_OP_TEST_COLUMN || step->code == ML_OP_TEST_IN)
+			first->position = view->plain[step->b];
+		first->outcomes = step->a;
+		first->number = step->number;
+		if (step->code == ML_OP_TEST_IN)
+		{
+			first->nnumbers = step->a;
+			first->numbers = step->numbers;
+		}
 	}
 }
 
@@ -477,12 +487,21 @@ static pg_attribute_always_inline bool
 fails_first(const MlRuleView *view, int rule)
 {
 	const MlRuleFirst *first = &view->first[rule];
-	const NullableDatum *input;
+	double		value;
 
-	if (view->column == NULL || first->position < 0)
+	if (view->column == NULL || first->position == ML_FIRST_NONE)
 		return false;
-	input = &view->column[first->position];
-	return input->isnull || !holds(first->outcomes, DatumGetFloat8(input->value), first->number);
+	if (first->position == ML_FIRST_PREDICTION)
+		return view->prediction.isnull || !holds(first->outcomes, view->prediction.number, first->number);
+	if (view->column[first->position].isnull)
+		return true;
+	value = DatumGetFloat8(view->column[first->position].value);
+	if (likely(first->numbers == NULL))
+		return !holds(first->outcomes, value, first->number);
+	for (int i = 0; i < first->nnumbers; i++)
+		if (first->numbers[i] == value)
+			return false;
+	return true;
 }
 
 int

@@ -256,7 +256,7 @@ read_rule(MlRuleMaker *maker, MlRule *rule, int number, JsonbValue *value)
 
 /* ---- columns ---- */
 
-/* a declaration of a feature says nothing new, unless it says another type */
+/* a declaration of a feature says that other versions, which do not read it, find it in the row as well */
 static void
 take_column(void *arg, char *key, JsonbValue *value)
 {
@@ -279,7 +279,10 @@ take_column(void *arg, char *key, JsonbValue *value)
 								 ml_rule_type_name(names->column[i].type)),
 						"Leave the declaration out.");
 	if (i < names->ncolumns)
+	{
+		names->column[i].declared = true;
 		return;
+	}
 	if (names->ncolumns == ML_RULE_MAX_COLUMNS)
 		ml_rules_refuse("too many columns are declared", psprintf("At most %d can be.", ML_RULE_MAX_COLUMNS), "Declare those that are used.");
 	names->column[i].name = key;

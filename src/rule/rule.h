@@ -193,12 +193,16 @@ typedef struct MlRuleBound
 	MlValueType type;
 } MlRuleBound;
 
-/* the first test of a condition, where it is of a column that is plain: most rows fail it */
+/* the first test of a condition, where it is of a column that is plain or of the prediction: most rows fail it */
 typedef struct MlRuleFirst
 {
-	int			position;		/* -1: there is none */
+	int			position;		/* of the column; or one of these */
+#define ML_FIRST_NONE		(-1)
+#define ML_FIRST_PREDICTION	(-2)
 	int			outcomes;		/* that pass */
 	double		number;
+	int			nnumbers;		/* IN: of these, instead */
+	const double *numbers;
 } MlRuleFirst;
 
 /* what a condition sees */

@@ -10,6 +10,8 @@
 #include "postgres.h"
 
 #include "score/score.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
 
 /* Encodes a row as this scorer's version reads it; false: the row is NULL, or all of it is. */
 bool
@@ -25,33 +27,35 @@ ml_score_take(MlScorer *scorer, const MlScoreInput *input)
 
 /* columns that are what the model reads need not be encoded; false: one is NULL or the like */
 static bool
-predict_directly(MlScorer *scorer, const MlScoreInput *input)
+predict_directly(MlScorer *scorer, const MlScoreInput *input, MlAnswer *answer)
 {
 	const NullableDatum *column;
 	double		prediction;
 
-	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct)
+	if (input->first_column == 0 || !scorer->is_bound || !scorer->direct ||
+		(scorer->counts != NULL && !scorer->counts_columns))
 		return false;
 	column = &input->fcinfo->args[input->first_column];
 	prediction = ml_model_predict_columns(scorer->model, column + scorer->direct_first, scorer->direct_position);
 	if (isnan(prediction))
 		return false;
 	scorer->work[0] = prediction;
+	answer->columns = column + scorer->direct_first;
 	if (scorer->rules != NULL)
 		scorer->rules->view.column = column;
 	return true;
 }
 
-/* the outputs of the answer's scorer; NULL: there are none */
-static const double *
-predict(MlAnswer *answer)
+const double *
+ml_score_outputs(MlAnswer *answer)
 {
 	MlScorer   *scorer = answer->scorer;
 
+	answer->columns = NULL;
 	if (!answer->is_taken)
 	{
 		answer->is_row = true;
-		if (predict_directly(scorer, answer->input))
+		if (predict_directly(scorer, answer->input, answer))
 			return scorer->work;
 		answer->is_row = ml_score_take(scorer, answer->input);
 		answer->is_taken = true;
@@ -78,7 +82,7 @@ apply_rules(MlAnswer *answer, MlResult result)
 static void
 finish(MlAnswer *answer, MlResult result)
 {
-	answer->output = predict(answer);
+	answer->output = ml_score_outputs(answer);
 	answer->checked = answer->barred = answer->ruled = false;
 	answer->failed = 0;
 	ml_score_undecided(answer->scorer, answer->output, &answer->decided);
@@ -89,7 +93,7 @@ finish(MlAnswer *answer, MlResult result)
 void
 ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer)
 {
-	answer->scorer = scorer;
+	answer->asked = answer->scorer = scorer;
 	answer->input = input;
 	answer->is_taken = false;
 	finish(answer, result);
@@ -98,7 +102,7 @@ ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result,
 void
 ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer)
 {
-	answer->scorer = scorer;
+	answer->asked = answer->scorer = scorer;
 	answer->input = input;
 	answer->is_taken = false;
 	if (scorer->logging.on)
@@ -106,4 +110,38 @@ ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, Ml
 	if (scorer->canary != NULL)
 		answer->scorer = ml_score_side(scorer, input, &answer->is_taken, &answer->is_row);
 	finish(answer, result);
+}
+
+/* of one class, of several */
+static double
+class_probability(const MlModel *model, const double *output, int class)
+{
+	double	   *probability = palloc(sizeof(double) * model->recipe->target.nclasses);
+	double		result;
+
+	ml_model_probabilities(model, output, probability);
+	result = probability[class];
+	pfree(probability);
+	return result;
+}
+
+double
+ml_score_number(const MlScorer *scorer, const double *output, char *number, const char **label)
+{
+	const MlTarget *target = &scorer->model->recipe->target;
+	int			class;
+
+	*label = NULL;
+	if (output == NULL || isnan(output[0]))
+		return get_float8_nan();
+	if (target->task == ML_TASK_CLUSTER)
+	{
+		pg_ltoa((int) output[0], number);
+		*label = number;
+	}
+	if (target->task != ML_TASK_BINARY && target->task != ML_TASK_MULTICLASS)
+		return output[0];
+	class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
+	*label = target->class_label[class];
+	return target->task == ML_TASK_MULTICLASS ? class_probability(scorer->model, output, class) : output[0];
 }

@@ -82,6 +82,20 @@ check_type(const MlScorer *scorer, const MlFeature *feature, const MlValueType *
 	ml_score_refuse_type(scorer, feature, ml_value_type_name(type));
 }
 
+ml_noreturn static void refuse_cast(const MlScorer *scorer, const MlFeature *feature);
+
+/* what a shadow is asked runs nobody's code */
+static void
+refuse_cast(const MlScorer *scorer, const MlFeature *feature)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("column \"%s\" of the input of model \"%s\" needs a cast function", feature->name,
+					scorer->resolved.model),
+			 errdetail("Version %d is a shadow, for which none is called.", scorer->resolved.version),
+			 errhint("Pass the column as double precision[].")));
+}
+
 /*
  * Needs nothing looked up, and nothing converted. Where a float8 is a pointer,
  * it must not be read if it is NULL, and takes the slower way.
@@ -160,6 +174,8 @@ ml_score_bind(MlScorer *scorer, const MlShape *shape)
 		column = &scorer->others[scorer->nothers];
 		column->feature = feature;
 		column->position = at;
+		if (scorer->is_shadow && ml_value_needs_function(shape->type[at]))
+			refuse_cast(scorer, feature);
 		ml_value_type(shape->type[at], shape->typmod[at], scorer->bind_cxt, &column->type);
 		check_type(scorer, column->feature, &column->type);
 		scorer->has_cast = scorer->has_cast || column->type.has_cast;

@@ -20,6 +20,7 @@
 #define AT_SHARE		168
 #define AT_SEED			176
 #define AT_VERSION		184
+#define AT_RESERVED		188
 
 struct varlena *
 ml_bundle_join(const MlResolved *active, const struct varlena *of_active, const struct varlena *of_canary)
@@ -63,6 +64,8 @@ ml_bundle_canary_header(const char *bytes, Size length, MlBundle *bundle)
 		ml_bundle_refuse("The share of the canary is not between 0 and 1.");
 	canary->seed = ml_image_get(bytes + AT_SEED, 8);
 	bundle->active_length = ml_image_get(bytes + AT_ACTIVE, 8);
+	if (ml_image_get(bytes + AT_RESERVED, 4) != 0)
+		ml_bundle_refuse("The last bytes of the header are not zero.");
 }
 
 void
@@ -83,16 +86,25 @@ copy(const char *bytes, Size length)
 	return value;
 }
 
+/* the header is the active bundle's, but for the format */
+static bool
+is_header_of(const char *header, const struct varlena *active)
+{
+	const Size	after = ML_BUNDLE_AT_FORMAT + sizeof(uint32);
+
+	return memcmp(header, VARDATA_ANY(active), ML_BUNDLE_AT_FORMAT) == 0 &&
+		memcmp(header + after, VARDATA_ANY(active) + after, ML_BUNDLE_HEADER - after) == 0;
+}
+
 static void
-check_pair(const MlBundle *bundle, const struct varlena *active, const struct varlena *canary)
+check_pair(const char *header, const MlBundle *bundle, const struct varlena *active, const struct varlena *canary)
 {
 	MlBundle	one;
 	MlBundle	other;
 
 	ml_bundle_single_header(active, &one);
 	ml_bundle_single_header(canary, &other);
-	if (one.resolved.version != bundle->resolved.version || one.task != bundle->task ||
-		memcmp(one.resolved.sha256, bundle->resolved.sha256, ML_SHA256_LENGTH) != 0)
+	if (!is_header_of(header, active))
 		ml_bundle_refuse("The active bundle is not the one that the header names.");
 	if (other.resolved.version != bundle->resolved.canary.version)
 		ml_bundle_refuse("The canary is not the one that the header names.");
@@ -116,7 +128,7 @@ ml_bundle_split(struct varlena *value, const MlBundle *bundle, struct varlena **
 	bytes += bundle->header_length;
 	*active = copy(bytes, bundle->active_length);
 	*canary = copy(bytes + bundle->active_length, left - bundle->active_length);
-	check_pair(bundle, *active, *canary);
+	check_pair(VARDATA_ANY(whole), bundle, *active, *canary);
 	if (whole != value)
 		pfree(whole);
 }

@@ -87,8 +87,9 @@ ml_score_take_canary(MlScorer *scorer, MlResult result)
 	scorer->canary->seed = scorer->resolved.canary.seed;
 	side = scorer->canary->side;
 	ml_registry_canary(&scorer->resolved, &side->resolved);
-	side->logging = scorer->logging;
 	ml_score_take_rules(side);
+	if (ml_score_watch)
+		ml_score_watch->resolve(side, result);
 	side->current = true;
 }
 

@@ -15,7 +15,6 @@
 #include "score/score.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
-#include "utils/datetime.h"
 #include "utils/numeric.h"
 
 static const MlValueType numeric_type = {
@@ -153,24 +152,6 @@ reject_time(MlScorer *scorer, const MlFeature *feature,
 			 errhint("Write it in ISO 8601 format, as \"2024-02-29T13:45:10\", \"13:45:10\" or \"P1DT2H\".")));
 }
 
-/* from local time to UTC: by the offset given, else in the recipe's time zone */
-static int64
-to_utc(const MlRecipe *recipe, const MlIsoTime *time)
-{
-	struct pg_tm tm;
-
-	if (time->has_offset)
-		return time->usec - time->offset * USECS_PER_SEC;
-	memset(&tm, 0, sizeof(tm));
-	tm.tm_year = time->year;
-	tm.tm_mon = time->month;
-	tm.tm_mday = time->day;
-	tm.tm_hour = time->hour;
-	tm.tm_min = time->minute;
-	tm.tm_sec = time->second;
-	return time->usec + DetermineTimeZoneOffset(&tm, recipe->zone) * USECS_PER_SEC;
-}
-
 static bool
 is_endless(const MlIsoTime *time)
 {
@@ -211,7 +192,7 @@ put_time(MlScorer *scorer, const MlFeature *feature, const JsonbValue *value)
 		return;
 	}
 	if (feature->zoned && !is_endless(&time))
-		time.usec = to_utc(recipe, &time);
+		time.usec = ml_recipe_utc(recipe, &time);
 	ml_recipe_put_time(recipe, feature, time.usec, &scorer->row);
 }
 

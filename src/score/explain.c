@@ -250,17 +250,19 @@ action_text(const MlRule *rule)
 	return rule->version == ML_RULE_FALLBACK ? pstrdup("use fallback") : psprintf("use version %d", rule->version);
 }
 
-/* what a check that failed did */
+/* what a check that failed did, and by which columns if it is of several */
 static const char *
-check_text(const MlAnswer *answer, const MlCheck *check)
+check_text(const MlAnswer *answer, int i)
 {
-	const MlScorer *fallback = answer->scorer->rules->fallback;
+	const MlScorerRules *own = answer->scorer->rules;
+	const MlScorer *fallback = own->fallback;
+	const char *columns = ml_checks_culprits(own->checks, UINT64CONST(1) << i, &answer->scorer->row);
+	const char *did = "soft";
 
-	if (check->severity != ML_SEVERITY_HARD)
-		return "soft";
-	if (fallback == NULL || !fallback->current)
-		return "hard: there is no fallback";
-	return psprintf("hard: fallback, version %d", fallback->resolved.version);
+	if (own->program->check[i].severity == ML_SEVERITY_HARD)
+		did = fallback == NULL || !fallback->current ? "hard: there is no fallback" :
+			psprintf("hard: fallback, version %d", fallback->resolved.version);
+	return columns ? psprintf("%s (%s)", did, columns) : did;
 }
 
 /*
@@ -275,7 +277,7 @@ explain_rules(const MlAnswer *answer, MlRows *rows)
 
 	for (int i = 0; i < program->nchecks; i++)
 		if (answer->failed & (UINT64CONST(1) << i))
-			add_row(rows, psprintf("(check %s)", program->check[i].name), check_text(answer, &program->check[i]), get_float8_nan());
+			add_row(rows, psprintf("(check %s)", program->check[i].name), check_text(answer, i), get_float8_nan());
 	for (int i = 0; answer->ruled && i < program->nrules; i++)
 		if (own->fired.rules & (UINT64CONST(1) << i))
 			add_row(rows, psprintf("(rule %s)", program->rule[i].name), action_text(&program->rule[i]), get_float8_nan());

@@ -146,6 +146,8 @@ score_fully(FunctionCallInfo fcinfo, MlScorer *scorer, const MlScoreInput *input
 	ml_score_answer(scorer, input, result, &answer);
 	if (answer.scorer->logging.on)
 		ml_score_watch->record(&answer);
+	if (answer.scorer->counts != NULL)
+		ml_score_watch->count(&answer);
 	return ml_score_decided(fcinfo, &answer.decided, result);
 }
 
@@ -171,6 +173,23 @@ score_columns_fully(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
 	return score_fully(fcinfo, scorer, &how, result);
 }
 
+/* columns that are scored as on the short way, and counted; other rows go the whole way */
+static pg_noinline Datum
+score_and_count(FunctionCallInfo fcinfo, MlScorer *scorer, MlResult result)
+{
+	const NullableDatum *column = &fcinfo->args[ARG_FIRST_COLUMN + scorer->direct_first];
+	double		prediction;
+
+	if (!scorer->is_bound || !scorer->direct || !scorer->counts_columns || scorer->logging.on || scorer->rules != NULL ||
+		scorer->canary != NULL)
+		return score_columns_fully(fcinfo, scorer, result);
+	prediction = ml_model_predict_columns(scorer->model, column, scorer->direct_position);
+	if (isnan(prediction))
+		return score_columns_fully(fcinfo, scorer, result);
+	ml_score_watch->count_columns(scorer, column, prediction);
+	return finish(fcinfo, scorer, &prediction, result);
+}
+
 /* Columns that are what the model reads need not be encoded, but for NULL and the like. */
 static pg_attribute_always_inline Datum
 score_columns(FunctionCallInfo fcinfo, MlResult result)
@@ -178,7 +197,7 @@ score_columns(FunctionCallInfo fcinfo, MlResult result)
 	MlScorer   *scorer = ml_score_scorer(fcinfo, result);
 
 	if (unlikely(!scorer->plain))
-		return score_columns_fully(fcinfo, scorer, result);
+		return scorer->counts != NULL ? score_and_count(fcinfo, scorer, result) : score_columns_fully(fcinfo, scorer, result);
 	if (likely(scorer->is_bound && scorer->direct))
 	{
 		double		prediction =

@@ -21,6 +21,7 @@
 
 #include "fmgr.h"
 #include "frame/isotime.h"
+#include "lib/stringinfo.h"
 #include "model/model.h"
 #include "portability/instr_time.h"
 #include "registry/registry.h"
@@ -96,6 +97,8 @@ typedef struct MlScorerRules
 	MlFired		fired;			/* on the latest row */
 } MlScorerRules;
 
+typedef struct MlScorerShadows MlScorerShadows;	/* private to shadow.c */
+
 /* the canary that runs beside what a scorer stands for */
 typedef struct MlScorerCanary
 {
@@ -142,8 +145,13 @@ struct MlScorer
 	NullableDatum *column;
 
 	MlScorerRules *rules;		/* and checks; NULL: none */
+	MlScorerShadows *shadows;	/* of the bundle; NULL: none, or none were asked yet */
+	bool		is_shadow;		/* takes no column that needs a function of a user's */
 	MlScorerCanary *canary;		/* NULL: none */
-	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log */
+	struct MlCounts *counts;	/* what its calls are counted in; NULL: they are not */
+	uint64		counts_generation;
+	bool		counts_columns;		/* they can be counted without being encoded */
+	bool		plain;			/* nothing is asked but outputs: neither rules nor a canary nor a log nor counts */
 };
 
 /* how a row came, so that another version can score it too */
@@ -209,11 +217,13 @@ typedef struct MlCallSite
 /* a row that went through a bundle */
 typedef struct MlAnswer
 {
+	MlScorer   *asked;			/* of the reference that was called */
 	MlScorer   *scorer;			/* that answered */
 	const MlScoreInput *input;
 	bool		is_taken;		/* the scorer has encoded the row already */
 	bool		is_row;			/* false: the row is NULL, or all of it is */
 	const double *output;		/* of the scorer's model; NULL: none */
+	const NullableDatum *columns;	/* that were read directly, from that of number 0 on; NULL: the scorer's row is encoded */
 	bool		checked;		/* there are checks of rows */
 	uint64		failed;			/* bit i: check i of the rule set failed */
 	bool		barred;			/* one of them was hard */
@@ -223,13 +233,18 @@ typedef struct MlAnswer
 } MlAnswer;
 
 /*
- * Who watches calls: the log, in a server that has one. Neither may change what
- * the call returns.
+ * Who watches calls: the log and the serving statistics, in a server that has
+ * them. None may change what the call returns.
  */
 typedef struct MlScoreWatch
 {
-	void		(*resolve) (const char *model, MlLogging *logging);
+	/* settles what is logged and counted of a scorer, whose rules are known */
+	void		(*resolve) (MlScorer *scorer, MlResult result);
 	void		(*record) (const MlAnswer *answer);
+
+	/* where scorer->counts; the other where counts_columns, of a row that is nothing but columns and one output */
+	void		(*count) (const MlAnswer *answer);
+	void		(*count_columns) (MlScorer *scorer, const NullableDatum *column, double prediction);
 } MlScoreWatch;
 
 extern const MlScoreWatch *ml_score_watch;	/* NULL: nobody */
@@ -270,7 +285,19 @@ extern void ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult re
 
 /* answer.c: the whole way of a row through a bundle; what answer points to is good until the next row */
 extern bool ml_score_take(MlScorer *scorer, const MlScoreInput *input);
+
+/* the outputs of the answer's scorer, of which scorer, input and is_taken are set; NULL: there are none */
+extern const double *ml_score_outputs(MlAnswer *answer);
+
 extern void ml_score_answer(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
+
+/*
+ * What the log knows of outputs: the value, of two classes the probability of the positive
+ * one, of several that of the label; and the class or the cluster, or NULL. number: a buffer for it.
+ * NaN: nothing is predicted, as where output is NULL.
+ */
+#define ML_CLUSTER_LENGTH	12
+extern double ml_score_number(const MlScorer *scorer, const double *output, char *number, const char **label);
 
 /* the same by the scorer itself, whatever side the row is on */
 extern void ml_score_answer_as(MlScorer *scorer, const MlScoreInput *input, MlResult result, MlAnswer *answer);
@@ -303,6 +330,14 @@ extern void ml_score_drop_rules(MlScorer *scorer);
 extern void ml_score_bind_rules(MlScorer *scorer, const MlShape *shape);
 extern void ml_score_rules_document(MlScorer *scorer, const JsonbContainer *object);
 extern void ml_score_rules_flat(MlScorer *scorer, const double *value);
+
+/*
+ * shadow.c: what the shadows of the bundle make of a row that was answered, and that hash says is in their
+ * samples; packed (shadow.h), good until the next row. start: now. NULL: none was asked. Raises nothing but what
+ * ends the statement anyway.
+ */
+extern StringInfo ml_score_shadows(const MlAnswer *answer, uint64 hash, instr_time start);
+extern void ml_score_age_shadows(MlScorer *scorer);
 
 /* kept.c */
 extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);

@@ -99,6 +99,7 @@ ml_score_unload(MlScorer *scorer)
 	scorer->bind_cxt = NULL;
 	scorer->is_bound = false;
 	scorer->rules = NULL;
+	scorer->shadows = NULL;
 	scorer->typed = NULL;
 	scorer->canary = NULL;
 	if (scorer->cxt)
@@ -220,13 +221,15 @@ ml_score_refresh(MlScorer *scorer, MemoryContext parent, MlResult result)
 		scorer->resolved = resolved;
 	else
 		load(scorer, parent, result);
-	if (ml_score_watch)
-		ml_score_watch->resolve(scorer->resolved.model, &scorer->logging);
 	if (unlikely(scorer->resolved.rules != 0 || scorer->rules != NULL) && result != ML_RESULT_TRANSFORM)
 		ml_score_take_rules(scorer);
+	if (unlikely(scorer->shadows != NULL))
+		ml_score_age_shadows(scorer);
+	if (ml_score_watch)
+		ml_score_watch->resolve(scorer, result);
 	if (unlikely(scorer->resolved.canary.version != 0 || scorer->canary != NULL) && predicts(result))
 		ml_score_take_canary(scorer, result);
-	scorer->plain = !scorer->logging.on && scorer->rules == NULL && scorer->canary == NULL;
+	scorer->plain = !scorer->logging.on && scorer->rules == NULL && scorer->canary == NULL && scorer->counts == NULL;
 	scorer->current = true;
 }
 

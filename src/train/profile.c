@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "drift/column.h"
+#include "drift/prediction.h"
 #include "registry/profile_row.h"
 #include "train/profile.h"
 #include "utils/memutils.h"
@@ -28,12 +29,13 @@ static void *
 take_room(MlTraining *training, int64 n, MlColumnRoom *room, Size *bytes)
 {
 	Size		left = training->budget.limit - Min(training->budget.used, training->budget.limit);
+	int64		most = Min(Min(n, ML_PROFILE_ROWS), Max((int64) (left / ml_column_room_size(1)), LEAST_ROOM));
 	void	   *memory;
 
-	*bytes = Min(ml_column_room_size(n), Max(left, ml_column_room_size(LEAST_ROOM)));
+	*bytes = ml_column_room_size(most);
 	ml_budget_take(&training->budget, *bytes, "profiles of the columns");
 	memory = MemoryContextAllocHuge(training->cxt, *bytes);
-	ml_column_room_take(room, memory, *bytes);
+	ml_column_room_take(room, memory, most, false);
 	return memory;
 }
 
@@ -94,64 +96,6 @@ predict_parts(const MlModel *model, const MlFrame *frame, int64 first, int64 n, 
 	return done;
 }
 
-/* the largest number of a cluster */
-static int
-count_clusters(const double *output, int64 n)
-{
-	double		most = 0;
-
-	for (int64 i = 0; i < n; i++)
-		most = output[i] > most ? output[i] : most;
-	return (int) most;
-}
-
-/* several classes: the likeliest; clusters: their numbers */
-static void
-profile_classes(MlProfile *profile, const MlModel *model, const double *output, int64 n)
-{
-	const MlTarget *target = &model->recipe->target;
-	bool		cluster = target->task == ML_TASK_CLUSTER;
-	int			nlabels = cluster ? count_clusters(output, n) : target->nclasses;
-	int64	   *count = palloc0(sizeof(int64) * Max(nlabels, 1));
-	int32	   *length = palloc(sizeof(int32) * Max(nlabels, 1));
-	char	  **label = palloc(sizeof(char *) * Max(nlabels, 1));
-
-	for (int i = 0; i < nlabels; i++)
-	{
-		label[i] = cluster ? psprintf("%d", i + 1) : target->class_label[i];
-		length[i] = strlen(label[i]);
-	}
-	for (int64 i = 0; i < n; i++)
-	{
-		const double *row = output + i * model->noutputs;
-
-		if (!isnan(row[0]))
-			count[cluster ? (int) row[0] - 1 : ml_model_class(model, row, 0.5)]++;
-	}
-	ml_profile_levels(profile, n, nlabels, label, length, count, 1);
-}
-
-static MlProfile *
-profile_outputs(const MlModel *model, double *output, int64 n)
-{
-	MlTask		task = model->recipe->target.task;
-	MlProfile  *profile = palloc0(sizeof(MlProfile));
-	MlProfileRoom room;
-	Size		bytes = ml_profile_room_size(n);
-	void	   *memory = palloc(bytes);
-
-	profile->role = ML_PROFILE_PREDICTION;
-	profile->name = "prediction";
-	profile->kind = task == ML_TASK_MULTICLASS || task == ML_TASK_CLUSTER ? ML_KIND_CATEGORY : ML_KIND_NUMBER;
-	ml_profile_room_take(&room, memory, bytes);
-	if (profile->kind == ML_KIND_CATEGORY)
-		profile_classes(profile, model, output, n);
-	else
-		ml_profile_numbers(profile, output, n, &room);
-	pfree(memory);
-	return profile;
-}
-
 void
 ml_training_profile_predictions(MlTraining *training, const MlModel *model, const MlFrame *frame,
 								int64 first, int64 n)
@@ -168,7 +112,7 @@ ml_training_profile_predictions(MlTraining *training, const MlModel *model, cons
 	ml_budget_take(&training->budget, ml_size_add(bytes, ml_profile_room_size(Min(n, PREDICTED_ROWS))), "profiles of the predictions");
 	output = palloc_extended(bytes, MCXT_ALLOC_HUGE);
 	n = predict_parts(model, frame, first, n, output);
-	training->profiles = lappend(training->profiles, profile_outputs(model, output, n));
+	training->profiles = lappend(training->profiles, ml_profile_predictions(model, output, n));
 	pfree(output);
 	ml_budget_give(&training->budget, bytes + ml_profile_room_size(n));
 	MemoryContextSwitchTo(old);

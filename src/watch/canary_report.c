@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 #include "watch/canary_report.h"
 
+#define SETTLING USECS_PER_MINUTE
 #define NCOLUMNS 11				/* side, version, metric, value, low, high, n, predictions, coverage, p_value, verdict */
 
 PG_FUNCTION_INFO_V1(mlops_canary_report);
@@ -34,10 +35,10 @@ bool
 ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage)
 {
 	static MlStatement select = {
-		"WITH d AS (SELECT number, version, from_version, share, threshold, rules, deployed_at FROM mlops_catalog.deployment "
+		"WITH d AS (SELECT number, version, from_version, from_deployment, share, threshold, rules, deployed_at FROM mlops_catalog.deployment "
 		"WHERE model" EQ "$1 AND deployed_at OPERATOR(pg_catalog.<=) $2), "
 		"n AS (SELECT * FROM d ORDER BY number DESC LIMIT 1) "
-		"SELECT n.version, n.from_version, n.share, f.number, n.number, f.deployed_at "
+		"SELECT n.version, n.from_version, n.share, f.number, n.number, f.deployed_at, n.threshold, n.rules, n.from_deployment "
 		"FROM n CROSS JOIN LATERAL (SELECT d.number, d.deployed_at FROM d WHERE d.number OPERATOR(pg_catalog.>) COALESCE(("
 		"SELECT pg_catalog.max(x.number) FROM d AS x WHERE (x.version, x.from_version, x.share, x.threshold, x.rules) "
 		"IS DISTINCT FROM (n.version, n.from_version, n.share, n.threshold, n.rules)), 0) ORDER BY d.number LIMIT 1) AS f "
@@ -59,6 +60,9 @@ ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage)
 		stage->share = ml_result_float(0, 3);
 		stage->first = ml_result_int(0, 4, 0);
 		stage->last = ml_result_int(0, 5, 0);
+		stage->threshold = ml_result_float(0, 7);
+		stage->rules = ml_result_int(0, 8, 0);
+		stage->active_deployment = ml_result_int(0, 9, 0);
 		stage->since = DatumGetTimestampTz(ml_result_datum(0, 6, &isnull));
 	}
 	ml_registry_leave(&scope);
@@ -67,14 +71,18 @@ ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage)
 
 /* ---- the split ---- */
 
+/* statements that began before the canary did go on to answer by what served before: keys are those of later calls */
 static void
 count_keys(const char *model, TimestampTz as_of, MlCanaryReport *report)
 {
 	static MlStatement select = {
-		"SELECT pg_catalog.count(DISTINCT p.key) FILTER (WHERE p.role" EQ "'active'), "
-		"pg_catalog.count(DISTINCT p.key) FILTER (WHERE p.role" EQ "'canary') FROM mlops_catalog.prediction AS p "
+		"SELECT pg_catalog.count(*) FILTER (WHERE p.role" EQ "'active'), pg_catalog.count(*) FILTER (WHERE p.role" EQ "'canary'), "
+		"pg_catalog.count(DISTINCT p.key) FILTER (WHERE p.role" EQ "'active' AND p.at OPERATOR(pg_catalog.>=) $7), "
+		"pg_catalog.count(DISTINCT p.key) FILTER (WHERE p.role" EQ "'canary' AND p.at OPERATOR(pg_catalog.>=) $7) "
+		"FROM mlops_catalog.prediction AS p "
 		"WHERE p.model" EQ "$1 AND p.at OPERATOR(pg_catalog.>=) $2 AND p.at OPERATOR(pg_catalog.<=) $3 AND p.key IS NOT NULL "
-		"AND p.deployment OPERATOR(pg_catalog.>=) $4 AND p.deployment OPERATOR(pg_catalog.<=) $5"
+		"AND (p.role" EQ "'canary' AND p.deployment OPERATOR(pg_catalog.>=) $4 AND p.deployment OPERATOR(pg_catalog.<=) $5 "
+		"OR p.role" EQ "'active' AND p.deployment" EQ "$6)"
 	};
 	const MlCanaryStage *stage = &report->stage;
 	MlArguments args = {0};
@@ -86,10 +94,14 @@ count_keys(const char *model, TimestampTz as_of, MlCanaryReport *report)
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
 	ml_bind_int(&args, stage->first);
 	ml_bind_int(&args, stage->last);
+	ml_bind_int(&args, stage->active_deployment);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(stage->since + SETTLING), false);
 	ml_registry_enter(&scope);
 	(void) ml_statement_run(&select, &args);
-	report->active.keys = DatumGetInt64(ml_result_datum(0, 1, &isnull));
-	report->canary.keys = DatumGetInt64(ml_result_datum(0, 2, &isnull));
+	report->active.predictions = DatumGetInt64(ml_result_datum(0, 1, &isnull));
+	report->canary.predictions = DatumGetInt64(ml_result_datum(0, 2, &isnull));
+	report->active.keys = DatumGetInt64(ml_result_datum(0, 3, &isnull));
+	report->canary.keys = DatumGetInt64(ml_result_datum(0, 4, &isnull));
 	ml_registry_leave(&scope);
 	ml_sequential_share(report->canary.keys, report->active.keys, stage->share, ML_SPLIT_ALPHA, &report->split);
 	report->broken = report->split.p_value <= ML_SPLIT_ALPHA;
@@ -108,7 +120,6 @@ find_side(const MlLive *live, const char *role, int version, MlCanarySide *side)
 
 		if (strcmp(group->role, role) != 0 || group->version != version)
 			continue;
-		side->predictions = group->predictions;
 		side->labelled = group->labelled;
 		return group;
 	}
@@ -178,12 +189,14 @@ ml_canary_look(const char *model, const MlCanaryStage *stage, TimestampTz as_of,
 {
 	MlLiveRequest request = {.model = model, .from = stage->since, .until = as_of + 1, .as_of = as_of,
 		.width = as_of + 1 - stage->since, .metrics = metrics,
-	.first_deployment = stage->first, .last_deployment = stage->last};
+	.first_deployment = stage->first, .last_deployment = stage->last, .active_deployment = stage->active_deployment};
 	MlLive	   *live;
 
 	memset(report, 0, sizeof(MlCanaryReport));
 	report->stage = *stage;
 	count_keys(model, as_of, report);
+	if (metrics == NIL || as_of < stage->since)
+		return;
 	live = ml_live_read(&request);
 	measure(live, stage, alpha, report);
 	ml_live_tell_missing(live);
@@ -283,7 +296,8 @@ mlops_canary_report(PG_FUNCTION_ARGS)
 						 quote_literal_cstr(model))));
 		return (Datum) 0;
 	}
-	ml_canary_look(model, &stage, as_of, ml_live_metrics(model, ml_live_task(model), NULL, 0), ML_CANARY_ALPHA, &report);
+	ml_canary_look(model, &stage, as_of, ml_live_metrics(model, ml_live_task(model), NULL, 0, false), ML_CANARY_ALPHA,
+				   &report);
 	put_split(&rows, &report);
 	foreach(cell, report.metrics)
 		put_metric(&rows, &report, lfirst(cell));

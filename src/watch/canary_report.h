@@ -20,8 +20,11 @@ typedef struct MlCanaryStage
 	int			version;
 	int			active;			/* the version that serves the others */
 	double		share;
-	int			first;			/* deployments */
+	double		threshold;		/* of the canary; NaN: none */
+	int			rules;			/* likewise; 0: none */
+	int			first;			/* deployments of the canary */
 	int			last;
+	int			active_deployment;	/* that of the version that serves the others */
 	TimestampTz since;			/* of the first */
 } MlCanaryStage;
 
@@ -44,7 +47,7 @@ typedef struct MlCanaryMetric
 
 typedef struct MlCanarySide
 {
-	int64		keys;			/* that got a logged call */
+	int64		keys;			/* that got a logged call, after the first minute */
 	int64		predictions;	/* calls with a key */
 	int64		labelled;		/* of them have an outcome */
 } MlCanarySide;
@@ -63,8 +66,8 @@ typedef struct MlCanaryReport
 extern bool ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage);
 
 /*
- * Fills in the report of a stage, in the current context. metrics: of MlJudgeMetric; alpha: for
- * each of them. Checks no privilege.
+ * Fills in the report of a stage, in the current context. metrics: of MlJudgeMetric, NIL: outcomes are not
+ * looked at; alpha: for each of them. Checks no privilege.
  */
 extern void ml_canary_look(const char *model, const MlCanaryStage *stage, TimestampTz as_of, List *metrics,
 						   double alpha, MlCanaryReport *report);

@@ -37,21 +37,21 @@ char *const ml_live_missing = "";
 
 /*
  * $1 model, $2 from, $3 until, $4 as of, $5 policy, $6 seconds of a group, $7 names of slices, $8 columns
- * of metrics, $9 and $10 deployments. A column is told as '=' and its text, '' if it is null, NULL if it is
- * not there. To be filled in: the number of the group, the version, a restriction.
+ * of metrics, $9 to $10 deployments of a canary, $11 that of what is active beside it, $12 version of the shadow.
+ * A column is told as '=' and its text, '' if it is null, NULL if it is
+ * not there. To be filled in: the number of the group, the version, a restriction. Outcomes are looked up prediction by
+ * prediction: tables that are filled faster than they are analysed would be joined by a loop over both.
  */
 static const char labelled_rows[] =
-"WITH p AS (SELECT pg_catalog.row_number() OVER () AS id, l.at, l.version, l.role, l.deployment, l.key, l.prediction, l.label, l.input, "
+"WITH p AS (SELECT pg_catalog.row_number() OVER () AS id, l.at, l.version, l.role, l.deployment, l.key, l.prediction, l.label, l.input, l.rules_fired, "
+"CASE WHEN $12 IS NOT NULL THEN (SELECT s.value FROM pg_catalog.jsonb_each(l.shadows) AS s "
+"WHERE (s.value OPERATOR(pg_catalog.->>) 'version')::pg_catalog.int4" EQ "$12 "
+"AND s.value OPERATOR(pg_catalog.->>) 'status'" EQ "'ok' LIMIT 1) END AS shadow, "
 "pg_catalog.lead(l.at) OVER (PARTITION BY l.role, l.key ORDER BY l.at) AS next_at "
 "FROM mlops_catalog.prediction AS l JOIN mlops_catalog.model AS m ON m.name" EQ "l.model AND m.created_at" LE "l.at "
 "WHERE l.model" EQ "$1 AND l.at" GE "$2 AND l.at" LE "$4 AND l.key IS NOT NULL "
-"AND ($9 IS NULL OR l.deployment" GE "$9 AND l.deployment" LE "$10 AND l.role IN ('active', 'canary'))), "
-"o AS (SELECT p.id, pg_catalog.count(*) AS n, pg_catalog.min(o.at) AS first_at, pg_catalog.array_agg(o.outcome) AS outcomes, "
-"CASE $5 WHEN 'first' THEN (pg_catalog.array_agg(o.outcome ORDER BY o.at, o.recorded_at))[1] "
-"WHEN 'majority' THEN pg_catalog.mode() WITHIN GROUP (ORDER BY o.outcome) "
-"ELSE (pg_catalog.array_agg(o.outcome ORDER BY o.at DESC, o.recorded_at DESC))[1] END AS outcome "
-"FROM p JOIN mlops_catalog.outcome AS o ON o.key" EQ "p.key AND o.model" EQ "$1 AND o.at" GE "p.at AND o.at" LE "$4 "
-"AND (p.next_at IS NULL OR o.at" LT "p.next_at) WHERE p.at" LT "$3 GROUP BY p.id), "
+"AND ($9 IS NULL OR l.role" EQ "'canary' AND l.deployment" GE "$9 AND l.deployment" LE "$10 "
+"OR l.role" EQ "'active' AND l.deployment" EQ "$11)), "
 "b AS (SELECT s.version, LEAST(s.at, v.trained_at, (SELECT pg_catalog.min(r.as_of) FROM mlops_catalog.retraining AS r "
 "WHERE r.model" EQ "$1 AND r.version" EQ "s.version)) AS born "
 "FROM (SELECT l.version, pg_catalog.min(l.at) AS at FROM p AS l GROUP BY l.version) AS s "
@@ -65,14 +65,20 @@ static const char labelled_rows[] =
 "CASE pg_catalog.jsonb_typeof(p.input OPERATOR(pg_catalog.->) c.name) WHEN 'null' THEN '' "
 "WHEN 'array' THEN '=' OPERATOR(pg_catalog.||) pg_catalog.translate((p.input OPERATOR(pg_catalog.->) c.name)::pg_catalog.text, '[]', '{}') "
 "ELSE '=' OPERATOR(pg_catalog.||) (p.input OPERATOR(pg_catalog.->>) c.name) END "
-"FROM pg_catalog.unnest($8) WITH ORDINALITY AS c (name, place) ORDER BY c.place) END "
-"FROM p LEFT JOIN o ON o.id" EQ "p.id LEFT JOIN b ON b.version" EQ "p.version "
+"FROM pg_catalog.unnest($8) WITH ORDINALITY AS c (name, place) ORDER BY c.place) END, "
+"(p.shadow OPERATOR(pg_catalog.->>) 'prediction')::pg_catalog.float8, p.shadow OPERATOR(pg_catalog.->>) 'label' "
+"FROM p LEFT JOIN LATERAL (SELECT pg_catalog.count(*) AS n, pg_catalog.min(c.at) AS first_at, pg_catalog.array_agg(c.outcome) AS outcomes, "
+"CASE $5 WHEN 'first' THEN (pg_catalog.array_agg(c.outcome ORDER BY c.at, c.recorded_at))[1] "
+"WHEN 'majority' THEN pg_catalog.mode() WITHIN GROUP (ORDER BY c.outcome) "
+"ELSE (pg_catalog.array_agg(c.outcome ORDER BY c.at DESC, c.recorded_at DESC))[1] END AS outcome "
+"FROM mlops_catalog.outcome AS c WHERE c.model" EQ "$1 AND c.key" EQ "p.key AND c.at" GE "p.at AND c.at" LE "$4 "
+"AND (p.next_at IS NULL OR c.at" LT "p.next_at)) AS o ON true LEFT JOIN b ON b.version" EQ "p.version "
 "CROSS JOIN LATERAL (SELECT ''::pg_catalog.text AS slice UNION ALL "
 "SELECT pg_catalog.concat(f.name, ' = ', CASE pg_catalog.jsonb_typeof(p.input OPERATOR(pg_catalog.->) f.name) "
 "WHEN 'string' THEN pg_catalog.quote_literal(p.input OPERATOR(pg_catalog.->>) f.name) "
 "WHEN 'null' THEN 'NULL' ELSE p.input OPERATOR(pg_catalog.->>) f.name END) "
 "FROM pg_catalog.unnest($7) AS f (name) WHERE p.input OPERATOR(pg_catalog.?) f.name) AS s "
-"WHERE p.at" LT "$3%s "
+"WHERE p.at" LT "$3 AND ($12 IS NULL OR p.shadow IS NOT NULL AND COALESCE(p.rules_fired, 0)" EQ "0)%s "
 "ORDER BY 1, 2, 3, s.slice COLLATE \"C\", p.at, p.id";
 
 #define PLACE_SINCE(since) \
@@ -117,6 +123,8 @@ typedef struct LiveRow
 	double		agreement;
 	char	   *key;
 	Datum		columns;		/* 0: none */
+	double		shadow_prediction;	/* NaN: none */
+	char	   *shadow_label;
 } LiveRow;
 
 /* ---- memory ---- */
@@ -154,6 +162,11 @@ make_room(Reading *reading)
 	group->label = grow(live, group->label, sizeof(double), from, to);
 	group->class = grow(live, group->class, sizeof(int), from, to);
 	group->key = grow(live, group->key, sizeof(uint64), from, to);
+	if (live->request->shadow != 0)
+	{
+		group->shadow_prediction = grow(live, group->shadow_prediction, sizeof(double), from, to);
+		group->shadow_class = grow(live, group->shadow_class, sizeof(int), from, to);
+	}
 	if (ncolumns > 0)
 		group->text = grow(live, group->text, sizeof(char *) * ncolumns, from, to);
 	reading->capacity = to;
@@ -235,7 +248,22 @@ add_known(Reading *reading, const LiveRow *row, double truth, int class)
 	group->key[group->n] = ml_hash_bytes(row->key, strlen(row->key), 0);
 	if (group->text != NULL)
 		put_columns(reading, row->columns);
+	if (group->shadow_prediction != NULL)
+	{
+		group->shadow_prediction[group->n] = row->shadow_prediction;
+		group->shadow_class[group->n] = class_of(&reading->live->kind, row->shadow_label);
+	}
 	group->n++;
+}
+
+/* has the shadow, where there is one, said something that is known? */
+static bool
+shadow_is_known(const MlLive *live, const LiveRow *row)
+{
+	if (live->request->shadow == 0)
+		return true;
+	return !isnan(row->shadow_prediction) &&
+		(live->kind.task == ML_TASK_REGRESSION || class_of(&live->kind, row->shadow_label) >= 0);
 }
 
 static void
@@ -261,7 +289,7 @@ add_row(Reading *reading, const LiveRow *row)
 		reading->several++;
 	}
 	class = class_of(&live->kind, row->label);
-	if (!isnan(row->prediction) && (live->kind.task == ML_TASK_REGRESSION || class >= 0))
+	if (!isnan(row->prediction) && (live->kind.task == ML_TASK_REGRESSION || class >= 0) && shadow_is_known(live, row))
 		add_known(reading, row, truth, class);
 }
 
@@ -334,6 +362,8 @@ take_row(Reading *reading, uint64 at)
 	row.agreement = ml_result_float(at, 9);
 	row.key = ml_result_text(at, 10);
 	row.columns = ml_result_datum(at, 11, &isnull);
+	row.shadow_prediction = ml_result_float(at, 12);
+	row.shadow_label = ml_result_text(at, 13);
 	add_row(reading, &row);
 }
 
@@ -359,6 +389,8 @@ open_cursor(const MlLive *live, const char *policy)
 	ml_bind_datum(&args, TEXTARRAYOID, PointerGetDatum(construct_array(column, n, TEXTOID, -1, false, TYPALIGN_INT)), false);
 	ml_bind_int_or_null(&args, request->first_deployment, request->first_deployment == 0);
 	ml_bind_int_or_null(&args, request->last_deployment, request->first_deployment == 0);
+	ml_bind_int_or_null(&args, request->active_deployment, request->first_deployment == 0);
+	ml_bind_int_or_null(&args, request->shadow, request->shadow == 0);
 	return SPI_cursor_open_with_args(NULL, make_query(request->by), args.n, args.type, args.value, args.null, true, 0);
 }
 

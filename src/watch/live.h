@@ -39,8 +39,10 @@ typedef struct MlLiveRequest
 	int64		width;			/* of a window, in microseconds */
 	Datum		slices;			/* text[]: columns of logged inputs; 0: none */
 	List	   *metrics;		/* of MlJudgeMetric *, whose columns are read */
-	int			first_deployment;	/* 0: any call; else those of the active version and the canary by these deployments */
+	int			first_deployment;	/* 0: any call; else those of the canary by these deployments */
 	int			last_deployment;
+	int			active_deployment;	/* and those of the active version by this one */
+	int			shadow;			/* 0: none; else a version: calls that it was asked for too, and that no rule touched */
 } MlLiveRequest;
 
 typedef struct MlLivePrepared MlLivePrepared;	/* live_measure.c */
@@ -62,6 +64,8 @@ typedef struct MlLiveGroup
 	double	   *label;			/* as in MlMeasurement */
 	int		   *class;			/* that was logged as label; BINARY 1 for the positive */
 	uint64	   *key;			/* a hash of it */
+	double	   *shadow_prediction;	/* of the shadow, NULL without one; rows have this, too */
+	int		   *shadow_class;
 	char	  **text;			/* n x columns: of the input; ml_live_missing: not logged */
 	MlLivePrepared *prepared;
 } MlLiveGroup;
@@ -91,10 +95,10 @@ extern void ml_live_end(MlLive *live);
 extern MlTask ml_live_task(const char *model);
 
 /*
- * The metrics to measure live: those named; or all of ours for the task, the model's own first, and
- * registered ones that its gates ask for. Errors as of ml_judge_metric.
+ * The metrics to measure live: those named; or the model's own, all of ours for the task (dear: also those
+ * whose intervals are bootstrapped), and registered ones that its gates ask for. Errors as of ml_judge_metric.
  */
-extern List *ml_live_metrics(const char *model, MlTask task, char **name, int n);
+extern List *ml_live_metrics(const char *model, MlTask task, char **name, int n, bool dear);
 
 typedef struct MlLiveEstimate
 {
@@ -112,6 +116,14 @@ typedef struct MlLiveEstimate
  */
 extern bool ml_live_estimate(MlLive *live, MlLiveGroup *group, const MlJudgeMetric *metric, MlLiveEstimate *result);
 
+/*
+ * The shadow of the request against what was answered, on the rows of a group; shadow: made of the group by
+ * ml_live_shadow(). The metric is one of ours. false: the log does not know enough for it.
+ */
+extern MlLiveGroup *ml_live_shadow(MlLive *live, const MlLiveGroup *group);
+extern bool ml_live_compare(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlJudgeMetric *metric,
+							MlDifference *result);
+
 /* place of a column of metrics in the texts of a row; -1: none, it is the weight */
 extern int	ml_live_column(const MlLive *live, const char *name);
 
@@ -122,11 +134,11 @@ extern void ml_live_forget(MlLive *live, MlLiveGroup *group);
 extern void ml_live_tell_missing(const MlLive *live);
 
 /*
- * The model's primary metric on what its version answered as the active one in a stretch of time;
- * NaN without outcomes. n: rows that it is of. Checks no privilege.
+ * The model's primary metric on what its version answered as the active one in a stretch of time: NaN, of 0
+ * rows, without outcomes. Checks no privilege.
  */
-extern double ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until,
-							TimestampTz as_of, int64 *n);
+extern void ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of,
+						  MlLiveEstimate *estimate);
 
 /* of sorted values, the least that a share of them does not exceed; NaN: there are none */
 extern double ml_live_quantile(const double *sorted, int64 n, double share);

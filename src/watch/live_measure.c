@@ -280,6 +280,51 @@ estimate(MlLive *live, MlLiveGroup *group, const MlMetric *metric, MlLiveEstimat
 	return known;
 }
 
+/* ---- a shadow beside what was answered ---- */
+
+MlLiveGroup *
+ml_live_shadow(MlLive *live, const MlLiveGroup *group)
+{
+	MlLiveGroup *shadow = MemoryContextAlloc(live->cxt, sizeof(MlLiveGroup));
+
+	*shadow = *group;
+	shadow->prediction = group->shadow_prediction;
+	shadow->class = group->shadow_class;
+	shadow->prepared = NULL;
+	return shadow;
+}
+
+bool
+ml_live_compare(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlJudgeMetric *metric, MlDifference *result)
+{
+	const MlMetric *builtin = ml_judge_metric_builtin(metric);
+	MlLivePrepared *prepared = prepare(live, group);
+	MlLivePrepared *of_shadow = prepare(live, shadow);
+	Size		bytes = ml_size_mul(memory_of(builtin, group), 2);
+	MemoryContext cxt = AllocSetContextCreate(live->cxt, "mlops live metric", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	MlSample	first = {0};
+	MlSample	second = {0};
+	MlPaired	paired;
+	bool		known;
+
+	ml_budget_take(&live->budget, bytes, "measuring live predictions");
+	describe_rows(live, shadow, &first.rows);
+	describe_rows(live, group, &second.rows);
+	known = is_known(live, of_shadow, builtin, &first.rows) && is_known(live, prepared, builtin, &second.rows);
+	if (known)
+	{
+		complete_sample(live, shadow, builtin, &first);
+		complete_sample(live, group, builtin, &second);
+		ml_interval_paired_clustered(builtin, &first, &second, prepared->cluster, prepared->nclusters, &paired);
+		ml_difference_of_paired(&paired, group->n, result);
+	}
+	ml_budget_give(&live->budget, bytes);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return known;
+}
+
 /* ---- registered ones ---- */
 
 /* the texts of the metric's columns; rows that lack one get no label. How many have all */

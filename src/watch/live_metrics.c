@@ -8,6 +8,7 @@
 
 #include "interrupts.h"
 #include "metric/custom.h"
+#include "metric/interval.h"
 #include "miscadmin.h"
 #include "registry/gate_row.h"
 #include "registry/registry.h"
@@ -81,7 +82,7 @@ add_metrics_of_gates(List *metrics, const char *model, MlTask task)
 }
 
 List *
-ml_live_metrics(const char *model, MlTask task, char **name, int n)
+ml_live_metrics(const char *model, MlTask task, char **name, int n, bool dear)
 {
 	List	   *metrics = NIL;
 
@@ -93,33 +94,32 @@ ml_live_metrics(const char *model, MlTask task, char **name, int n)
 		return metrics;
 	metrics = add_metric(metrics, model, task, NULL);
 	for (int i = 0; ml_metrics[i] != NULL; i++)
-		if ((ml_metrics[i]->tasks & task) != 0)
+		if ((ml_metrics[i]->tasks & task) != 0 && (dear || ml_interval_rule(ml_metrics[i])->kind != ML_INTERVAL_BOOTSTRAP))
 			metrics = add_metric(metrics, model, task, ml_metrics[i]->name);
 	return add_metrics_of_gates(metrics, model, task);
 }
 
 /* ---- one of them ---- */
 
-double
-ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of, int64 *n)
+void
+ml_live_value(const char *model, int version, TimestampTz from, TimestampTz until, TimestampTz as_of,
+			  MlLiveEstimate *estimate)
 {
 	MlJudgeMetric *metric = ml_judge_metric(model, ml_live_task(model), NULL);
 	MlLiveRequest request = {.model = model, .from = from, .until = until, .as_of = as_of, .width = until - from,
 	.metrics = list_make1(metric)};
 	MlLive	   *live = ml_live_read(&request);
-	MlLiveEstimate estimate = {.value = NAN};
 	ListCell   *cell;
 
+	*estimate = (MlLiveEstimate) {NAN, NAN, NAN, NAN, 0, 0};
 	foreach(cell, live->groups)
 	{
 		MlLiveGroup *group = lfirst(cell);
 
 		if (group->version == version && strcmp(group->role, "active") == 0)
-			(void) ml_live_estimate(live, group, metric, &estimate);
+			(void) ml_live_estimate(live, group, metric, estimate);
 	}
 	ml_live_end(live);
-	*n = estimate.n;
-	return estimate.value;
 }
 
 /* ---- what could not be measured ---- */

@@ -53,6 +53,28 @@ ml_watch_interval(const Interval *interval)
 	return (int64) Max(Min(usec, most), -most);
 }
 
+void
+ml_watch_refuse_length(const char *argument, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("argument \"%s\" does not make windows", argument),
+			 errdetail("%s", detail),
+			 errhint("Give a length as in interval '7 days'.")));
+	pg_unreachable();
+}
+
+void
+ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of)
+{
+	if (period <= 0)
+		ml_watch_refuse_length("period", "It is not longer than nothing.");
+	if (delay < 0)
+		ml_watch_refuse_length("label_delay", "It is negative.");
+	if (TIMESTAMP_NOT_FINITE(as_of) || as_of < MIN_TIMESTAMP / 2)
+		ml_watch_refuse_length("as_of", "It is infinite, or too long ago.");
+}
+
 /* mlops.log_preloaded() */
 Datum
 mlops_log_preloaded(PG_FUNCTION_ARGS)

@@ -32,7 +32,7 @@
 #include "utils/timestamp.h"
 #include "watch/watch.h"
 
-#define NCOLUMNS	13
+#define NCOLUMNS	14
 #define BATCH		"batch"
 
 const char *const ml_loss_names[ML_NLOSSES] = {
@@ -70,7 +70,8 @@ static const Column columns[NCOLUMNS] = {
 	{"rule_errors", INT8OID},
 	{"checks_failed", INT8OID},
 	{"latency_us", FLOAT4OID},
-	{"input", JSONBOID}
+	{"input", JSONBOID},
+	{"shadows", JSONBOID}
 };
 
 bool
@@ -97,11 +98,11 @@ ml_log_rows_begin(MlLogRows *rows)
 	rows->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops log row", ALLOCSET_DEFAULT_SIZES);
 	rows->models = NIL;
 	rows->n = 0;
+	rows->costs = NIL;
 }
 
-/* when the model was made; DT_NOEND: it is not there */
-static TimestampTz
-read_created(const char *model)
+TimestampTz
+ml_log_model_created(const char *model)
 {
 	ScanKeyData key[1];
 	MlScan		scan;
@@ -139,7 +140,7 @@ has_model(MlLogRows *rows, const MlLogCall *call)
 	model = palloc0(sizeof(LoggedModel));
 	model->length = call->nmodel;
 	memcpy(model->name, call->model, call->nmodel);
-	model->created_at = read_created(model->name);
+	model->created_at = ml_log_model_created(model->name);
 	rows->models = lappend(rows->models, model);
 	MemoryContextSwitchTo(old);
 	return model->created_at <= call->at;
@@ -217,6 +218,8 @@ ml_log_rows_add(MlLogRows *rows, const MlLogCall *call)
 	isnull[11] = isnan(call->latency);
 	isnull[12] = call->input == NULL;
 	value[12] = isnull[12] ? (Datum) 0 : read_json(call->input, call->ninput, &isnull[12]);
+	isnull[13] = call->shadows == NULL;
+	value[13] = isnull[13] ? (Datum) 0 : ml_log_shadows(rows, call);
 	MemoryContextSwitchTo(old);
 	tuplestore_putvalues(rows->store, rows->desc, value, isnull);
 	MemoryContextReset(rows->cxt);
@@ -247,12 +250,13 @@ ml_log_rows_write(MlLogRows *rows)
 	ml_registry_enter(&scope);
 	register_batch(rows);
 	if (SPI_execute("INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, "
-					"prediction, label, rules_fired, rule_errors, checks_failed, latency_us, input) "
+					"prediction, label, rules_fired, rule_errors, checks_failed, latency_us, input, shadows) "
 					"SELECT b.at, b.model, b.version, b.role, b.deployment, b.key, "
-					"b.prediction, b.label, b.rules_fired, b.rule_errors, b.checks_failed, b.latency_us, b.input FROM " BATCH " AS b",
+					"b.prediction, b.label, b.rules_fired, b.rule_errors, b.checks_failed, b.latency_us, b.input, b.shadows FROM " BATCH " AS b",
 					false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the rows of the log");
 	written = SPI_processed;
+	ml_log_write_costs(rows->costs);
 	ml_registry_leave(&scope);
 	tuplestore_end(rows->store);
 	MemoryContextDelete(rows->cxt);

@@ -30,7 +30,11 @@ typedef enum MlWatchSource
 	ML_WATCH_NULL,				/* calls that gave no prediction */
 	ML_WATCH_MEAN,				/* of predictions */
 	ML_WATCH_RULES,				/* calls on which a rule fired */
+	ML_WATCH_BARRED,			/* calls that a hard check barred */
 	ML_WATCH_MISSING,			/* values of logged inputs */
+	ML_WATCH_DRIFT,				/* distance of inputs from those of training, here and below */
+	ML_WATCH_BROKEN,			/* features that no population explains */
+	ML_WATCH_UNSEEN,			/* values that training never saw */
 	ML_WATCH_AGE				/* of the active version */
 } MlWatchSource;
 
@@ -60,6 +64,7 @@ typedef struct MlMeasure
 	bool		of_version;		/* says something of the version: another one is watched anew */
 	bool		counts;			/* no rows are something to see, too */
 	bool		learns;			/* earlier periods tell what is usual */
+	bool		never;			/* none is usual: the bound is 0 where none is given */
 	double		quantile;		/* of LATENCY */
 	double		least;			/* nearer to what is usual no bound is proposed: a difference, of COUNT a factor */
 } MlMeasure;
@@ -141,6 +146,9 @@ typedef struct MlSeen
 
 /* of [until - period, until), with outcomes known label_delay after it; as the author */
 extern void ml_monitor_measure(const MlMonitor *monitor, TimestampTz until, MlSeen *seen);
+
+/* monitor_drift.c: the same of what mlops_drift sees; the version is left out */
+extern void ml_monitor_measure_drift(const MlMonitor *monitor, TimestampTz until, MlSeen *seen);
 
 /* ---- proposed bounds (bound.c) ---- */
 

@@ -65,6 +65,8 @@ ml_monitor_words(const MlMonitor *monitor, const MlSeen *seen, double minimum, d
 	}
 	appendStringInfoString(&text, below ? ", below " : ", above ");
 	append_number(&text, below ? minimum : maximum);
+	if (seen->note != NULL)
+		appendStringInfo(&text, ": %s", seen->note);
 	return text.data;
 }
 

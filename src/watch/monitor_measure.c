@@ -11,7 +11,7 @@
  * the order statistics next to the quantile for times (David and Nagaraja 2003,
  * "Order Statistics", section 7.1), Byar's for counts (Breslow and Day 1987,
  * "Statistical Methods in Cancer Research" II, p. 69), those of
- * mlops_performance for metrics.
+ * mlops_performance for metrics; distances of inputs have none.
  */
 #include "postgres.h"
 
@@ -91,6 +91,39 @@ static MlStatement latencies = {
 
 static MlStatement calls = {
 	"SELECT pg_catalog.count(*) " OF_PERIOD
+};
+
+/*
+ * The same from the serving statistics, of parts of the day that lie within: they know
+ * every call where a log has a sample, and need no row.
+ */
+#define OF_COUNTS(table) "FROM mlops_catalog." table " AS c " \
+	"JOIN mlops_catalog.model AS m ON m.name" EQ "c.model AND m.created_at OPERATOR(pg_catalog.<=) c.counted_at " \
+	"WHERE c.model" EQ "$1 AND c.since" GE "$2 AND c.until OPERATOR(pg_catalog.<=) $3 AND c.role" EQ "'active' "
+
+static MlStatement counted_calls = {
+	"SELECT COALESCE(pg_catalog.sum(c.rows), 0)::pg_catalog.int8 " OF_COUNTS("serving_statistics")
+};
+
+static MlStatement counted_null_share = {
+	"SELECT c.version, pg_catalog.sum(c.rows)::pg_catalog.int8, pg_catalog.sum(c.null_rows)::pg_catalog.float8 "
+	OF_COUNTS("serving_statistics") "GROUP BY c.version"
+};
+
+static MlStatement counted_barred_share = {
+	"SELECT c.version, pg_catalog.sum(c.rows)::pg_catalog.int8, pg_catalog.sum(c.barred)::pg_catalog.float8 "
+	OF_COUNTS("serving_statistics") "GROUP BY c.version"
+};
+
+static MlStatement counted_missing_of_feature = {
+	"SELECT c.version, pg_catalog.sum(c.rows)::pg_catalog.int8, pg_catalog.sum(c.missing)::pg_catalog.float8 "
+	OF_COUNTS("serving_histogram") "AND c.subject" EQ "'feature' AND c.feature" EQ "$4 GROUP BY c.version"
+};
+
+static MlStatement counted_missing_of_all = {
+	"SELECT c.version, (pg_catalog.sum(c.rows)::pg_catalog.int8 OPERATOR(pg_catalog./) pg_catalog.count(DISTINCT c.feature)), "
+	"pg_catalog.sum(c.missing)::pg_catalog.float8 OPERATOR(pg_catalog./) pg_catalog.count(DISTINCT c.feature)::pg_catalog.float8 "
+	OF_COUNTS("serving_histogram") "AND c.subject" EQ "'feature' GROUP BY c.version"
 };
 
 static MlStatement age_of_active = {
@@ -195,6 +228,23 @@ see_row(const MlMonitor *monitor, uint64 row, MlSeen *seen)
 
 /* ---- the log ---- */
 
+/* of the serving statistics; NULL: they do not know it */
+static MlStatement *
+counts_of(const MlMonitor *monitor)
+{
+	switch (monitor->measure->source)
+	{
+		case ML_WATCH_NULL:
+			return &counted_null_share;
+		case ML_WATCH_MISSING:
+			return monitor->feature != NULL ? &counted_missing_of_feature : &counted_missing_of_all;
+		case ML_WATCH_VOLUME:
+			return &counted_calls;
+		default:
+			return NULL;
+	}
+}
+
 static MlStatement *
 statement_of(const MlMonitor *monitor)
 {
@@ -206,6 +256,8 @@ statement_of(const MlMonitor *monitor)
 			return &rules_share;
 		case ML_WATCH_MISSING:
 			return monitor->feature != NULL ? &missing_of_feature : &missing_of_all;
+		case ML_WATCH_BARRED:
+			return &counted_barred_share;
 		case ML_WATCH_MEAN:
 			return &mean_of_predictions;
 		case ML_WATCH_LATENCY:
@@ -233,20 +285,15 @@ bind_period(const MlMonitor *monitor, TimestampTz since, TimestampTz until, MlAr
 		ml_bind_text(args, monitor->feature);
 }
 
+/* inside a scope: what the rows of a statement show */
 static void
-measure_log(const MlMonitor *monitor, TimestampTz since, TimestampTz until, MlSeen *seen)
+take_rows(const MlMonitor *monitor, MlStatement *statement, const MlArguments *given, int active, MlSeen *seen)
 {
-	MlArguments args = {0};
-	MlRegistryScope scope;
-	int			active;
-	uint64		n;
+	MlArguments args = *given;
+	uint64		n = ml_statement_run(statement, &args);
 	int64		row;
 	bool		isnull;
 
-	bind_period(monitor, since, until, &args);
-	ml_registry_enter(&scope);
-	active = active_version(monitor->model);
-	n = ml_statement_run(statement_of(monitor), &args);
 	if (monitor->measure->source == ML_WATCH_VOLUME)
 	{
 		seen->version = active;
@@ -255,15 +302,42 @@ measure_log(const MlMonitor *monitor, TimestampTz since, TimestampTz until, MlSe
 	}
 	else if (monitor->measure->source == ML_WATCH_AGE)
 	{
-		if (n > 0)
-		{
-			seen->version = ml_result_int(0, 1, 0);
-			seen->value = ml_result_float(0, 2);
-		}
+		if (n == 0)
+			return;
+		seen->version = ml_result_int(0, 1, 0);
+		seen->value = ml_result_float(0, 2);
 	}
 	else if ((row = choose_row(monitor, active, n)) >= 0)
 		see_row(monitor, (uint64) row, seen);
+}
+
+static void
+see_nothing(MlSeen *seen)
+{
+	memset(seen, 0, sizeof(MlSeen));
+	seen->value = seen->low = seen->high = NAN;
+}
+
+/* the log, or the serving statistics where they know of more calls */
+static void
+measure_calls(const MlMonitor *monitor, TimestampTz since, TimestampTz until, MlSeen *seen)
+{
+	MlStatement *counts = counts_of(monitor);
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	MlSeen		counted;
+	int			active;
+
+	see_nothing(&counted);
+	bind_period(monitor, since, until, &args);
+	ml_registry_enter(&scope);
+	active = active_version(monitor->model);
+	take_rows(monitor, statement_of(monitor), &args, active, seen);
+	if (counts != NULL)
+		take_rows(monitor, counts, &args, active, &counted);
 	ml_registry_leave(&scope);
+	if (counted.n > seen->n)
+		*seen = counted;
 }
 
 /* ---- outcomes ---- */
@@ -327,6 +401,26 @@ measure_outcomes(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 		elog(ERROR, "could not disconnect from SPI");
 }
 
+static bool
+is_drift(const MlMonitor *monitor)
+{
+	return monitor->measure->source == ML_WATCH_DRIFT || monitor->measure->source == ML_WATCH_BROKEN ||
+		monitor->measure->source == ML_WATCH_UNSEEN;
+}
+
+/* of the active version, which need not have been it then */
+static void
+measure_drift(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
+{
+	MlRegistryScope scope;
+
+	ml_registry_enter(&scope);
+	seen->version = active_version(monitor->model);
+	ml_registry_leave(&scope);
+	if (seen->version != 0)
+		ml_monitor_measure_drift(monitor, until, seen);
+}
+
 void
 ml_monitor_measure(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 {
@@ -338,12 +432,13 @@ ml_monitor_measure(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 	};
 	MlAuthorScope scope;
 
-	memset(seen, 0, sizeof(MlSeen));
-	seen->value = seen->low = seen->high = NAN;
+	see_nothing(seen);
 	ml_author_enter(&monitor->author, &what, &scope);
 	if (monitor->measure->source == ML_WATCH_METRIC || monitor->measure->source == ML_WATCH_COVERAGE)
 		measure_outcomes(monitor, until, seen);
+	else if (is_drift(monitor))
+		measure_drift(monitor, until, seen);
 	else
-		measure_log(monitor, until - ml_watch_interval(monitor->period), until, seen);
+		measure_calls(monitor, until - ml_watch_interval(monitor->period), until, seen);
 	ml_author_leave(&scope);
 }

@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(mlops_drop_monitor);
 PG_FUNCTION_INFO_V1(mlops_set_default_monitors);
 
 #define MAX_CONSECUTIVE	30
+#define LONGEST			(3660 * USECS_PER_DAY)
 #define MAX_MONITORS	200		/* of a model: each costs a query a period */
 
 enum
@@ -172,6 +173,8 @@ check_times(const MlMonitor *monitor)
 	if (every < USECS_PER_SEC || every > period)
 		refuse(monitor, "It would look less often than once a period, or more often than once a second.",
 			   "Leave every out to look once a period.");
+	if (period > LONGEST || ml_watch_interval(monitor->label_delay) > LONGEST)
+		refuse(monitor, "Its period or label_delay is longer than ten years.", "Give a length as in interval '1 day'.");
 	if (ml_watch_interval(monitor->label_delay) < 0)
 		refuse(monitor, "Its label_delay is negative.", "It is how long outcomes take.");
 	if (ml_watch_interval(monitor->label_delay) > 0 && !ml_measure_has_outcomes(monitor->measure))
@@ -273,6 +276,8 @@ ml_monitor_set(MlMonitor *monitor)
 	MlMonitor  *there;
 
 	ml_reference_check_name(monitor->name, "monitor");
+	if (monitor->measure->never && isnan(monitor->minimum) && isnan(monitor->maximum))
+		monitor->maximum = 0.0;
 	check_times(monitor);
 	check_bounds(monitor);
 	check_feature(monitor);
@@ -398,7 +403,9 @@ static const struct
 	{"no prediction", "null_share", false},
 	{"predictions", "prediction_mean", false},
 	{"missing values", "missing_share", false},
-	{"rules", "rules_fired_share", false}
+	{"rules", "rules_fired_share", false},
+	{"broken data", "broken", false},
+	{"drift", "drift", false}
 };
 
 static Interval *

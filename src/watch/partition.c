@@ -188,6 +188,8 @@ drop_days(TimestampTz before)
 		run(psprintf("DROP TABLE " DATA_SCHEMA ".%s", name[i]));
 	run(psprintf("DELETE FROM mlops_catalog.prediction_default WHERE at OPERATOR(pg_catalog.<) "
 				 "'%s'::pg_catalog.timestamptz", from));
+	run(psprintf("DELETE FROM mlops_catalog.shadow_cost WHERE day OPERATOR(pg_catalog.<) "
+				 "('%s'::pg_catalog.timestamptz AT TIME ZONE 'UTC')::pg_catalog.date", from));
 	run(psprintf("DELETE FROM mlops_catalog.log_gap WHERE at OPERATOR(pg_catalog.<) "
 				 "'%s'::pg_catalog.timestamptz", from));
 	return (int) n;

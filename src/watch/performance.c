@@ -96,18 +96,6 @@ put_group(MlLive *live, MlLiveGroup *group, MlRows *rows)
 
 /* ---- arguments ---- */
 
-ml_noreturn static void refuse_length(const char *name, const char *detail);
-
-static void
-refuse_length(const char *name, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("argument \"%s\" does not make windows", name),
-			 errdetail("%s", detail),
-			 errhint("Give a length as in interval '7 days'.")));
-}
-
 /* model, period, slices, every, label_delay, metrics, as_of */
 static void
 take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
@@ -121,15 +109,10 @@ take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
 	period = ml_watch_interval(PG_GETARG_INTERVAL_P(1));
 	delay = ml_watch_interval(PG_GETARG_INTERVAL_P(4));
 	request->as_of = PG_GETARG_TIMESTAMPTZ(6);
-	if (period <= 0)
-		refuse_length("period", "It is not longer than nothing.");
-	if (delay < 0)
-		refuse_length("label_delay", "It is negative.");
-	if (TIMESTAMP_NOT_FINITE(request->as_of) || request->as_of < MIN_TIMESTAMP / 2)
-		refuse_length("as_of", "It is infinite, or too long ago.");
+	ml_watch_require_period(period, delay, request->as_of);
 	request->width = PG_ARGISNULL(3) ? period : ml_watch_interval(PG_GETARG_INTERVAL_P(3));
 	if (request->width <= 0 || period / request->width >= MAX_WINDOWS)
-		refuse_length("every", psprintf("There can be %d windows at most, each longer than nothing.", MAX_WINDOWS));
+		ml_watch_refuse_length("every", psprintf("There can be %d windows at most, each longer than nothing.", MAX_WINDOWS));
 	request->until = request->as_of - delay;
 	request->from = request->until - period;
 	if (!PG_ARGISNULL(2))
@@ -163,7 +146,7 @@ mlops_performance(PG_FUNCTION_ARGS)
 	begin_request(fcinfo, &request);
 	take_arguments(fcinfo, &request);
 	metric = ml_argument_texts(fcinfo, 5, "metrics", &nmetrics);
-	request.metrics = ml_live_metrics(request.model, ml_live_task(request.model), metric, nmetrics);
+	request.metrics = ml_live_metrics(request.model, ml_live_task(request.model), metric, nmetrics, true);
 	ml_rows_begin(fcinfo, &rows);
 	live = ml_live_read(&request);
 	foreach(cell, live->groups)
@@ -230,10 +213,7 @@ take_stretch(FunctionCallInfo fcinfo, int period, int as_of, MlLiveRequest *requ
 	ml_require_argument(fcinfo, as_of, "as_of");
 	length = ml_watch_interval(PG_GETARG_INTERVAL_P(period));
 	request->as_of = request->until = PG_GETARG_TIMESTAMPTZ(as_of);
-	if (length <= 0)
-		refuse_length("period", "It is not longer than nothing.");
-	if (TIMESTAMP_NOT_FINITE(request->as_of) || request->as_of < MIN_TIMESTAMP / 2)
-		refuse_length("as_of", "It is infinite, or too long ago.");
+	ml_watch_require_period(length, 0, request->as_of);
 	request->from = request->until - length;
 	request->width = length;
 }
@@ -266,7 +246,7 @@ mlops_live_by_age(PG_FUNCTION_ARGS)
 	period = request.width;
 	request.width = ml_watch_interval(PG_GETARG_INTERVAL_P(1));
 	if (request.width <= 0 || period / request.width >= MAX_WINDOWS)
-		refuse_length("every", psprintf("There can be %d stretches at most, each longer than nothing.", MAX_WINDOWS));
+		ml_watch_refuse_length("every", psprintf("There can be %d stretches at most, each longer than nothing.", MAX_WINDOWS));
 	ml_rows_begin(fcinfo, &rows);
 	return_groups(&request, &rows);
 	request.by = ML_LIVE_BY_AGE_POOLED;

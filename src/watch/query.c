@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "frame/frame.h"
+#include "frame/hash.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "result.h"
@@ -47,7 +48,7 @@ settle_logging(ScoredQuery *query)
 {
 	ml_registry_log_settings(query->scorer->resolved.model, &query->settings);
 	query->logs = query->settings.sample != 0.0;
-	query->limit = ml_watch_sample_limit(query->settings.sample < 0.0 ? 1.0 : query->settings.sample);
+	query->limit = ml_hash_limit(query->settings.sample < 0.0 ? 1.0 : query->settings.sample);
 }
 
 static void
@@ -125,6 +126,7 @@ score_row(ScoredQuery *query, HeapTuple tuple, TupleDesc desc)
 	MlAnswer	answer;
 	instr_time	start;
 	instr_time	end;
+	uint64		hash;
 
 	INSTR_TIME_SET_CURRENT(start);
 	ml_score_answer(scorer, &how, ML_RESULT_ANY, &answer);
@@ -134,10 +136,14 @@ score_row(ScoredQuery *query, HeapTuple tuple, TupleDesc desc)
 	call.at = GetCurrentTimestamp();
 	ml_watch_describe(&answer, label, &call);
 	add_result(query, &call);
-	if (!query->logs || (!has_key && !query->settings.without_key) ||
-		!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, query->limit))
+	if (!query->logs || (!has_key && !query->settings.without_key))
+		return;
+	hash = ml_watch_hash(scorer->resolved.model, call.key, call.nkey);
+	if (!ml_watch_in_sample(hash, query->limit))
 		return;
 	take_input(query, record, &call);
+	INSTR_TIME_SET_CURRENT(start);
+	ml_watch_shadows(&answer, hash, start, &call);
 	ml_log_rows_add(&query->log, &call);
 }
 

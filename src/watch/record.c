@@ -3,7 +3,7 @@
  *		Calls of mlops_predict and its siblings, recorded where they are made.
  *
  * Only in a server that has a ring (shared_preload_libraries). What is logged
- * of a model is settled when its reference is resolved, so that a call of a
+ * and counted of a model is settled when its reference is resolved, so that a call of a
  * model without a log pays for one look at a flag. A call is recorded after
  * its result is known, in whatever process made it, and whatever becomes of
  * its transaction. Nothing here changes the result.
@@ -16,7 +16,9 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "compat.h"
+#include "frame/hash.h"
 #include "mb/pg_wchar.h"
 #include "optimizer/planner.h"
 #include "registry/canary.h"
@@ -24,18 +26,19 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "watch/call.h"
+#include "watch/counts.h"
 #include "watch/launcher.h"
 #include "watch/watch.h"
 
 static planner_hook_type previous_planner = NULL;
-static int	planning = 0;
+int			ml_watch_planning = 0;
 
 static PlannedStmt *
 plan(Query *parse, const char *text, int options, ParamListInfo params)
 {
 	PlannedStmt *result;
 
-	planning++;
+	ml_watch_planning++;
 	PG_TRY();
 	{
 		result = previous_planner ? previous_planner(parse, text, options, params) :
@@ -43,22 +46,25 @@ plan(Query *parse, const char *text, int options, ParamListInfo params)
 	}
 	PG_FINALLY();
 	{
-		planning--;
+		ml_watch_planning--;
 	}
 	PG_END_TRY();
 	return result;
 }
 
 static void
-resolve(const char *model, MlLogging *logging)
+resolve(MlScorer *scorer, MlResult result)
 {
+	MlLogging  *logging = &scorer->logging;
 	MlLogSettings settings;
+	bool		predicts = result == ML_RESULT_VALUE || result == ML_RESULT_LABEL || result == ML_RESULT_PROBA;
 
-	ml_registry_log_settings(model, &settings);
+	ml_registry_log_settings(scorer->resolved.model, &settings);
 	logging->on = settings.sample > 0.0;
 	logging->without_key = settings.without_key;
 	logging->input = settings.input;
-	logging->limit = ml_watch_sample_limit(settings.sample);
+	logging->limit = ml_hash_limit(settings.sample);
+	ml_counts_resolve(scorer, settings.statistics && predicts);
 }
 
 /* 'churn@canary' asks the canary whatever the row is: in the role are rows that were sent there */
@@ -68,27 +74,13 @@ is_named(const MlScorer *scorer)
 	return strcmp(scorer->reference.alias, ML_CANARY) == 0 && scorer->resolved.deployment == 0;
 }
 
-static void
-describe_role(const MlScorer *scorer, MlLogCall *call)
+const char *
+ml_watch_role(const MlScorer *scorer)
 {
 	const MlReference *reference = &scorer->reference;
 
-	call->role = reference->version != 0 || is_named(scorer) ? "pinned" :
+	return reference->version != 0 || is_named(scorer) ? "pinned" :
 		reference->alias[0] != '\0' ? reference->alias : "active";
-	call->nrole = strlen(call->role);
-}
-
-/* the largest probability, of several classes */
-static double
-class_probability(const MlModel *model, const double *output, int class)
-{
-	double	   *probability = palloc(sizeof(double) * model->recipe->target.nclasses);
-	double		result;
-
-	ml_model_probabilities(model, output, probability);
-	result = probability[class];
-	pfree(probability);
-	return result;
 }
 
 static void
@@ -102,33 +94,19 @@ put_label(const char *text, char *label, MlLogCall *call)
 
 /* what is given back: that of another version, where a rule used one */
 static void
-describe_result(const MlDecided *decided, char *label, MlLogCall *call)
+describe_result(const MlDecided *decided, char *buffer, MlLogCall *call)
 {
 	const MlScorer *scorer = decided->scorer;
-	const double *output = decided->output;
-	const MlTarget *target = &scorer->model->recipe->target;
-	int			class;
+	char		number[ML_CLUSTER_LENGTH];
+	const char *label;
 
 	call->model = scorer->resolved.model;
 	call->nmodel = strlen(call->model);
 	call->version = scorer->resolved.version;
 	call->label = NULL;
-	call->prediction = output == NULL ? NAN : output[0];
-	if (isnan(call->prediction))
-		return;
-	if (target->task == ML_TASK_CLUSTER)
-	{
-		pg_ltoa((int) output[0], label);
-		call->label = label;
-		call->nlabel = strlen(label);
-	}
-	else if (target->task == ML_TASK_BINARY || target->task == ML_TASK_MULTICLASS)
-	{
-		class = ml_model_class(scorer->model, output, scorer->resolved.threshold);
-		put_label(target->class_label[class], label, call);
-		if (target->task == ML_TASK_MULTICLASS)
-			call->prediction = class_probability(scorer->model, output, class);
-	}
+	call->prediction = ml_score_number(scorer, decided->output, number, &label);
+	if (label != NULL)
+		put_label(label, buffer, call);
 }
 
 /* a version that rules use is asked in the role of the one that they serve with */
@@ -139,7 +117,8 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 
 	describe_result(decided, label, call);
 	call->deployment = answer->scorer->resolved.deployment;
-	describe_role(answer->scorer, call);
+	call->role = ml_watch_role(answer->scorer);
+	call->nrole = strlen(call->role);
 	if (decided->label != NULL)
 		put_label(pnstrdup(decided->label, decided->label_length), label, call);
 	call->checks = answer->failed;
@@ -151,6 +130,18 @@ ml_watch_describe(const MlAnswer *answer, char *label, MlLogCall *call)
 	call->has_rules = true;
 }
 
+void
+ml_watch_shadows(const MlAnswer *answer, uint64 hash, instr_time start, MlLogCall *call)
+{
+	StringInfo	packed;
+
+	if (answer->asked->resolved.shadows == 0 || RecoveryInProgress())
+		return;
+	packed = ml_score_shadows(answer, hash, start);
+	call->shadows = packed ? packed->data : NULL;
+	call->nshadows = packed ? packed->len : 0;
+}
+
 static void
 record(const MlAnswer *answer)
 {
@@ -160,18 +151,23 @@ record(const MlAnswer *answer)
 	char		label[ML_LABEL_MAX + 1];
 	MlLogCall	call = {0};
 	instr_time	end;
+	instr_time	took;
+	uint64		hash;
 
-	if (planning > 0)
+	if (ml_watch_planning > 0)
 		return;
 	call.nkey = ml_score_key_argument(input->fcinfo, input->key_argument, key);
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;
-	if (!ml_watch_in_sample(scorer->resolved.model, call.key, call.nkey, scorer->logging.limit))
+	hash = ml_watch_hash(scorer->resolved.model, call.key, call.nkey);
+	if (!ml_watch_in_sample(hash, scorer->logging.limit))
 		return;
 	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_SUBTRACT(end, answer->start);
-	call.latency = (float) (INSTR_TIME_GET_DOUBLE(end) * 1e6);
+	took = end;
+	INSTR_TIME_SUBTRACT(took, answer->start);
+	call.latency = (float) (INSTR_TIME_GET_DOUBLE(took) * 1e6);
+	ml_watch_shadows(answer, hash, end, &call);
 	call.at = GetCurrentTimestamp();
 	ml_watch_describe(answer, label, &call);
 	if (scorer->logging.input)
@@ -181,7 +177,9 @@ record(const MlAnswer *answer)
 
 static const MlScoreWatch watch = {
 	.resolve = resolve,
-	.record = record
+	.record = record,
+	.count = ml_count,
+	.count_columns = ml_count_columns
 };
 
 /* never in pg_upgrade: nothing may run beside it, and nothing is asked that would be logged */
@@ -191,6 +189,7 @@ ml_watch_preload(void)
 	if (IsBinaryUpgrade)
 		return;
 	ml_ring_request();
+	ml_counts_request();
 	ml_launcher_register();
 	previous_planner = planner_hook;
 	planner_hook = plan;

@@ -41,8 +41,11 @@ typedef struct MlRetrainPolicy
 	TimestampTz as_of;			/* when it was set */
 } MlRetrainPolicy;
 
-/* NULL: the model has none; in the current context. Checks no privilege */
-extern MlRetrainPolicy *ml_retrain_policy(const char *model);
+/*
+ * Locked until the end of the transaction, so that two ticks do no work twice; NULL: the model has none, or another
+ * tick is at it, which is not waited for. In the current context. Checks no privilege.
+ */
+extern MlRetrainPolicy *ml_retrain_lock_policy(const char *model);
 extern void ml_retrain_store_policy(const MlRetrainPolicy *policy, Jsonb *settings);
 
 /* models that have one, a list of char * in the current context */

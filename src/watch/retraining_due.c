@@ -13,7 +13,8 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "json.h"
+#include "judge/judge.h"
+#include "recipe/recipe.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -132,11 +133,11 @@ promised(const char *model, int version, const char *metric)
 }
 
 /* where too few outcomes are known: what it was last measured at on a validation set */
-static double
-last_evaluated(const MlRetrainPolicy *policy, int version, const char *metric, TimestampTz as_of, int64 *n)
+static void
+last_evaluated(const MlRetrainPolicy *policy, int version, const char *metric, TimestampTz as_of, MlLiveEstimate *estimate)
 {
 	static MlStatement select = {
-		"SELECT e.value, e.n FROM mlops_catalog.evaluation AS e JOIN mlops_catalog.edition AS d ON d.model OPERATOR(pg_catalog.=) e.model "
+		"SELECT e.value, e.low, e.high, e.n FROM mlops_catalog.evaluation AS e JOIN mlops_catalog.edition AS d ON d.model OPERATOR(pg_catalog.=) e.model "
 		"AND d.validation_set OPERATOR(pg_catalog.=) e.validation_set AND d.edition OPERATOR(pg_catalog.=) e.edition "
 		"WHERE e.model OPERATOR(pg_catalog.=) $1 AND e.version OPERATOR(pg_catalog.=) $2 AND e.metric OPERATOR(pg_catalog.=) $3 "
 		"AND e.slice OPERATOR(pg_catalog.=) '' AND d.as_of OPERATOR(pg_catalog.<=) $4 AND e.n OPERATOR(pg_catalog.>=) $5 "
@@ -144,9 +145,9 @@ last_evaluated(const MlRetrainPolicy *policy, int version, const char *metric, T
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	double		value = NAN;
 	bool		isnull;
 
+	*estimate = (MlLiveEstimate) {NAN, NAN, NAN, NAN, 0, 0};
 	ml_bind_text(&args, policy->model);
 	ml_bind_int(&args, version);
 	ml_bind_text(&args, metric);
@@ -155,49 +156,53 @@ last_evaluated(const MlRetrainPolicy *policy, int version, const char *metric, T
 	ml_registry_enter(&scope);
 	if (ml_statement_run(&select, &args) > 0)
 	{
-		value = ml_result_float(0, 1);
-		*n = DatumGetInt64(ml_result_datum(0, 2, &isnull));
+		estimate->value = ml_result_float(0, 1);
+		estimate->low = ml_result_float(0, 2);
+		estimate->high = ml_result_float(0, 3);
+		estimate->n = DatumGetInt64(ml_result_datum(0, 4, &isnull));
 	}
 	ml_registry_leave(&scope);
-	return value;
 }
 
-static const MlMetric *
-primary_metric(const char *model)
+/* from what there is: live where enough came true, else on a validation set; which of them, in words */
+static const char *
+measure_now(const MlRetrainPolicy *policy, int version, MlTask task, const char *metric, TimestampTz as_of, MlLiveEstimate *now)
 {
-	MlModelRow *row = ml_registry_model_row(model);
+	TimestampTz until = earlier(as_of, policy->label_delay);
 
-	if (row == NULL)
-		return NULL;
-	if (row->metric != NULL)
-		return ml_metric_find(row->metric);
-	return row->task != NULL ? ml_metric_default(ml_outcome_task(row->task)) : NULL;
+	if ((task & ML_TASKS_UNSUPERVISED) == 0)
+	{
+		ml_live_value(policy->model, version, earlier(until, policy->live_period), until, as_of, now);
+		if (!isnan(now->value) && now->n >= policy->min_rows)
+			return "live";
+	}
+	last_evaluated(policy, version, metric, as_of, now);
+	return "validation";
 }
 
+/* large enough, and beyond the noise of the rows that it was measured on */
 static char *
 drop_in_words(const MlRetrainPolicy *policy, int version, TimestampTz as_of)
 {
-	const MlMetric *metric = primary_metric(policy->model);
-	TimestampTz until = earlier(as_of, policy->label_delay);
-	const char *where = "live";
+	MlModelRow *row = ml_registry_model_row(policy->model);
+	MlTask		task = row != NULL ? ml_outcome_task(row->task) : 0;
+	MlLiveEstimate now;
+	MlJudgeMetric *metric;
+	const char *name;
+	const char *where;
 	double		then;
-	double		now;
-	double		drop;
-	int64		n;
+	bool		higher;
 
-	if (metric == NULL)
+	if (task == 0)
 		return NULL;
-	then = promised(policy->model, version, metric->name);
-	now = ml_live_value(policy->model, version, earlier(until, policy->live_period), until, as_of, &n);
-	if (isnan(now) || n < policy->min_rows)
-	{
-		now = last_evaluated(policy, version, metric->name, as_of, &n);
-		where = "validation";
-	}
-	drop = metric->higher_is_better ? then - now : now - then;
-	if (!(drop >= policy->drop))
+	metric = ml_judge_metric(policy->model, task, NULL);
+	name = ml_judge_metric_name(metric);
+	higher = ml_judge_metric_higher_is_better(metric);
+	then = promised(policy->model, version, name);
+	where = measure_now(policy, version, task, name, as_of, &now);
+	if (!((higher ? then - now.value : now.value - then) >= policy->drop) || (higher ? now.high >= then : now.low <= then))
 		return NULL;
-	return psprintf("%s went from %.4g to %.4g on " INT64_FORMAT " %s rows", metric->name, then, now, n, where);
+	return psprintf("%s went from %.4g to %.4g on " INT64_FORMAT " %s rows", name, then, now.value, now.n, where);
 }
 
 static char *

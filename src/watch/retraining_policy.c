@@ -99,13 +99,13 @@ take_policy(void)
 	return policy;
 }
 
-MlRetrainPolicy *
-ml_retrain_policy(const char *model)
+#define SELECT_POLICY \
+	"SELECT model, every, new_labels, drop, changes, promote, period, time_column, label_delay, pause, live_period, " \
+	"min_rows, author, settings, as_of FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"
+
+static MlRetrainPolicy *
+find_policy(MlStatement *select, const char *model)
 {
-	static MlStatement select = {
-		"SELECT model, every, new_labels, drop, changes, promote, period, time_column, label_delay, pause, live_period, "
-		"min_rows, author, settings, as_of FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"
-	};
 	MemoryContext caller = CurrentMemoryContext;
 	MlRetrainPolicy *policy = NULL;
 	MlArguments args = {0};
@@ -113,7 +113,7 @@ ml_retrain_policy(const char *model)
 
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
-	if (ml_statement_run(&select, &args) > 0)
+	if (ml_statement_run(select, &args) > 0)
 	{
 		MemoryContext inside = MemoryContextSwitchTo(caller);
 
@@ -124,10 +124,20 @@ ml_retrain_policy(const char *model)
 	return policy;
 }
 
+MlRetrainPolicy *
+ml_retrain_lock_policy(const char *model)
+{
+	static MlStatement select = {SELECT_POLICY " FOR NO KEY UPDATE SKIP LOCKED"};
+
+	return find_policy(&select, model);
+}
+
 bool
 ml_retrain_has_policy(const char *model)
 {
-	return ml_retrain_policy(model) != NULL;
+	static MlStatement select = {SELECT_POLICY};
+
+	return find_policy(&select, model) != NULL;
 }
 
 List *

@@ -127,7 +127,7 @@ static void
 ask(void *arg)
 {
 	Retraining *work = arg;
-	MlRetrainPolicy *policy = ml_retrain_policy(work->model);
+	MlRetrainPolicy *policy = ml_retrain_lock_policy(work->model);
 	char	   *reason = policy != NULL ? ml_retrain_reason(policy, work->as_of) : NULL;
 
 	if (reason != NULL)
@@ -139,7 +139,7 @@ take(void *arg)
 {
 	Retraining *work = arg;
 
-	work->policy = ml_retrain_policy(work->model);
+	work->policy = ml_retrain_lock_policy(work->model);
 	work->taken = work->policy != NULL && ml_retrain_take(work->model, work->as_of, &work->request);
 }
 

@@ -265,12 +265,14 @@ put_entry(char *place, const MlLogCall *call)
 	entry->nkey = call->key ? call->nkey : ML_RING_NONE;
 	entry->nlabel = call->label ? call->nlabel : ML_RING_NONE;
 	entry->ninput = call->input ? call->ninput : ML_RING_NONE;
+	entry->nshadows = call->shadows ? call->nshadows : ML_RING_NONE;
 	place += sizeof(MlRingEntry);
 	place = put_bytes(place, call->model, call->nmodel);
 	place = put_bytes(place, call->role, call->nrole);
 	place = put_bytes(place, call->key, call->nkey);
 	place = put_bytes(place, call->label, call->nlabel);
-	put_bytes(place, call->input, call->ninput);
+	place = put_bytes(place, call->input, call->ninput);
+	put_bytes(place, call->shadows, call->nshadows);
 }
 
 /* whom to tell that there is something to do; NULL: nobody, or he knows */
@@ -332,6 +334,11 @@ ml_ring_put(const MlLogCall *given)
 		call.input = NULL;
 		size = ml_ring_entry_size(&call);
 	}
+	if (size > ML_RING_BLOCK_DATA)
+	{
+		call.shadows = NULL;
+		size = ml_ring_entry_size(&call);
+	}
 	for (;;)
 	{
 		bool		recovery = RecoveryInProgress();
@@ -356,6 +363,25 @@ ml_ring_put(const MlLogCall *given)
 		nap();
 		waited += NAP;
 	}
+}
+
+/* a worker comes by itself, and the launcher reckons when it is to start one */
+bool
+ml_ring_want_statistics(int delay)
+{
+	MlRingSlot *slot = lock_my_slot(true);
+	TimestampTz at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	Latch	   *latch;
+
+	if (slot == NULL)
+		return false;
+	if (!slot->statistics || at < slot->statistics_at)
+		slot->statistics_at = at;
+	slot->statistics = true;
+	latch = slot->state == ML_WORKER_NONE ? ml_ring->launcher : delay == 0 ? slot->latch : NULL;
+	LWLockRelease(ml_ring_slot_lock(my_slot));
+	ml_ring_wake(latch);
+	return true;
 }
 
 bool

@@ -36,6 +36,8 @@ typedef struct MlLogCall
 	int			nlabel;			/* at most ML_LABEL_MAX */
 	const char *input;			/* JSON text; NULL: none */
 	int			ninput;			/* what does not fit into a block is left out */
+	const char *shadows;		/* packed (score/shadow.h); likewise */
+	int			nshadows;
 } MlLogCall;
 
 /* why a call is not in the table */
@@ -77,6 +79,9 @@ extern uint64 ml_ring_homeless(void);
 /* has the worker of the session's database write now; false: nothing waits */
 extern bool ml_ring_hurry(void);
 
+/* serving statistics of the session's database are to be written in so many milliseconds; false: there is no slot */
+extern bool ml_ring_want_statistics(int delay);
+
 /* ---- the launcher ---- */
 
 extern int	ml_ring_nslots(void);
@@ -115,6 +120,15 @@ extern void ml_ring_rewind(int slot);
 
 /* what was taken has been committed: so many rows, the others lost */
 extern void ml_ring_done(int slot, uint64 written, MlLogLoss reason);
+
+/* are serving statistics due? Then the worker is the one to write them */
+extern bool ml_ring_statistics_due(int slot);
+
+/* it has; failures before are forgotten */
+extern void ml_ring_statistics_written(int slot);
+
+/* it could not, and tries again in so many milliseconds */
+extern void ml_ring_statistics_later(int slot, int delay);
 
 /* what was lost and not been reported yet; the worker says when it has */
 extern bool ml_ring_unreported(int slot, uint64 *lost);

@@ -45,6 +45,7 @@ typedef struct MlRingEntry
 	int32		version;
 	int32		deployment;
 	int32		ninput;			/* -1: none, here and below */
+	int32		nshadows;
 	int16		nkey;
 	int16		nlabel;
 	uint8		nmodel;
@@ -66,6 +67,8 @@ typedef struct MlRingSlot
 	bool		connected;
 	int			failures;
 	TimestampTz retry_at;
+	bool		statistics;		/* serving statistics wait, until they are due */
+	TimestampTz statistics_at;
 	uint64		calls;
 	uint64		written;
 	uint64		waiting;		/* those taken included */
@@ -117,7 +120,7 @@ ml_ring_block_data(int i)
 static inline bool
 ml_ring_is_idle(const MlRingSlot *slot)
 {
-	return slot->first == ML_RING_NONE && slot->taken == ML_RING_NONE && slot->state == ML_WORKER_NONE &&
+	return slot->first == ML_RING_NONE && slot->taken == ML_RING_NONE && slot->state == ML_WORKER_NONE && !slot->statistics &&
 		memcmp(slot->lost, slot->reported, sizeof(slot->lost)) == 0;
 }
 
@@ -136,6 +139,7 @@ ml_ring_entry_size(const MlLogCall *call)
 	size += call->key ? call->nkey : 0;
 	size += call->label ? call->nlabel : 0;
 	size += call->input ? call->ninput : 0;
+	size += call->shadows ? call->nshadows : 0;
 	return (int) MAXALIGN(size);
 }
 

@@ -10,6 +10,7 @@
 
 #include "miscadmin.h"
 #include "utils/timestamp.h"
+#include "watch/counts.h"
 #include "watch/ring_private.h"
 
 #define RETRY			1000	/* milliseconds before a worker is started again, doubled each time */
@@ -60,10 +61,15 @@ ml_ring_launcher_is(Latch *latch)
 	}
 }
 
-static bool
-needs_worker(const MlRingSlot *slot)
+/* milliseconds from now on; -1: none is needed */
+static long
+needs_worker_in(const MlRingSlot *slot, TimestampTz now)
 {
-	return OidIsValid(slot->database) && slot->state == ML_WORKER_NONE && !ml_ring_is_idle(slot);
+	bool		has_calls = slot->first != ML_RING_NONE || memcmp(slot->lost, slot->reported, sizeof(slot->lost)) != 0;
+
+	if (!OidIsValid(slot->database) || slot->state != ML_WORKER_NONE || (!has_calls && !slot->statistics))
+		return -1;
+	return TimestampDifferenceMilliseconds(now, Max(slot->retry_at, has_calls ? slot->retry_at : slot->statistics_at));
 }
 
 bool
@@ -73,7 +79,7 @@ ml_ring_hire(int i, Oid *database)
 	bool		hire;
 
 	LWLockAcquire(ml_ring_slot_lock(i), LW_EXCLUSIVE);
-	hire = needs_worker(slot) && slot->retry_at <= GetCurrentTimestamp();
+	hire = needs_worker_in(slot, GetCurrentTimestamp()) == 0;
 	if (hire)
 	{
 		*database = slot->database;
@@ -84,7 +90,7 @@ ml_ring_hire(int i, Oid *database)
 	return hire;
 }
 
-/* what waits is lost; the slot is locked */
+/* what waits is lost; the slot is locked. What ml_counts_give_up() does is left to the caller */
 static void
 give_up(MlRingSlot *slot)
 {
@@ -93,47 +99,58 @@ give_up(MlRingSlot *slot)
 	slot->first = slot->last = slot->taken = ML_RING_NONE;
 	slot->lost[ML_LOSS_UNREACHABLE] += slot->waiting;
 	slot->waiting = slot->ntaken = 0;
-	slot->stalled = false;
+	slot->stalled = slot->statistics = false;
 	/* where nobody can connect, nobody can report it */
 	if (!slot->connected)
 		memcpy(slot->reported, slot->lost, sizeof(slot->lost));
 }
 
-static void
+/* the database of which statistics are to be given up, too, once the lock is released; InvalidOid: none */
+static Oid
 count_failure(MlRingSlot *slot)
 {
 	slot->retry_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												 RETRY << Min(slot->failures, MAX_DOUBLINGS));
-	if (++slot->failures >= MAX_FAILURES)
-		give_up(slot);
+	if (++slot->failures < MAX_FAILURES)
+		return InvalidOid;
+	give_up(slot);
+	return slot->database;
 }
 
 void
 ml_ring_hire_failed(int i)
 {
 	MlRingSlot *slot = &ml_ring->slot[i];
+	Oid			given_up = InvalidOid;
 
 	LWLockAcquire(ml_ring_slot_lock(i), LW_EXCLUSIVE);
 	if (slot->state == ML_WORKER_HIRED)
 	{
 		slot->state = ML_WORKER_NONE;
-		count_failure(slot);
+		given_up = count_failure(slot);
 	}
 	LWLockRelease(ml_ring_slot_lock(i));
+	if (OidIsValid(given_up))
+		ml_counts_give_up(given_up);
 }
 
 long
 ml_ring_hire_timeout(void)
 {
-	bool		waits = false;
+	TimestampTz now = GetCurrentTimestamp();
+	long		timeout = -1;
 
 	for (int i = 0; i < ML_RING_SLOTS; i++)
 	{
+		long		wait;
+
 		LWLockAcquire(ml_ring_slot_lock(i), LW_SHARED);
-		waits = waits || needs_worker(&ml_ring->slot[i]) || ml_ring->slot[i].state == ML_WORKER_HIRED;
+		wait = ml_ring->slot[i].state == ML_WORKER_HIRED ? RETRY : needs_worker_in(&ml_ring->slot[i], now);
 		LWLockRelease(ml_ring_slot_lock(i));
+		if (wait >= 0 && (timeout < 0 || wait < timeout))
+			timeout = Max(wait, 1);
 	}
-	return waits ? RETRY : -1;
+	return timeout;
 }
 
 /* ---- the worker ---- */
@@ -176,6 +193,7 @@ void
 ml_ring_detach(int i)
 {
 	MlRingSlot *slot = &ml_ring->slot[i];
+	Oid			given_up = InvalidOid;
 	bool		failed;
 
 	LWLockAcquire(ml_ring_slot_lock(i), LW_EXCLUSIVE);
@@ -195,8 +213,10 @@ ml_ring_detach(int i)
 	}
 	leave(slot);
 	if (failed)
-		count_failure(slot);
+		given_up = count_failure(slot);
 	LWLockRelease(ml_ring_slot_lock(i));
+	if (OidIsValid(given_up))
+		ml_counts_give_up(given_up);
 	ml_ring_wake(ml_ring->launcher);
 }
 
@@ -303,6 +323,7 @@ ml_ring_next(int i, MlLogCall *call)
 	call->key = get_bytes(&bytes, call->nkey = entry->nkey);
 	call->label = get_bytes(&bytes, call->nlabel = entry->nlabel);
 	call->input = get_bytes(&bytes, call->ninput = entry->ninput);
+	call->shadows = get_bytes(&bytes, call->nshadows = entry->nshadows);
 	read_offset += ml_ring_entry_size(call);
 	read_entry++;
 	return true;
@@ -325,6 +346,40 @@ ml_ring_done(int i, uint64 written, MlLogLoss reason)
 	slot->failures = 0;
 	LWLockRelease(ml_ring_slot_lock(i));
 	read_block = ML_RING_NONE;
+}
+
+bool
+ml_ring_statistics_due(int i)
+{
+	MlRingSlot *slot = &ml_ring->slot[i];
+	bool		due;
+
+	LWLockAcquire(ml_ring_slot_lock(i), LW_EXCLUSIVE);
+	due = slot->statistics && slot->statistics_at <= GetCurrentTimestamp();
+	/* before they are taken: what is counted from now on is told again */
+	if (due)
+		slot->statistics = false;
+	LWLockRelease(ml_ring_slot_lock(i));
+	return due;
+}
+
+void
+ml_ring_statistics_written(int i)
+{
+	LWLockAcquire(ml_ring_slot_lock(i), LW_EXCLUSIVE);
+	ml_ring->slot[i].failures = 0;
+	LWLockRelease(ml_ring_slot_lock(i));
+}
+
+void
+ml_ring_statistics_later(int i, int delay)
+{
+	MlRingSlot *slot = &ml_ring->slot[i];
+
+	LWLockAcquire(ml_ring_slot_lock(i), LW_EXCLUSIVE);
+	slot->statistics = true;
+	slot->statistics_at = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+	LWLockRelease(ml_ring_slot_lock(i));
 }
 
 bool

@@ -4,8 +4,9 @@
  *
  * Validation sets that are due are refreshed, and what is in use of their
  * models is evaluated on the new editions; outcomes are pulled from where they
- * arrive; monitors look at the periods that have ended; models are trained again
- * where their policies say so; old days of the log go. Each piece has a transaction of its own, so
+ * arrive; rollouts move on; monitors look at the periods that have ended; models
+ * are trained again where their policies say so; old days of the log and old
+ * serving statistics go. Each piece has a transaction of its own, so
  * that locks are short and what is done stays done. One that fails is told and,
  * for a set, recorded, and the others go on; a cancel ends the tick. Within a
  * transaction block everything happens in the caller's.
@@ -29,9 +30,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "validate/validate.h"
+#include "watch/counts.h"
 #include "watch/monitor.h"
 #include "watch/outcome.h"
 #include "watch/retraining.h"
+#include "watch/rollout.h"
 #include "watch/watch.h"
 
 PG_FUNCTION_INFO_V1(mlops_tick);
@@ -73,6 +76,16 @@ pull_outcomes(void *arg)
 }
 
 static void
+advance_rollout(void *arg)
+{
+	Tick	   *tick = arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ml_rollout_advance(tick->model, tick->as_of);
+	PopActiveSnapshot();
+}
+
+static void
 judge_monitor(void *arg)
 {
 	Tick	   *tick = arg;
@@ -86,6 +99,14 @@ prune_log(void *arg)
 	Tick	   *tick = arg;
 
 	(void) ml_log_prune(ml_log_retention_days, tick->as_of, false);
+}
+
+static void
+prune_statistics(void *arg)
+{
+	Tick	   *tick = arg;
+
+	ml_counts_prune(ml_statistics_retention_days, tick->as_of);
 }
 
 static void
@@ -111,11 +132,29 @@ outcomes_failed(const Tick *tick, const ErrorData *error)
 }
 
 static void
+rollout_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("the rollout of model \"%s\" did not move: %s", tick->model, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+static void
 prune_failed(const Tick *tick, const ErrorData *error)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("old days of the log were not dropped: %s", error->message)));
+}
+
+static void
+statistics_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("old serving statistics were not deleted: %s", error->message)));
 }
 
 /* ---- one after the other ---- */
@@ -151,6 +190,23 @@ do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 	MemoryContextSwitchTo(cxt);
 	commit(tick, procedure);
 	MemoryContextReset(tick->cxt);
+}
+
+/* after outcomes, by which a canary is judged */
+static void
+do_rollouts(MlTraining *procedure, Tick *tick)
+{
+	List	   *models = ml_registry_rollout_models();
+	ListCell   *model;
+
+	commit(tick, procedure);
+	foreach(model, models)
+	{
+		tick->model = lfirst(model);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN) ||
+			ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_PROMOTE))
+			do_piece(procedure, tick, advance_rollout, rollout_failed);
+	}
 }
 
 /* after outcomes, which monitors look at */
@@ -202,6 +258,7 @@ do_pieces(MlTraining *procedure, void *arg)
 		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
 			do_piece(procedure, tick, pull_outcomes, outcomes_failed);
 	}
+	do_rollouts(procedure, tick);
 	do_monitors(procedure, tick);
 	/* after everything that could be a reason */
 	foreach(model, retrained)
@@ -211,6 +268,8 @@ do_pieces(MlTraining *procedure, void *arg)
 	}
 	if (ml_log_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
 		do_piece(procedure, tick, prune_log, prune_failed);
+	if (ml_statistics_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
+		do_piece(procedure, tick, prune_statistics, statistics_failed);
 	MemoryContextDelete(tick->cxt);
 }
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/tupdesc.h"
+#include "compat.h"
 #include "datatype/timestamp.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
@@ -20,9 +21,15 @@ extern void ml_watch_preload(void);
 
 /* ---- the sample of keys that is logged (sample.c) ---- */
 
-/* is the key, NULL: some call without one, in the sample that limit stands for? */
-extern bool ml_watch_in_sample(const char *model, const char *key, int length, uint64 limit);
-extern uint64 ml_watch_sample_limit(double sample);
+/* by which samples of calls go; key NULL: of some call without one */
+extern uint64 ml_watch_hash(const char *model, const char *key, int length);
+
+/* is it in the sample that ml_hash_limit() gave this limit? */
+static inline bool
+ml_watch_in_sample(uint64 hash, uint64 limit)
+{
+	return hash < limit || limit == PG_UINT64_MAX;
+}
 
 /* ---- rows (log_rows.c) ---- */
 
@@ -34,6 +41,7 @@ typedef struct MlLogRows
 	TupleDesc	desc;
 	Tuplestorestate *store;
 	uint64		n;				/* those of models that are not there do not count */
+	List	   *costs;			/* of shadows (log_shadows.c) */
 } MlLogRows;
 
 extern void ml_log_rows_begin(MlLogRows *rows);
@@ -41,6 +49,13 @@ extern void ml_log_rows_add(MlLogRows *rows, const MlLogCall *call);
 
 /* into mlops_catalog.prediction; how many */
 extern uint64 ml_log_rows_write(MlLogRows *rows);
+
+/* log_shadows.c: what shadows said of a call as jsonb, and what it cost is added up; inside a scope: written */
+extern Datum ml_log_shadows(MlLogRows *rows, const MlLogCall *call);
+extern void ml_log_write_costs(List *costs);
+
+/* when a model was made; DT_NOEND: it is not there */
+extern TimestampTz ml_log_model_created(const char *model);
 
 /* what was counted instead of logged; reasons as in MlLogLoss */
 extern void ml_log_write_losses(const uint64 *lost);
@@ -61,6 +76,10 @@ extern bool ml_log_has_tables(void);
 
 /* microseconds of an interval, months of 30 days; more than a thousand years are a thousand */
 extern int64 ml_watch_interval(const Interval *interval);
+
+/* 22023 unless they make [as_of - delay - period, as_of - delay); lengths in microseconds */
+extern void ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of);
+ml_noreturn extern void ml_watch_refuse_length(const char *argument, const char *detail);
 
 /* ---- forget.c ---- */
 

@@ -8,6 +8,10 @@
  * waits for no standby. What it took is free only after the commit. An error
  * ends the worker, which puts back what it had; the launcher starts another.
  *
+ * Serving statistics that are due are written after calls, in a transaction of
+ * their own; what waits of them does not keep the worker, since the launcher
+ * starts one when they are due.
+ *
  * It holds nothing between two looks, and leaves after three seconds without
  * work: a database that is to be dropped or copied waits for five.
  */
@@ -27,6 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "watch/counts.h"
 #include "watch/watch.h"
 
 #define IDLE_MS				3000
@@ -40,10 +45,26 @@ void		mlops_log_writer(Datum slot);
 static TimestampTz partitions_at = 0;	/* not to be tried before */
 static bool detached = false;
 
+/* what was taken of serving statistics, until it is written */
+static Oid	database = InvalidOid;
+static MemoryContext taken_cxt = NULL;
+static List *taken_counts = NIL;
+
+static void
+put_counts_back(int slot)
+{
+	if (taken_counts == NIL)
+		return;
+	ml_counts_put_back(taken_counts);
+	taken_counts = NIL;
+	ml_ring_statistics_later(slot, ml_statistics_flush_interval_ms);
+}
+
 /* after the transaction has been aborted */
 static void
 leave(int code, Datum slot)
 {
+	put_counts_back(DatumGetInt32(slot));
 	if (!detached)
 		ml_ring_detach(DatumGetInt32(slot));
 }
@@ -76,6 +97,18 @@ commit(void)
 	CommitTransactionCommand();
 }
 
+/* an error has ended a transaction that is none of the log's */
+static void
+give_way(MemoryContext cxt)
+{
+	HOLD_INTERRUPTS();
+	EmitErrorReport();
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(cxt);
+	FlushErrorState();
+	RESUME_INTERRUPTS();
+}
+
 /* rows have a default partition to go to: not getting a better one is no reason to stop */
 static void
 make_partitions(void)
@@ -94,12 +127,7 @@ make_partitions(void)
 	}
 	PG_CATCH();
 	{
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		AbortCurrentTransaction();
-		MemoryContextSwitchTo(cxt);
-		FlushErrorState();
-		RESUME_INTERRUPTS();
+		give_way(cxt);
 		partitions_at = TimestampTzPlusMilliseconds(now, PARTITION_RETRY_MS);
 	}
 	PG_END_TRY();
@@ -156,13 +184,70 @@ write_some(int slot)
 	return taken > 0;
 }
 
+static uint64
+count_rows(const List *taken)
+{
+	uint64		rows = 0;
+	ListCell   *cell;
+
+	foreach(cell, taken)
+		rows += ((MlTakenCounts *) lfirst(cell))->counter[ML_COUNT_ROWS];
+	return rows;
+}
+
+/* in a transaction of their own */
+static void
+write_counts(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(taken_cxt);
+	uint64		written = 0;
+	uint64		rows;
+
+	ml_counts_take(database, &taken_counts);
+	rows = count_rows(taken_counts);
+	MemoryContextSwitchTo(old);
+	pgstat_report_activity(STATE_RUNNING, "writing serving statistics");
+	begin();
+	if (ml_counts_have_tables())
+		written = ml_counts_write(taken_counts);
+	HOLD_INTERRUPTS();
+	commit();
+	ml_counts_written(database, written, rows - written);
+	taken_counts = NIL;
+	RESUME_INTERRUPTS();
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* statistics that cannot be written are no reason to stop: they stay where they were for a while */
+static void
+write_due_counts(int slot)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+
+	if (!ml_ring_statistics_due(slot))
+		return;
+	PG_TRY();
+	{
+		write_counts();
+		ml_ring_statistics_written(slot);
+	}
+	PG_CATCH();
+	{
+		give_way(cxt);
+		put_counts_back(slot);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+	MemoryContextReset(taken_cxt);
+}
+
 void
 mlops_log_writer(Datum argument)
 {
 	int			slot = DatumGetInt32(argument);
 	MemoryContext cxt;
 	TimestampTz busy;
-	Oid			database;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -174,6 +259,7 @@ mlops_log_writer(Datum argument)
 	ml_ring_connected(slot);
 	settle();
 	cxt = AllocSetContextCreate(TopMemoryContext, "mlops log writer", ALLOCSET_DEFAULT_SIZES);
+	taken_cxt = AllocSetContextCreate(TopMemoryContext, "mlops statistics taken", ALLOCSET_DEFAULT_SIZES);
 	busy = GetCurrentTimestamp();
 	for (;;)
 	{
@@ -194,6 +280,7 @@ mlops_log_writer(Datum argument)
 			if (!ml_ring_is_pressed(slot))
 				break;
 		}
+		write_due_counts(slot);
 		if (TimestampDifferenceExceeds(busy, GetCurrentTimestamp(), IDLE_MS))
 			detached = ml_ring_detach_if_idle(slot);
 		if (detached)

@@ -22,13 +22,14 @@ from sklearn.metrics import r2_score, roc_auc_score
 import judge
 import learners
 import metrics
+import shadow
 import validate
 from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note, print_table, pull, run, seconds
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-OWN = ["core", "judge", "metrics", "validate", "log"]	# parts that are rows of the first table
-PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log"]
+OWN = ["core", "judge", "metrics", "validate", "log", "shadow"]	# parts that are rows of the first table
+PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log", "shadow"]
 GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": [p for p in PARTS if p not in OWN], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
@@ -135,7 +136,7 @@ RULES = [("f1 > 1e6", {"set": 0.5}), ("prediction > 1.5", {"set": 0.9}), ("f2 < 
 
 
 def bench_rules(connection):
-    """Ten rules of all sorts that fire on no row: what looking costs."""
+    """Ten rules of all sorts that fire on no row, and checks that none fails: what looking costs."""
     note("scoring with rules")
     version = run(connection, "SELECT version FROM mlops.serving WHERE model = 'logistic'")[0][0]
     rules = json.dumps([{"name": when, "when": when, "then": then} for when, then in RULES])
@@ -147,8 +148,10 @@ def bench_rules(connection):
             run(connection, "SELECT sum(mlops_predict('logistic', t)) FROM t")
         return action
 
-    ruled, plain = interleaved([scan(number), scan(0)])
+    checks = run(connection, "SELECT mlops_create_rules('logistic', checks => mlops_propose_checks('logistic'))")[0][0]
+    ruled, checked, plain = interleaved([scan(number), scan(checks), scan(0)])
     add_ratio("`sum(mlops_predict('m', t))` with ten rules against without", ruled, plain, 1.3)
+    add_ratio("`sum(mlops_predict('m', t))` with the checks that are proposed for it, against without", checked, plain, 1.2)
 
 
 def pgbench(script, clients, duration, background=False):
@@ -374,6 +377,8 @@ def main():
     if "log" in parts:
         make_table("numbers", "t", ROWS)
         learners.attempt("log", bench_log)
+    if "shadow" in parts:
+        learners.attempt("shadow", lambda: shadow.bench(connect, interleaved, add_ratio))
     learners.bench([part for part in parts if part not in OWN])
     describe(connect())
     if rows:

@@ -1,5 +1,6 @@
--- Changes programs of rules at random, as test/fuzz/artifact.sql does with
--- artifacts, and runs on rows of values and of NULLs what is still a program:
+-- Changes programs of rules and checks at random, as test/fuzz/artifact.sql does with
+-- artifacts, runs on rows of values and of NULLs what is still a program, and
+-- has a part of these serve, where only columns that are not there may be refused:
 --     psql -v rounds=100000 -v seed=7 -f test/fuzz/rules.sql
 -- from the top of the source, as a superuser, in a database with the extension.
 -- Prints the outcomes; errors that do not say what is wrong with a program fail.
@@ -33,13 +34,31 @@ SELECT mlops_create_rules('rules_fuzz', jsonb_build_object('columns', '{"s": "te
     'a IS DISTINCT FROM b AND t IS DISTINCT FROM s AND p IS DISTINCT FROM NULL AND d IS DISTINCT FROM d', 'p IS TRUE OR p IS NOT FALSE OR p IS UNKNOWN',
     $$key = 'k' OR NULL OR NULL::text = t OR NULL::timestamp < d OR NULL::float8 < 1$$, $$d > '2024-01-01' AND p = true AND p <> false$$, $$n > 3 AND s = 'y'$$]) WITH ORDINALITY AS u (c, i);
 SELECT mlops_create_rules('rules_fuzz', $$[{"name": "short", "when": "a > 1 AND prediction > 0.5 AND t = 'x'", "then": {"set": 0}}]$$);
+SELECT mlops_create_rules('rules_fuzz', $$[{"name": "short", "when": "a > 1", "then": {"use": "fallback"}}]$$, checks => $$[
+    {"name": "m", "check": "missing"}, {"name": "m1", "check": "missing", "columns": ["a", "t", "d"], "severity": "hard"}, {"name": "u", "check": "unseen", "column": "t"},
+    {"name": "r", "check": "range", "bounds": {"a": [3, 50], "b": [null, 40]}, "severity": "hard"}, {"name": "ty", "check": "type"}, {"name": "f", "check": "finite", "severity": "hard"},
+    {"name": "ms", "check": "missing_share", "high": 0.1}, {"name": "us", "check": "unseen_share", "column": "t", "high": 0.2}]$$);
+SELECT mlops_create_rules('rules_fuzz', checks => $$[{"name": "r", "check": "range", "column": "b", "low": 3, "high": 50, "severity": "hard"}]$$);
+SELECT mlops_promote('rules_fuzz', 1, rules => 1);
 CREATE TEMP TABLE programs AS SELECT number AS i, program AS bytes FROM mlops_catalog.rule_set WHERE model = 'rules_fuzz';
 
 CREATE FUNCTION fuzz_step(bytes bytea) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM mlops.rules_check(bytes);
-    RETURN 'a program';
+    PERFORM mlops.program_checks(bytes);
+    IF random() > 0.1 THEN
+        RETURN 'a program';
+    END IF;
+    UPDATE mlops_catalog.rule_set SET program = bytes, sha256 = sha256(bytes) WHERE model = 'rules_fuzz' AND number = 1;
+    UPDATE mlops_catalog.serving SET rules_sha256 = sha256(bytes) WHERE model = 'rules_fuzz';
+    BEGIN
+        PERFORM mlops_predict('rules_fuzz', r), mlops_predict('rules_fuzz', to_jsonb(r)), mlops_predict('rules_fuzz', to_jsonb(r) || '{"a": "x", "t": null, "d": 7}')
+           FROM (SELECT q.*, 's'::text AS s, NULLIF(a, 7) AS n FROM point AS q LIMIT 10) AS r;
+    EXCEPTION WHEN undefined_column OR datatype_mismatch OR undefined_object THEN
+        RETURN 'serves, but not this row';
+    END;
+    RETURN 'serves';
 EXCEPTION WHEN OTHERS THEN
     RETURN CASE WHEN SQLSTATE = 'ML004' THEN SQLSTATE ELSE SQLSTATE || ': ' || SQLERRM END;
 END
@@ -55,4 +74,4 @@ SELECT fuzz_step(f.bytes) AS outcome, count(*) AS n, min(f.round) AS first_round
 SELECT mlops_drop_model('rules_fuzz', force => true);
 DROP SCHEMA rules_fuzz CASCADE;
 TABLE outcomes ORDER BY n DESC;
-SELECT 1 / (count(*) = 0)::int AS passed FROM outcomes WHERE outcome NOT IN ('a program', 'ML004');
+SELECT 1 / (count(*) = 0)::int AS passed FROM outcomes WHERE outcome NOT IN ('a program', 'serves', 'serves, but not this row', 'ML004');

@@ -18,7 +18,7 @@ case " ${ONLY:-all} " in
 esac
 # the log needs its library preloaded
 case " ${ONLY:-all} " in
-	*[\ ,]log[\ ,]*|*[\ ,]all[\ ,]*) PRELOAD=mlops ;;
+	*[\ ,]log[\ ,]*|*[\ ,]shadow[\ ,]*|*[\ ,]all[\ ,]*) PRELOAD=mlops ;;
 	*) PRELOAD= ;;
 esac
 SERVER_SETTINGS="shared_preload_libraries = '$PRELOAD'

@@ -111,7 +111,11 @@ SELECT t.relation, t.number, a.attname
                ('serving', 1, 'model'), ('serving', 2, 'version'), ('serving', 3, 'sha256'), ('serving', 4, 'threshold'),
                ('serving', 5, 'rules'), ('serving', 12, 'rules_sha256'),
                ('rule_set', 1, 'model'), ('rule_set', 2, 'number'), ('rule_set', 3, 'sha256'), ('rule_set', 4, 'program'),
-               ('serving', 9, 'deployment'),
+               ('serving', 9, 'deployment'), ('serving', 18, 'shadows'),
+               ('shadow', 1, 'model'), ('shadow', 2, 'name'), ('shadow', 3, 'version'), ('shadow', 4, 'sha256'),
+               ('shadow', 5, 'threshold'), ('shadow', 6, 'share'),
+               ('training_profile', 1, 'model'), ('training_profile', 2, 'version'), ('training_profile', 3, 'role'),
+               ('training_profile', 4, 'feature'), ('training_profile', 19, 'bin_low'), ('training_profile', 20, 'bin_high'),
                ('alias', 1, 'model'), ('alias', 2, 'alias'), ('alias', 3, 'version'), ('alias', 4, 'sha256')
        ) AS t(relation, number, name)
   LEFT JOIN pg_attribute AS a ON a.attrelid = ('mlops_catalog.' || t.relation)::regclass AND a.attnum = t.number

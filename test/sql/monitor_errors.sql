@@ -38,6 +38,7 @@ SELECT mlops_set_monitor('shop', 'm', 'volume', 10, action => 'explode');
 -- times
 SELECT mlops_set_monitor('shop', 'm', 'volume', 10, period => '0');
 SELECT mlops_set_monitor('shop', 'm', 'volume', 10, period => '-1 day');
+SELECT mlops_set_monitor('shop', 'm', 'volume', 10, period => '1000 years');
 SELECT mlops_set_monitor('shop', 'm', 'volume', 10, every => '2 days');
 SELECT mlops_set_monitor('shop', 'm', 'volume', period => '7 days', every => '1 day');
 SELECT mlops_set_monitor('shop', 'm', 'volume', period => '1 hour');

@@ -28,8 +28,9 @@ SET client_min_messages = error;
 SELECT version, rules FROM mlops_promote('buys', 1, rules => 1);
 RESET client_min_messages;
 SELECT rule, rows, fired FROM mlops_check_rules('buys', 1, 'person') WHERE fired > 0;
--- and find what is broken: a unit that changes, a feed that goes NULL, a new plan, a number as text
-SELECT what, (SELECT string_agg(feature, ', ' ORDER BY feature COLLATE "C") FROM mlops_explain('buys', to_jsonb(p) || change) WHERE feature LIKE '(check%') AS failed
+-- and find what is broken: a unit that changes, a feed that goes NULL, a new plan, a number as text; of a check of
+-- several columns, which of them it is
+SELECT what, (SELECT string_agg(feature || ' ' || value, ', ' ORDER BY feature COLLATE "C") FROM mlops_explain('buys', to_jsonb(p) || change) WHERE feature LIKE '(check%') AS failed
   FROM person AS p, (VALUES ('as it is', '{}'::jsonb), ('income in cents', '{"income": 250000}'), ('no age', '{"age": null}'), ('no shoe size', '{"shoe": null}'),
                             ('new plan', '{"plan": "platinum"}'), ('new city', '{"city": "Atlantis"}'), ('text', '{"age": "40"}')) AS v(what, change)
  WHERE id = 11 ORDER BY what COLLATE "C";

@@ -93,6 +93,11 @@ ALTER TABLE visit RENAME TO visits;
 \set VERBOSITY terse
 CALL mlops_tick('2026-05-23');
 CALL mlops_tick('2026-05-29');
+BEGIN;
+CALL mlops_tick('2026-05-30');
+-- the transaction goes on
+SELECT number, status FROM mlops.retraining WHERE number > 7;
+ROLLBACK;
 CALL mlops_tick('2026-05-29 12:00');
 CALL mlops_tick('2026-05-30');
 \set VERBOSITY default
@@ -115,6 +120,13 @@ CALL mlops_tick('2026-06-10');
 SELECT r.status, r.requested_by, r.trained_by, v.trained_by AS by, v.spec -> 'author' AS author, v.rows_read, x.trained_by AS run_by
   FROM mlops.retraining AS r JOIN mlops.version AS v ON v.model = r.model AND v.version = r.version
   JOIN mlops.run AS x ON x.run = v.run WHERE r.number = 9;
+-- without a source of its own a policy takes that of the active version, which still runs as who wrote it
+SET ROLE regress_ml_rita;
+SELECT mlops_set_retraining('buys', every => '1 day', as_of => '2026-06-11');
+SET ROLE regress_ml_tick;
+CALL mlops_tick('2026-06-13');
+SELECT r.status, v.trained_by, v.spec ->> 'author' = session_user AS written_by_superuser, v.spec ->> 'source' AS source
+  FROM mlops.retraining AS r JOIN mlops.version AS v ON v.model = r.model AND v.version = r.version WHERE r.number = 10;
 -- temporary objects of who ticks could stand in for what the source names
 CREATE TEMP TABLE visit (id int);
 \set VERBOSITY terse
@@ -126,7 +138,7 @@ SET search_path = retraining_test;
 SELECT mlops_revoke('buys', 'regress_ml_rita', 'train');
 CALL mlops_tick('2026-06-20');
 \set VERBOSITY default
-SELECT number, status, sqlstate FROM mlops.retraining WHERE number > 9;
+SELECT number, status, sqlstate FROM mlops.retraining WHERE number > 10;
 -- who may not train a model does not tick it
 SELECT mlops_revoke('buys', 'regress_ml_tick', 'train');
 SET ROLE regress_ml_tick;
@@ -141,14 +153,31 @@ SELECT mlops_request_retraining('buys', 'to be cancelled');
 SET statement_timeout = '500ms';
 CALL mlops_tick('2026-07-01');
 RESET statement_timeout;
-SELECT number, why, status, version, sqlstate FROM mlops.retraining WHERE number > 11;
+SELECT number, why, status, version, sqlstate FROM mlops.retraining WHERE number > 12;
 SELECT status FROM mlops.run WHERE model = 'buys' ORDER BY started_at DESC LIMIT 1;
 -- what is open goes with its policy; the history stays
 SELECT mlops_request_retraining('buys', 'too late');
 SELECT mlops_drop_retraining('buys');
-SELECT number, why, status, message FROM mlops.retraining WHERE number > 12;
+SELECT number, why, status, message FROM mlops.retraining WHERE number > 13;
 SELECT count(*) FROM mlops.retraining_policy;
-SELECT mlops_drop_model('buys', force => true);
+-- ---- a registered metric drops, too ----
+SELECT mlops_create_metric('follows', 'pg_catalog.corr', true, tasks => '{regression}', minimum => -1, maximum => 1);
+SELECT mlops_create_model('price', target => 'y', metric => 'follows');
+CREATE TABLE pair AS SELECT i AS id, timestamptz '2026-01-01' + i * interval '1 hour' AS at, i * 7 % 101 AS x,
+       CASE WHEN i < 300 THEN i * 7 % 101 ELSE i * 13 % 37 END + i % 5 AS y FROM generate_series(0, 699) AS i;
+SELECT mlops_train_now('price', 'SELECT * FROM pair WHERE id < 300', features => '{x}', time_column => 'at') AS version;
+SELECT version FROM mlops_promote('price', 1);
+UPDATE mlops_catalog.model SET created_at = '2026-01-01' WHERE name = 'price';
+INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, prediction)
+SELECT at, 'price', 1, 'active', 1, id, mlops_predict('price/1', pair) FROM pair;
+SELECT count(mlops_record_outcome('price', id, y::text, at + interval '1 hour')) FROM pair;
+SELECT mlops_set_retraining('price', drop => 0.5, changes => '{"source": "pair"}', min_rows => 100, as_of => '2026-01-10');
+CALL mlops_tick('2026-01-12');
+CALL mlops_tick('2026-01-29');
+SELECT number, as_of::date, regexp_replace(why, '-?\d\.\d+', 'x', 'g') AS why, status, version FROM mlops.retraining WHERE model = 'price';
+
+SELECT mlops_drop_model('price', force => true), mlops_drop_model('buys', force => true);
+SELECT mlops_drop_metric('follows');
 SELECT count(*) FROM mlops_catalog.retraining;
 DROP SCHEMA retraining_test CASCADE;
 DROP OWNED BY regress_ml_rita, regress_ml_tick;

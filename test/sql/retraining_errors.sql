@@ -73,6 +73,15 @@ END$$;
 CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "features": ["pages"], "params": {"l2": 1}, "time_column": "at", "since": "2026-01-03", "until": "2026-01-05"}');
 SELECT rows_read, time_from, time_to FROM mlops.version WHERE model = 'again' AND version = 2;
 
+-- dates and times without zone are moments of the time zone of the spec: midnight of the 5th is before noon of it
+CREATE VIEW by_day AS SELECT pages, bought, at::date AS day, at::timestamp AS local FROM visit;
+CALL mlops_train_spec('again', '{"source": "by_day", "target": "bought", "features": ["pages"], "params": {"l2": 1}, "time_column": "day", "since": "2026-01-03", "until": "2026-01-05 12:00"}');
+SET TimeZone = 'Asia/Tokyo';
+CALL mlops_train_spec('again', '{"source": "by_day", "target": "bought", "features": ["pages"], "params": {"l2": 1}, "time_column": "local", "since": "2026-01-03 00:00+00", "until": "2026-01-04 00:00+00"}');
+SET TimeZone = 'UTC';
+SELECT version, rows_read, time_from, time_to, spec #>> '{settings,TimeZone}' AS zone FROM mlops.version WHERE model = 'again' AND version > 2 ORDER BY version;
+CALL mlops_reproduce('again/4');
+
 -- nothing to drop, nothing to ask for
 SELECT mlops_drop_retraining('again');
 SELECT mlops_drop_retraining('again');

@@ -155,5 +155,16 @@ SELECT abs(1 / (1 + exp(-sum(contribution))) - mlops_predict('churn/1', (SELECT 
   FROM mlops_explain('churn', (SELECT c FROM customer AS c WHERE id = 38));
 SELECT count(*) AS rules FROM mlops_explain('churn/1', (SELECT c FROM customer AS c WHERE id = 38)) WHERE feature LIKE '(rule%';
 
+-- versions that use each other do not go round in circles: a version that is used has no rules
+SET client_min_messages = error;
+SELECT mlops_create_rules('churn', '[{"name": "to 2", "when": "true", "then": {"use": 2}}]') AS number,
+       mlops_create_rules('churn', '{"columns": {"signup": "timestamp"}, "rules": [{"name": "to 1", "when": "true", "then": {"use": 1}}]}') AS back;
+SELECT rules FROM mlops_promote('churn', 1, rules => 7);
+SELECT rules FROM mlops_promote('churn', 2, share => 0.5, rules => 8);
+SELECT count(*) FILTER (WHERE mlops_canary_position('churn', id) < 0.5) > 50 AS canary,
+       bool_and(mlops_predict('churn', c, id) = mlops_predict(CASE WHEN mlops_canary_position('churn', id) < 0.5 THEN 'churn/1' ELSE 'churn/2' END, c)) AS crosswise
+  FROM customer AS c;
+SET client_min_messages = warning;
+
 SELECT mlops_drop_model('churn', force => true);
 DROP SCHEMA ml_rules CASCADE;

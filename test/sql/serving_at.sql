@@ -20,20 +20,19 @@ SELECT version FROM mlops_promote('then', 1, threshold => 0.4, reason => 'the fi
 SELECT version FROM mlops_promote('then', 2, rules => 1);
 SELECT version FROM mlops_promote('then', 3, rules => 0, reason => 'better');
 SELECT version FROM mlops_rollback('then', reason => 'it was not');
+SELECT version, share FROM mlops_promote('then', 3, share => 0.1, threshold => 0.7, force => true, reason => 'once more');
+SELECT version, share FROM mlops_promote('then', 3, share => 0.3, threshold => 0.7, force => true, reason => 'so far so good');
+SELECT version, share FROM mlops_rollback('then', reason => 'no good');
 UPDATE mlops_catalog.deployment SET deployed_at = timestamptz '2026-01-01' + number * interval '1 month' WHERE model = 'then';
 UPDATE mlops_catalog.model SET created_at = '2026-01-01' WHERE name = 'then';
 
-CREATE VIEW asked AS SELECT at::timestamptz FROM (VALUES ('2026-01-31'), ('2026-02-01'), ('2026-03-15'), ('2026-04-15'), ('2027-01-01')) AS m (at);
+CREATE VIEW asked AS SELECT at::timestamptz FROM (VALUES ('2026-01-31'), ('2026-02-01'), ('2026-03-15'), ('2026-04-15'), ('2026-05-15')) AS m (at);
 SELECT at::date AS at, s.version, s.threshold, s.rules, s.deployment, s.since::date AS since, s.until::date AS until, s.deployed_by = current_user AS mine, s.reason
   FROM asked LEFT JOIN LATERAL mlops_serving_at('then', at) AS s ON true ORDER BY at;
 
--- a canary is a deployment with a share: what was active goes on beside it, with its threshold and rules
-INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, share, from_version, from_deployment, deployed_by, deployed_at)
-SELECT model, 5, 'promote', 3, sha256, 0.7, 0.1, 2, 4, deployed_by, '2026-06-01' FROM mlops_catalog.deployment WHERE model = 'then' AND number = 3;
-INSERT INTO mlops_catalog.deployment (model, number, action, version, sha256, threshold, rules, from_version, deployed_by, deployed_at)
-SELECT model, 6, 'rollback', 2, sha256, threshold, rules, 3, deployed_by, '2026-07-01' FROM mlops_catalog.deployment WHERE model = 'then' AND number = 4;
+-- a canary is a deployment with a share: what was active goes on beside it, with its threshold and rules, until it ends
 SELECT at::date AS at, s.version, s.threshold, s.rules, s.canary_version, s.canary_share, s.deployment
-  FROM (VALUES (timestamptz '2026-06-15'), ('2026-07-15')) AS m (at), mlops_serving_at('then', at) AS s ORDER BY at;
+  FROM (VALUES (timestamptz '2026-06-15'), ('2026-07-15'), ('2026-08-15')) AS m (at), mlops_serving_at('then', at) AS s ORDER BY at;
 
 -- live quality by stretch of serving: of 20 calls under each, 15, 10 and 18 were right; pinned calls served nobody
 INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, prediction, label)
@@ -44,7 +43,13 @@ SELECT count(mlops_record_outcome('then', d || '/' || i, (i <= good)::text, time
 SELECT mlops_set_model('then', '{"metric": "accuracy"}');
 SELECT deployment, role, version, rules, since::date, until::date, metric, value, n, coverage,
        round(low::numeric, 3) AS low, round(high::numeric, 3) AS high
-  FROM mlops_performance_by_deployment('then', as_of => '2026-08-01');
+  FROM mlops_performance_by_deployment('then', as_of => '2026-10-01');
+-- beside the canary what was active went on
+INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, prediction, label)
+SELECT '2026-06-10', 'then', v, r, d, d || '/' || i, 0.9, 'true'
+  FROM (VALUES (4, 2, 'active'), (5, 3, 'canary')) AS s (d, v, r), generate_series(1, 20) AS i;
+SELECT count(mlops_record_outcome('then', d || '/' || i, (i <= 4 * d - 4)::text, '2026-06-11')) FROM generate_series(4, 5) AS d, generate_series(1, 20) AS i;
+SELECT deployment, role, version, rules, since::date, until::date, value, n FROM mlops_performance_by_deployment('then', as_of => '2026-10-01') WHERE deployment > 3;
 -- as it was known then: outcomes that came later do not count
 SELECT deployment, value, n, predictions FROM mlops_performance_by_deployment('then', as_of => '2026-03-15');
 

@@ -11,9 +11,9 @@ SET DateStyle = 'ISO';
 CREATE TABLE visit AS SELECT i AS id, i % 7 AS pages, (i * 5 % 13 + i % 7) > 8 AS bought FROM generate_series(1, 200) AS i;
 SELECT mlops_train_now('traced', 'visit', 'bought', features => '{pages}', params => '{"l2": 1}') AS version;
 SELECT mlops_train_now('traced', 'SELECT * FROM visit WHERE id > 100', 'bought', features => '{pages}', params => '{"l2": 1}') AS version;
-SELECT mlops_create_rules('traced', '[{"name": "never", "when": "pages > 100", "then": {"set": 0}},
+SELECT mlops_create_rules('traced', '{"columns": {"pages": "int"}, "rules": [{"name": "never", "when": "pages > 100", "then": {"set": 0}},
                                       {"name": "few", "when": "pages < 2", "then": {"set": 0.1}},
-                                      {"name": "none", "when": "pages < 1", "then": {"set": 0}}]');
+                                      {"name": "none", "when": "pages < 1", "then": {"set": 0}}]}');
 SELECT version FROM mlops_promote('traced', 1, threshold => 0.4);
 SELECT count(*) FROM mlops_score('traced', 'SELECT * FROM visit WHERE id IN (7, 8, 9)', 'id');
 SELECT version FROM mlops_promote('traced', 2, rules => 1, threshold => 0.6);

@@ -29,26 +29,45 @@ $node->safe_psql('origin', q{
 	                 options => '{"keep_rows": true}');
 	SELECT mlops_promote('price', 1, reason => 'something to begin with');
 	SELECT mlops_promote('price', 2, reason => 'better', rules =>
-	       mlops_create_rules('price', '[{"name": "villas", "when": "kind = ''villa''", "then": {"clip": [0, 3000]}}]'));
+	       mlops_create_rules('price', '[{"name": "villas", "when": "kind = ''villa''", "then": {"clip": [0, 3000]}}]',
+	                          checks => '[{"name": "large", "check": "range", "column": "area", "high": 140, "severity": "hard"}, {"name": "gaps", "check": "missing_share", "high": 0.5}]'));
 	SELECT mlops_set_alias('price', 'steady', 1);
+	CALL mlops_train('rent', 'SELECT area, kind, price / 200 AS rent FROM house', 'rent');
+	CALL mlops_train('rent', 'SELECT area, price / 200 AS rent FROM house', 'rent', algorithm => 'baseline');
+	SELECT mlops_set_model('rent', '{"canary_salt": "spring"}');
+	SELECT mlops_promote('rent', 1);
+	SELECT mlops_promote('rent', 2, share => 0.3, rules =>
+	       mlops_create_rules('rent', '[{"name": "cap", "when": "prediction > 10", "then": {"set": 10}}]'));
 	SELECT mlops_grant('price', 'analyst', 'predict');
+	SELECT mlops_set_retraining('price', every => '30 days', changes => '{"seed": 7}');
+	SELECT mlops_request_retraining('price', 'to see it restored');
 	SELECT mlops_create_metric('correlation', 'pg_catalog.corr', true, tasks => '{regression}', maximum => 1);
+	SELECT mlops_set_monitor('price', 'calls', 'volume', 10), mlops_set_model('price', '{"slo": "rmse <= 100"}');
+	CALL mlops_tick();
+	SELECT mlops_mute_alert('price', 1, until => 'infinity');
 });
 
 # everything a restored database must answer in the same way
 my %question = (
 	'scores' => q{SELECT md5(string_agg(mlops_predict('price', h)::text, ',' ORDER BY id)) FROM house h},
+	'scores on both sides of a canary' => q{SELECT md5(string_agg(mlops_predict('rent', h, id)::text, ',' ORDER BY id)) FROM house h},
 	'scores through an alias' => q{SELECT md5(string_agg(mlops_predict('price@steady', h)::text, ',' ORDER BY id)) FROM house h},
 	'models' => q{SELECT string_agg(m::text, E'\n' ORDER BY model) FROM mlops.model m},
-	'versions' => q{SELECT string_agg(v::text, E'\n' ORDER BY version) FROM mlops.version v},
+	'versions' => q{SELECT string_agg(v::text, E'\n' ORDER BY model, version) FROM mlops.version v},
 	'runs' => q{SELECT string_agg(r::text, E'\n' ORDER BY started_at) FROM mlops.run r},
-	'what serves' => q{SELECT string_agg(s::text, E'\n') FROM mlops.serving s},
-	'history' => q{SELECT string_agg(d::text, E'\n' ORDER BY number) FROM mlops.deployment d},
-	'rules' => q{SELECT string_agg(r::text, E'\n' ORDER BY number) FROM mlops.rule_set r},
+	'what serves' => q{SELECT string_agg(s::text, E'\n' ORDER BY model) FROM mlops.serving s},
+	'history' => q{SELECT string_agg(d::text, E'\n' ORDER BY model, number) FROM mlops.deployment d},
+	'rules' => q{SELECT string_agg(r::text, E'\n' ORDER BY model, number) FROM mlops.rule_set r},
+	'checks' => q{SELECT string_agg(c::text, E'\n' ORDER BY model, position, column_name) FROM mlops.serving_check c},
 	'kept rows' => q{SELECT count(*) || ' ' || md5(string_agg(data::text, ',' ORDER BY n)) FROM mlops_catalog.kept_row},
 	'what a version has seen' => q{SELECT string_agg(DISTINCT seen::text, ',') FROM mlops_evaluate_query('price/2', 'house')},
-	'privileges' => q{SELECT string_agg(p::text, E'\n') FROM mlops_catalog.privilege p},
+	'retraining' => q{SELECT string_agg(p::text || r::text, E'\n' ORDER BY model, number) FROM mlops.retraining_policy p JOIN mlops.retraining r USING (model)},
+	'privileges' => q{SELECT string_agg(p::text, E'\n' ORDER BY model) FROM mlops_catalog.privilege p},
 	'registered metrics' => q{SELECT string_agg(m::text, E'\n') FROM mlops.metric m},
+	'monitors' => q{SELECT string_agg(m::text, E'\n' ORDER BY name) FROM mlops.monitor m},
+	'periods' => q{SELECT string_agg(p::text, E'\n' ORDER BY monitor) FROM mlops.monitor_period p},
+	'alerts' => q{SELECT string_agg(a::text, E'\n') FROM mlops.alert a},
+	'what is promised' => q{SELECT slo || ' ' || alerts FROM mlops_status()},
 	'coefficients' => q{SELECT string_agg(c::text, E'\n') FROM mlops_coefficients('price') c});
 my %answer = map { $_ => $node->safe_psql('origin', $question{$_}) } keys %question;
 
@@ -95,6 +114,9 @@ foreach my $restored ('from_script', 'from_archive', 'over_old', 'data_only')
 			CALL mlops_train('price', 'SELECT * FROM house WHERE id > 100', algorithm => 'linear_regression', key => 'id');
 			SELECT max(version) FROM mlops.version WHERE model = 'price'}) =~ /3$/ ? 1 : 0,
 		1, "$restored: training goes on with the next number");
+	$node->safe_psql($restored, q{SELECT mlops_promote('rent', 2)});
+	is($node->safe_psql($restored, q{SELECT version, canary_version, rules FROM mlops.serving WHERE model = 'rent'}), '2||1',
+		"$restored: the canary completes with its rules");
 	$node->safe_psql($restored, q{SELECT mlops_promote('price', 3)});
 	is($node->safe_psql($restored, q{SELECT version FROM mlops.serving WHERE model = 'price'}), '3',
 		"$restored: a new version can be promoted");

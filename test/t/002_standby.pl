@@ -90,6 +90,19 @@ $reader->quit;
 $primary->safe_psql('postgres', q{SELECT mlops_rollback('line')});
 catch_up();
 
+# a canary: a standby sends the same rows to it
+my $sides = q{SELECT count(*) FILTER (WHERE mlops_predict('line', p, x::bigint) = mlops_predict('line/2', p)) || ' of ' ||
+	                 count(*) FILTER (WHERE mlops_canary_position('line', x::bigint) < 0.4) FROM point p};
+
+$primary->safe_psql('postgres', q{SELECT mlops_promote('line', 2, share => 0.4)});
+catch_up();
+my $split = $standby->safe_psql('postgres', $sides);
+like($split, qr/^([1-9]\d*) of \g1$/, 'on a standby a canary serves the rows whose position is below its share');
+is($split, $primary->safe_psql('postgres', $sides), '... the same rows as on the primary');
+$primary->safe_psql('postgres', q{SELECT mlops_rollback('line')});
+catch_up();
+is($standby->safe_psql('postgres', $score), $first, '... until it ends');
+
 # a prepared promotion, which cannot carry a notice
 my ($failed, undef, $why) = $primary->psql('postgres', q{
 	BEGIN; SELECT mlops_promote('line', 2); PREPARE TRANSACTION 'p'});

@@ -73,5 +73,25 @@ is($node->safe_psql('postgres', q{SELECT string_agg(version::text, ' ' ORDER BY 
 is($node->safe_psql('postgres', q{SELECT count(*) FROM mlops_catalog.run WHERE status = 'running'}), '0',
 	'and writes down that the others are lost');
 
+# a tick that trains again, and its backend is killed: the retraining is lost with its run, and in nobody's way
+my $policy = q{SELECT mlops_set_retraining('line', changes => '{"source": "%s"}'); SELECT mlops_request_retraining('line', '%s')};
+my $slow = 'SELECT p.* FROM point p, (SELECT pg_sleep(300) IS NOT NULL AS slept OFFSET 0) s WHERE s.slept';
+
+$node->safe_psql('postgres', sprintf($policy, $slow, 'to be killed'));
+my $tick = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgres'), '-c', 'CALL mlops_tick()' ],
+	'<', \undef, '>', \my $out, '2>', \my $err);
+$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM mlops.run WHERE status = 'running'})
+  or die 'the tick did not train';
+is($node->safe_psql('postgres', 'SELECT number, status FROM mlops.retraining'), '1|running', 'a tick trains');
+kill 'KILL', $node->safe_psql('postgres', 'SELECT pid FROM mlops.training_progress');
+$tick->finish;
+$node->poll_query_until('postgres', 'SELECT true') or die 'the server did not recover';
+is($node->safe_psql('postgres', 'SELECT number, status FROM mlops.retraining'), '1|lost', 'after kill -9 of its backend the retraining is lost');
+$node->safe_psql('postgres', 'CALL mlops_tick()');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM mlops.retraining'), '1', 'and not tried again by itself');
+$node->safe_psql('postgres', sprintf($policy, 'point', 'once more') . '; CALL mlops_tick()');
+is($node->safe_psql('postgres', q{SELECT string_agg(format('%s %s %s', number, status, version), ', ' ORDER BY number) FROM mlops_catalog.retraining}),
+	'1 lost , 2 trained 3', 'the next one is trained');
+
 $node->stop;
 done_testing();

@@ -246,6 +246,18 @@ is(sql(q{SELECT key, prediction = 50, rules_fired, role FROM mlops.prediction WH
 	'... and the log has what was answered, and the rules that fired');
 is(sql(q{SELECT key, prediction, role FROM mlops_score('line', $$SELECT 'by query' AS k, 100::float8 AS x$$, 'k')}), 'by query|50|active', '... likewise of a whole query');
 is(sql(q{SELECT rules_fired FROM mlops.prediction WHERE key = 'by query'}), '2', '... in the transaction that scored it');
+
+# ---- checks: which failed, and what had no value in a condition ----
+
+sql(q{SELECT mlops_create_rules('line', '[{"name": "ratio", "when": "1 / x > 3", "then": {"set": 7}}, {"name": "root", "when": "sqrt(x - 2) > 100", "then": {"set": 8}}]',
+		checks => '[{"name": "small", "check": "range", "column": "x", "high": 1000}, {"name": "not negative", "check": "range", "column": "x", "low": 0, "severity": "hard"}]');
+	SELECT mlops_promote('line', 1, rules => 2)});
+is(sql(q{SELECT count(mlops_predict('line', r, 'checked ' || x)) FROM (SELECT x FROM unnest('{0, 0.25, 2000, -1}'::float8[]) AS x) AS r; SELECT mlops_flush_log()}), "3\nt",
+	'a row that fails a hard check is not answered');
+is(sql(q{SELECT key, prediction IS NULL, checks_failed, rules_fired, rule_errors FROM mlops.prediction WHERE key LIKE 'checked%' ORDER BY key COLLATE "C"}),
+	"checked -1|t|2||\nchecked 0|f|0|0|3\nchecked 0.25|f|0|1|2\nchecked 2000|f|1|0|0", '... and the log has the checks that failed, the rules that fired and those that had an error');
+is(sql(q{SELECT mlops.check_names(model, deployment, checks_failed), mlops.rule_names(model, deployment, rule_errors) FROM mlops.prediction WHERE key IN ('checked -1', 'checked 0.25') ORDER BY key COLLATE "C"}),
+	"{\"not negative\"}|\n|{root}", '... by name');
 sql(q{SELECT mlops_promote('line', 1, rules => 0)});
 
 # ---- a launcher that is ended comes again ----

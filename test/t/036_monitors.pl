@@ -107,16 +107,23 @@ sql(q{
 is(sql("SELECT version FROM mlops.serving WHERE model = 'forced'"), '2', 'a worse version serves, by force');
 my %fault = (feed => 'feed', unit => 'unit', category => 'category');
 my @after;
+my $found = sub { diag("after day $_[0]: " . join('; ', map { "$_: " . alerts($_) } @models)) };
 foreach my $n (0 .. 2)
 {
 	day($quiet + $n, %fault);
 	push @after, { map { $_ => alerts($_) } @models };
+	$found->($n);
 }
 # what needs no outcomes is seen when the day is over; what needs them, a day later
 like($after[0]{feed}, qr/missing age/, 'a feed that goes NULL is found by the first tick');
-is($after[2]{feed}, 'missing age, missing values', 'and nothing else fires');
+is($after[2]{feed}, 'broken data, drift, missing age, missing values', 'and nothing else fires');
 like($after[1]{unit}, qr/predictions|quality/, 'a unit that changes by 1000 is found by the second tick at most');
 unlike($after[2]{unit}, qr/missing|volume|latency|outcomes|no prediction|rules/, 'and nothing fires that is not about it');
+like($after[0]{unit}, qr/broken data/, 'it is found to be broken, not shifted, by the first tick');
+like(sql("SELECT note FROM mlops.alert WHERE model = 'unit' AND monitor = 'broken data'"), qr/^income: .*1000/, 'and the alert says which unit');
+like($after[0]{category}, qr/broken data/, 'a category that vanishes is found by the first tick');
+like(sql("SELECT note FROM mlops.alert WHERE model = 'category' AND monitor = 'broken data'"), qr/^plan: .*pro/, 'and the alert says which one');
+unlike($after[2]{category}, qr/missing|volume|latency|outcomes|no prediction|rules/, 'and nothing fires that is not about it');
 like($after[1]{forced}, qr/quality/, 'a worse version is found by the first tick that knows outcomes of it, the second');
 is(sql("SELECT version FROM mlops.serving WHERE model = 'forced'"), '1', 'and taken down');
 is(sql("SELECT action || ' by ' || deployed_by || ' from ' || from_version FROM mlops.deployment WHERE model = 'forced' ORDER BY number DESC LIMIT 1"),
@@ -131,7 +138,7 @@ is($after[2]{calm}, '', 'where nothing was wrong, nothing fires');
 # Five hundred a day, 100 a day, few, few outcomes... each of them with days that differ, Sundays, and what is
 # missing now and then. Numbers are drawn directly, so that 200 days of each take no time.
 my $days = 200;
-my $quiet_models = 8;
+my $quiet_models = 6;
 sql(qq{
 	CREATE PROCEDURE quiet_day(name text, number int, day date) LANGUAGE plpgsql AS \$\$
 	DECLARE
@@ -140,11 +147,12 @@ sql(qq{
 		slow float8 := exp(0.2 * normal());
 		missing float8 := 0.02 * exp(0.4 * normal());
 		known float8 := 0.9 - 0.05 * random();
+		richer float8 := 40 * normal();
 	BEGIN
 		INSERT INTO mlops_catalog.prediction (at, model, version, role, key, prediction, label, latency_us, input)
 		SELECT day + i * interval '1 second', name, 1, 'active', day || '/' || i, p.p, (p.p >= 0.5)::text, 20 * slow * exp(0.6 * normal()),
-		       jsonb_build_object('income', CASE WHEN random() >= missing THEN 1 END, 'age', 2, 'plan', 'basic')
-		  FROM generate_series(1, n) AS i, LATERAL (SELECT 1 / (1 + exp(-(1.5 * normal() - 0.5 + effect))) AS p WHERE i > 0 OFFSET 0) AS p;
+		       jsonb_build_object('income', CASE WHEN random() >= missing THEN c.income + richer END, 'age', c.age, 'plan', c.plan)
+		  FROM (SELECT row_number() OVER () AS i, t.* FROM customers(n) AS t) AS c, LATERAL (SELECT 1 / (1 + exp(-(1.5 * normal() - 0.5 + effect))) AS p WHERE i > 0 OFFSET 0) AS p;
 		INSERT INTO mlops_catalog.outcome (model, key, at, annotator, outcome)
 		SELECT model, key, day + interval '20 hours', 'crm', (random() < prediction)::text
 		  FROM mlops_catalog.prediction WHERE model = name AND at >= day AND at < day + 1 AND random() < known;

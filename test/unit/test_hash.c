@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "frame/hash.h"
+#include "registry/canary.h"
 
 /* the server's own are not linked */
 #undef printf
@@ -133,6 +134,18 @@ test_share(void)
 	check(held > 19500 && held < 20500, "a fifth of consecutive keys is a fifth");
 }
 
+/* whose rows a canary serves; computed in Python from docs/canary.md */
+static void
+test_positions(void)
+{
+	uint64		seed = ml_canary_seed("shop");
+
+	check(ml_canary_position("anna", 4, seed) == 0.49947015575016895, "the place of a key");
+	check(ml_canary_position("42", 2, seed) == 0.2511203146910005, "the place of a number");
+	check(ml_canary_position("", 0, seed) == 0.09857030431764591, "the place of the empty key");
+	check(ml_canary_position("anna", 4, ml_canary_seed("autumn")) == 0.056725526724136, "its place under another salt");
+}
+
 static void
 test_numbers(void)
 {
@@ -148,6 +161,7 @@ main(void)
 	test_rows();
 	test_avalanche();
 	test_share();
+	test_positions();
 	test_numbers();
 	return failures != 0;
 }

@@ -87,7 +87,7 @@ test_sides(void)
 
 	ml_sequential_sides(&one, &other, ALPHA, &got);
 	ml_sequential_difference(0.1, sqrt(0.02 * 0.02 + 0.04 * 0.04), 105, ALPHA, &want);
-	check_close(got.low, want.low, 1e-12, "two sides: errors add up in squares, 525 and 131.25 units are as 105 to 105");
+	check_close(got.low, want.low, 1e-12, "two sides: errors add up in squares, 525 and 131.25 units are as uncertain as 105");
 	check_close(got.p_value, want.p_value, 1e-12, "two sides: p value");
 	other.error = 0;
 	ml_sequential_sides(&one, &other, ALPHA, &got);
