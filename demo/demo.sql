@@ -76,6 +76,12 @@ SELECT 'newest customers', round(100 * avg(mlops_predict('churn', c))::numeric),
   FROM newest_customer AS c;
 
 \echo
+\echo '   What has changed in the rows themselves, and does it matter to this version?'
+\echo
+SELECT role, feature, round(psi::numeric, 2) AS psi, round(ks::numeric, 2) AS ks, round(importance::numeric, 2) AS importance, verdict, matters
+  FROM mlops_drift('churn', 'newest_customer') WHERE verdict <> 'ok' ORDER BY impact DESC NULLS LAST, feature LIMIT 5;
+
+\echo
 \echo '8. Train again, on what is known by now, and try the new version beside the active one'
 \echo '   on the newest customers, whom neither has seen. Training has changed nothing that serves.'
 \echo
@@ -195,18 +201,31 @@ SELECT version AS active FROM mlops.serving WHERE model = 'churn' \gset
 SELECT model, version, rules FROM mlops_promote('churn', :active, rules => 1);
 
 \echo
-\echo '17. A new version serves a share first: a fifth of the customers, the same ones every time.'
-\echo '    It has passed the gates, as any other.'
+\echo '17. A challenger. It runs in the shadow first: asked beside the active version, logged, and shown to nobody.'
 \echo
 CALL mlops_train('churn', 'lately', target => 'churned', algorithm => :'challenger',
                  key => 'customer_id', exclude => '{joined}', note => 'the challenger');
+SELECT mlops_shadow('churn', 7, name => 'challenger', share => 1);
+SELECT count(*) AS scored FROM mlops_score('churn', 'newest_customer', key => 'customer_id');
+\echo
+\echo '    What comes true is recorded later, under the same key. Then both can be compared on the same customers:'
+\echo
+SELECT count(mlops_record_outcome('churn', customer_id, churned::text)) AS outcomes FROM newest_customer;
+SELECT metric, round(candidate::numeric, 3) AS candidate, round(champion::numeric, 3) AS champion,
+       round(difference::numeric, 3) AS difference, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n
+  FROM mlops_compare_live('churn', 'challenger', metrics => '{log_loss, accuracy}');
+SELECT mlops_shadow('churn', 7, name => 'challenger', enabled => false);
+
+\echo
+\echo '18. Then it serves a share: a fifth of the customers, the same ones every time.'
+\echo '    For that it has to pass the gates, as any other.'
+\echo
 SELECT model, version, share, previous_version FROM mlops_promote('churn', 7, share => 0.2, reason => 'the challenger');
 SELECT role, version, count(*) AS customers
   FROM mlops_score('churn', 'newest_customer', key => 'customer_id') GROUP BY role, version ORDER BY role;
 
 \echo
-\echo '    What comes true is recorded later, under the same key. Both sides, and an interval of their difference'
-\echo '    that holds however often one looks at it:'
+\echo '    Both sides, and an interval of their difference that holds however often one looks at it:'
 \echo
 SELECT count(mlops_record_outcome('churn', customer_id, churned::text)) AS outcomes FROM newest_customer;
 SELECT side, version, round(value::numeric, 3) AS value, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n, verdict
@@ -217,7 +236,7 @@ SELECT side, version, round(value::numeric, 3) AS value, round(low::numeric, 3) 
 SELECT model, version, share FROM mlops_promote('churn', 7, reason => 'the canary did no harm');
 
 \echo
-\echo '18. A monitor watches the live quality, and goes back by itself if it must. (A period is a day, usually;'
+\echo '19. A monitor watches the live quality, and goes back by itself if it must. (A period is a day, usually;'
 \echo '    here it is three seconds, so that we need not wait.)'
 \echo
 SELECT mlops_set_monitor('churn', 'live log-loss', 'log_loss', maximum => 0.8, period => '3 seconds', min_rows => 200, action => 'rollback');
