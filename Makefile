@@ -175,8 +175,10 @@ REGRESS = \
 	explain \
 	permutation \
 	score_log \
+	statistics \
 	shadow \
 	shadow_errors \
+	shadow_tasks \
 	outcomes \
 	performance \
 	canary_report \

@@ -75,14 +75,24 @@ take_count(const Reading *reading, const char *key, const JsonbValue *value)
 	return (int64) count;
 }
 
+static void
+say_step(void *arg)
+{
+	errcontext("\"min_time\" of step %d of the rollout", ((const Reading *) arg)->number);
+}
+
 /* the server's own words for what is no interval */
 static Interval *
 take_time(const Reading *reading, const JsonbValue *value)
 {
 	char	   *text = take_text(reading, "min_time", value);
-	Interval   *interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
-																 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	ErrorContextCallback callback = {error_context_stack, say_step, unconstify(Reading *, reading)};
+	Interval   *interval;
 
+	error_context_stack = &callback;
+	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
+													 Int32GetDatum(-1)));
+	error_context_stack = callback.previous;
 	if (ml_watch_interval(interval) < 0)
 		refuse_value(reading, "min_time", value, "it must not be negative");
 	return interval;
