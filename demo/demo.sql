@@ -229,7 +229,7 @@ SELECT role, version, count(*) AS customers
 \echo
 SELECT count(mlops_record_outcome('churn', customer_id, churned::text)) AS outcomes FROM newest_customer;
 SELECT side, version, round(value::numeric, 3) AS value, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n, verdict
-  FROM mlops_canary_report('churn', as_of => now() + interval '1 day') WHERE metric = 'log_loss' OR metric IS NULL;
+  FROM mlops_canary_report('churn', as_of => now() + interval '1 day') WHERE metric = 'log_loss';
 \echo
 \echo '    No harm so far. It may serve everybody.'
 \echo
