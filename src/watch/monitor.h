@@ -88,6 +88,9 @@ typedef enum MlMonitorAction
 
 extern const char *const ml_action_names[ML_NACTIONS];
 
+/* of a stored name */
+extern MlMonitorAction ml_action_find(const char *name);
+
 typedef struct MlMonitor
 {
 	char	   *model;

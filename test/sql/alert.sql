@@ -142,6 +142,13 @@ CALL mlops_tick('2024-04-20');
 RESET ROLE;
 SELECT action, version, deployed_by FROM mlops.deployment ORDER BY number DESC LIMIT 1;
 SELECT monitor, done FROM mlops.alert WHERE monitor = 'guard';
+-- a muted alert does nothing: who may not promote does not mute what rolls back
+SET ROLE regress_ml_trainer;
+SELECT mlops_mute_alert('alerted', alert, until => 'infinity') FROM mlops.alert WHERE monitor = 'guard';
+\echo :LAST_ERROR_SQLSTATE
+SELECT mlops_acknowledge_alert('alerted', alert, false) FROM mlops.alert WHERE monitor = 'guard';
+SELECT mlops_resolve_alert('alerted', alert) FROM mlops.alert WHERE monitor = 'mine';
+RESET ROLE;
 -- who lost the privilege does nothing any more, and it is told
 SELECT mlops_revoke('alerted', 'regress_ml_promoter', 'promote'), mlops_grant('alerted', 'regress_ml_promoter', 'read');
 SET client_min_messages = error;
