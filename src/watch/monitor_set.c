@@ -173,10 +173,10 @@ check_times(const MlMonitor *monitor)
 	int64		period = ml_watch_interval(monitor->period);
 	int64		every = ml_watch_interval(monitor->every);
 
-	if (period < USECS_PER_MINUTE)
-		refuse(monitor, "Its period is shorter than a minute.", "Give a length as in interval '1 day'.");
-	if (every < USECS_PER_MINUTE || every > period)
-		refuse(monitor, "It would look less often than once a period, or more often than once a minute.",
+	if (period < USECS_PER_SEC)
+		refuse(monitor, "Its period is shorter than a second.", "Give a length as in interval '1 day'.");
+	if (every < USECS_PER_SEC || every > period)
+		refuse(monitor, "It would look less often than once a period, or more often than once a second.",
 			   "Leave every out to look once a period.");
 	if (period > LONGEST || ml_watch_interval(monitor->label_delay) > LONGEST)
 		refuse(monitor, "Its period or label_delay is longer than ten years.", "Give a length as in interval '1 day'.");
