@@ -93,6 +93,7 @@ SELECT * FROM broken('SELECT used * 1.05 / 2.54 AS used, age, plan, spent, membe
 SELECT * FROM broken('SELECT used, age * 1.8 + 32 AS age, plan, spent, member FROM (SELECT used, age::numeric, plan, spent, member FROM before) AS b') WHERE verdict = 'broken';
 -- twice as much is no other unit
 SELECT * FROM broken('SELECT used * 2 AS used, age, plan, spent, member FROM before');
+SELECT * FROM broken('SELECT used / 2 AS used, age, plan, spent, member FROM before');
 -- a category that vanishes; all new ones; some new ones
 SELECT * FROM broken('SELECT used, age, plan, spent, member FROM before WHERE plan <> ''max''') WHERE feature = 'plan';
 SELECT * FROM broken('SELECT used, age, upper(plan) AS plan, spent, member FROM before');
