@@ -175,6 +175,7 @@ REGRESS = \
 	explain \
 	permutation \
 	score_log \
+	statistics \
 	shadow \
 	shadow_errors \
 	shadow_tasks \

@@ -15,7 +15,8 @@
  *   held, so that counts are added whole or not at all.
  * - What could not be added (more versions than there is room for) is counted
  *   as lost. Every row is added to "counted" before it is added to an entry or
- *   to what is lost: counted = written + waiting + lost at any time.
+ *   to what is lost: counted = written + waiting + lost at any time,
+ *   where waiting is what entries hold and what the worker has.
  * - The worker copies an entry and sets it to zero under one lock. If it cannot
  *   write what it has, it puts it back; between its commit and
  *   ml_counts_written() it serves no interrupts. So a row is written once.
@@ -64,6 +65,7 @@ typedef struct Account
 	Oid			database;		/* InvalidOid: free */
 	pg_atomic_uint64 counted;
 	pg_atomic_uint64 written;
+	pg_atomic_uint64 taken;		/* by the worker, that has not written them yet */
 	pg_atomic_uint64 lost[ML_NLOSSES];
 } Account;
 
@@ -106,6 +108,7 @@ clear_account(Account *account, Oid database)
 	account->database = database;
 	pg_atomic_init_u64(&account->counted, 0);
 	pg_atomic_init_u64(&account->written, 0);
+	pg_atomic_init_u64(&account->taken, 0);
 	for (int i = 0; i < ML_NLOSSES; i++)
 		pg_atomic_init_u64(&account->lost[i], 0);
 }
@@ -190,6 +193,12 @@ find_account(Oid database)
 	return NONE;
 }
 
+static bool
+is_busy(const Account *account)
+{
+	return has_entries(account->database) || pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &account->taken)) != 0;
+}
+
 /* a free one, or that of a database of which nothing waits; NONE: more databases count at once */
 static int
 make_account(Oid database)
@@ -199,7 +208,7 @@ make_account(Oid database)
 	if (i == NONE)
 		i = find_account(InvalidOid);
 	for (int k = 0; i == NONE && k < ACCOUNTS; k++)
-		if (!has_entries(shared->account[k].database))
+		if (!is_busy(&shared->account[k]))
 			i = k;
 	if (i != NONE && shared->account[i].database != database)
 		clear_account(&shared->account[i], database);
@@ -418,14 +427,14 @@ ml_counts_totals(MlCountsTotals *totals)
 	{
 		Account    *account = &shared->account[i];
 
-		totals->counted = totals->waiting = pg_atomic_read_u64(&account->counted);
+		totals->counted = pg_atomic_read_u64(&account->counted);
 		totals->written = pg_atomic_read_u64(&account->written);
-		totals->waiting -= totals->written;
+		totals->waiting = pg_atomic_read_u64(&account->taken);
 		for (int r = 0; r < ML_NLOSSES; r++)
-		{
 			totals->lost[r] = pg_atomic_read_u64(&account->lost[r]);
-			totals->waiting -= totals->lost[r];
-		}
+		for (int e = 0; e < ENTRIES; e++)
+			if (shared->entry[e].key.database == MyDatabaseId)
+				totals->waiting += counters(&shared->entry[e])[ML_COUNT_ROWS];
 	}
 	LWLockRelease(directory());
 }
@@ -448,6 +457,7 @@ take_entry(Entry *entry, MlTakenCounts *taken)
 	memcpy(taken->description, from + entry->ncounters, entry->ndescription);
 	memset(from, 0, sizeof(uint64) * (Size) entry->ncounters);
 	entry->announced = false;
+	pg_atomic_fetch_add_u64(&shared->account[entry->account].taken, (int64) taken->counter[ML_COUNT_ROWS]);
 }
 
 /* room for what an entry holds; false: the entry was zero, and is free now */
@@ -507,6 +517,8 @@ ml_counts_put_back(const List *list)
 		if (taken->ncounters == 0)
 			continue;			/* what was taken last, not quite */
 		account = make_account(taken->key.database);
+		if (account != NONE)
+			pg_atomic_fetch_sub_u64(&shared->account[account].taken, (int64) taken->counter[ML_COUNT_ROWS]);
 		place = find_entry(&taken->key, taken->since, taken->ncounters);
 		if (place == NONE && account != NONE)
 			place = make_entry(&taken->key, taken->since, taken->until, taken->ncounters,
@@ -538,6 +550,7 @@ ml_counts_written(Oid database, uint64 written, uint64 lost)
 	if (account != NONE)
 	{
 		pg_atomic_fetch_add_u64(&shared->account[account].written, (int64) written);
+		pg_atomic_fetch_sub_u64(&shared->account[account].taken, (int64) (written + lost));
 		lose(&shared->account[account], ML_LOSS_GONE, lost);
 	}
 	LWLockRelease(directory());

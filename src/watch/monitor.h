@@ -65,6 +65,7 @@ typedef struct MlMeasure
 	bool		counts;			/* no rows are something to see, too */
 	bool		learns;			/* earlier periods tell what is usual */
 	bool		never;			/* none is usual: the bound is 0 where none is given */
+	int			consecutive;	/* bad periods by default; 0: 1 */
 	double		quantile;		/* of LATENCY */
 	double		least;			/* nearer to what is usual no bound is proposed: a difference, of COUNT a factor */
 } MlMeasure;

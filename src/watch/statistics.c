@@ -131,6 +131,33 @@ put_row(uint64 row, int bins, MlRows *rows)
 	ml_rows_add(rows, value, isnull);
 }
 
+static void
+say_not_preloaded(void)
+{
+	ereport(NOTICE,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("this server counts no calls of mlops_predict"),
+			 errdetail("Its shared_preload_libraries does not have mlops."),
+			 errhint("Set shared_preload_libraries = 'mlops' and start the server again.")));
+}
+
+/* an empty result has a reason more often than not */
+static void
+say_why_nothing(const char *model)
+{
+	MlLogSettings settings;
+
+	ml_registry_log_settings(model, &settings);
+	if (!ml_counts_exist())
+		say_not_preloaded();
+	else if (!settings.statistics)
+		ereport(NOTICE,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("calls of model \"%s\" are not counted", model),
+				 errdetail("Its setting \"statistics\" is not on."),
+				 errhint("Its owner can call mlops_set_model('%s', '{\"statistics\": true}').", model)));
+}
+
 static int
 take_bins(FunctionCallInfo fcinfo)
 {
@@ -175,6 +202,8 @@ mlops_statistics(PG_FUNCTION_ARGS)
 	for (uint64 i = 0; i < n; i++)
 		put_row(i, bins, &rows);
 	ml_registry_leave(&scope);
+	if (n == 0)
+		say_why_nothing(model);
 	return (Datum) 0;
 }
 
@@ -214,11 +243,7 @@ mlops_flush_statistics(PG_FUNCTION_ARGS)
 	ml_registry_require_writable("wait for the statistics");
 	if (!ml_counts_exist())
 	{
-		ereport(NOTICE,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("this server counts no calls of mlops_predict"),
-				 errdetail("Its shared_preload_libraries does not have mlops."),
-				 errhint("Set shared_preload_libraries = 'mlops' and start the server again.")));
+		say_not_preloaded();
 		PG_RETURN_BOOL(true);
 	}
 	ml_counts_publish_all();
