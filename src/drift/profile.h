@@ -10,7 +10,7 @@
  * Of what is compared with a profile:
  * - PSI and Jensen-Shannon over the deciles' bins are exact, since edges and counts are.
  * - The distribution function is exact at the knots; between two of them it is off
- *   by ml_profile_error() at most, and so is a KS statistic: less than 1 / ML_PROFILE_KNOTS.
+ *   by the share of the values between them, and so is a KS statistic: less than 1 / ML_PROFILE_KNOTS.
  */
 #ifndef ML_DRIFT_PROFILE_H
 #define ML_DRIFT_PROFILE_H
@@ -125,9 +125,6 @@ extern void ml_profile_levels(MlProfile *profile, int64 rows, int nvalues, char 
  * what is below and above lies a bin's width away. Two such profiles of the same bins are compared exactly where bins meet.
  */
 extern void ml_profile_of_bins(MlNumberProfile *number);
-
-/* how far the distribution function that the knots give can be off, as a share */
-extern double ml_profile_error(const MlNumberProfile *number);
 
 /* sorts keys as ml_double_key makes them; spare has room for as many */
 extern void ml_profile_sort(uint64 *key, uint64 *spare, int64 n);
