@@ -2,7 +2,8 @@
  * alert.c
  *		What people say of alerts: real or not, muted, resolved.
  *
- * Whoever may train or promote the model. An alert that was not real is
+ * Whoever may do what the monitor does: train or promote for those that tell, promote
+ * for those that roll back, since a muted alert does nothing. An alert that was not real is
  * resolved, and its monitor learns from its periods that they are usual.
  */
 #include "postgres.h"
@@ -21,6 +22,42 @@ PG_FUNCTION_INFO_V1(mlops_acknowledge_alert);
 PG_FUNCTION_INFO_V1(mlops_mute_alert);
 PG_FUNCTION_INFO_V1(mlops_resolve_alert);
 
+static void
+error_no_alert(const char *model, int alert)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" has no alert %d", model, alert),
+			 errdetail("Alerts are numbered within their model."),
+			 errhint("SELECT * FROM mlops.alert WHERE model = %s lists them.", quote_literal_cstr(model))));
+}
+
+/* 42501 unless the caller may do what the monitor of the alert did then and does now */
+static void
+require_actions(const char *model, int alert)
+{
+	static MlStatement select = {
+		"SELECT a.action, COALESCE(m.action, a.action) FROM mlops_catalog.alert AS a LEFT JOIN mlops_catalog.monitor AS m "
+		"ON m.model" EQ "a.model AND m.name" EQ "a.monitor WHERE a.model" EQ "$1 AND a.number" EQ "$2"
+	};
+	MlMonitorAction action[2] = {ML_ACTION_ALERT, ML_ACTION_ALERT};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	bool		found;
+
+	ml_bind_text(&args, model);
+	ml_bind_int(&args, alert);
+	ml_registry_enter(&scope);
+	found = ml_statement_run(&select, &args) > 0;
+	for (int i = 0; found && i < (int) lengthof(action); i++)
+		action[i] = ml_action_find(ml_result_text(0, i + 1));
+	ml_registry_leave(&scope);
+	if (!found)
+		error_no_alert(model, alert);
+	for (int i = 0; i < (int) lengthof(action); i++)
+		ml_monitor_require_privilege(model, action[i]);
+}
+
 /* model and alert, which are arguments of all of them */
 static char *
 take_alert(FunctionCallInfo fcinfo, const char *what, int *alert)
@@ -34,17 +71,8 @@ take_alert(FunctionCallInfo fcinfo, const char *what, int *alert)
 	ml_registry_require_writable(what);
 	ml_privilege_require(model, ML_PRIVILEGE_READ);
 	ml_monitor_require_privilege(model, ML_ACTION_ALERT);
+	require_actions(model, *alert);
 	return model;
-}
-
-static void
-error_no_alert(const char *model, int alert)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_OBJECT),
-			 errmsg("model \"%s\" has no alert %d", model, alert),
-			 errdetail("Alerts are numbered within their model."),
-			 errhint("SELECT * FROM mlops.alert WHERE model = %s lists them.", quote_literal_cstr(model))));
 }
 
 /* 55000 for one that is resolved, which nobody mutes or resolves again */

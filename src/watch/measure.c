@@ -25,7 +25,7 @@ static const MlMeasure measures[] = {
 	{.name = "broken", .unit = "features", .source = ML_WATCH_BROKEN, .bad = 1, .feature = ML_FEATURE_OPTIONAL, .never = true,
 	.summary = "features, and predictions, that no population explains, by mlops_drift(): a feed that stops, a unit that changes, a category that vanishes; 0 unless a bound is given"},
 	{.name = "drift", .unit = "distance", .source = ML_WATCH_DRIFT, .scale = ML_SCALE_SHARE, .bad = 1,
-	.feature = ML_FEATURE_OPTIONAL, .of_version = true, .learns = true, .least = 0.02,
+	.feature = ML_FEATURE_OPTIONAL, .of_version = true, .learns = true, .consecutive = 2, .least = 0.02,
 	.summary = "distance of the feature from training, or the mean of all by importance, by mlops_drift()"},
 	{.name = "latency_p50", .unit = "microseconds", .source = ML_WATCH_LATENCY, .scale = ML_SCALE_COUNT, .bad = 1,
 	.of_version = true, .learns = true, .quantile = 0.5, .least = 1.5,

@@ -65,6 +65,7 @@ typedef struct MlMeasure
 	bool		counts;			/* no rows are something to see, too */
 	bool		learns;			/* earlier periods tell what is usual */
 	bool		never;			/* none is usual: the bound is 0 where none is given */
+	int			consecutive;	/* bad periods by default; 0: 1 */
 	double		quantile;		/* of LATENCY */
 	double		least;			/* nearer to what is usual no bound is proposed: a difference, of COUNT a factor */
 } MlMeasure;
@@ -86,6 +87,9 @@ typedef enum MlMonitorAction
 } MlMonitorAction;
 
 extern const char *const ml_action_names[ML_NACTIONS];
+
+/* of a stored name */
+extern MlMonitorAction ml_action_find(const char *name);
 
 typedef struct MlMonitor
 {

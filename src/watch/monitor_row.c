@@ -42,8 +42,8 @@ result_time(int column)
 	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
 }
 
-static MlMonitorAction
-action_of(const char *name)
+MlMonitorAction
+ml_action_find(const char *name)
 {
 	for (int i = 0; i < ML_NACTIONS; i++)
 		if (strcmp(ml_action_names[i], name) == 0)
@@ -69,7 +69,7 @@ read_monitor(const char *model, const char *name)
 	monitor->label_delay = result_interval(7);
 	monitor->min_rows = DatumGetInt64(ml_result_datum(0, 8, &isnull));
 	monitor->consecutive = ml_result_int(0, 9, 1);
-	monitor->action = action_of(ml_result_text(0, 10));
+	monitor->action = ml_action_find(ml_result_text(0, 10));
 	monitor->cooldown = result_interval(11);
 	ml_author_read(&monitor->author, ml_result_text(0, 12), DatumGetJsonbPCopy(ml_result_datum(0, 13, &isnull)));
 	monitor->judged_until = result_time(14);

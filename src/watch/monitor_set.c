@@ -119,6 +119,13 @@ action_argument(const MlMonitor *monitor, const char *name)
 	pg_unreachable();
 }
 
+/* what has no interval must be bad twice in a row: once could be a blip */
+static int
+usual_consecutive(const MlMonitor *monitor)
+{
+	return Max(monitor->measure->consecutive, 1);
+}
+
 /* bound: the side is the measure's */
 static void
 take_bound(FunctionCallInfo fcinfo, MlMonitor *monitor)
@@ -147,7 +154,6 @@ take_arguments(FunctionCallInfo fcinfo, MlMonitor *monitor)
 	ml_require_argument(fcinfo, ARG_WHAT, "what");
 	ml_require_argument(fcinfo, ARG_MIN_ROWS, "min_rows");
 	ml_require_argument(fcinfo, ARG_ACTION, "action");
-	ml_require_argument(fcinfo, ARG_CONSECUTIVE, "consecutive");
 	monitor->name = ml_argument_text(fcinfo, ARG_NAME);
 	monitor->what = ml_argument_text(fcinfo, ARG_WHAT);
 	monitor->feature = ml_argument_text(fcinfo, ARG_FEATURE);
@@ -156,7 +162,6 @@ take_arguments(FunctionCallInfo fcinfo, MlMonitor *monitor)
 	monitor->label_delay = interval_argument(fcinfo, ARG_LABEL_DELAY, "label_delay");
 	monitor->cooldown = interval_argument(fcinfo, ARG_COOLDOWN, "cooldown");
 	monitor->min_rows = PG_GETARG_INT64(ARG_MIN_ROWS);
-	monitor->consecutive = PG_GETARG_INT32(ARG_CONSECUTIVE);
 	monitor->action = action_argument(monitor, ml_argument_text(fcinfo, ARG_ACTION));
 }
 
@@ -168,10 +173,10 @@ check_times(const MlMonitor *monitor)
 	int64		period = ml_watch_interval(monitor->period);
 	int64		every = ml_watch_interval(monitor->every);
 
-	if (period < USECS_PER_MINUTE)
-		refuse(monitor, "Its period is shorter than a minute.", "Give a length as in interval '1 day'.");
-	if (every < USECS_PER_MINUTE || every > period)
-		refuse(monitor, "It would look less often than once a period, or more often than once a minute.",
+	if (period < USECS_PER_SEC)
+		refuse(monitor, "Its period is shorter than a second.", "Give a length as in interval '1 day'.");
+	if (every < USECS_PER_SEC || every > period)
+		refuse(monitor, "It would look less often than once a period, or more often than once a second.",
 			   "Leave every out to look once a period.");
 	if (period > LONGEST || ml_watch_interval(monitor->label_delay) > LONGEST)
 		refuse(monitor, "Its period or label_delay is longer than ten years.", "Give a length as in interval '1 day'.");
@@ -330,6 +335,7 @@ mlops_set_monitor(PG_FUNCTION_ARGS)
 	refuse_slo(monitor.model, monitor.name);
 	ml_monitor_require_privilege(monitor.model, monitor.action);
 	monitor.measure = ml_measure_require(monitor.model, monitor.what);
+	monitor.consecutive = PG_ARGISNULL(ARG_CONSECUTIVE) ? usual_consecutive(&monitor) : PG_GETARG_INT32(ARG_CONSECUTIVE);
 	take_bound(fcinfo, &monitor);
 	ml_monitor_set(&monitor);
 	PG_RETURN_VOID();
@@ -455,7 +461,7 @@ mlops_set_default_monitors(PG_FUNCTION_ARGS)
 	for (int i = 0; i < (int) lengthof(defaults); i++)
 	{
 		MlMonitor	monitor = {.model = model, .name = pstrdup(defaults[i].name), .minimum = NAN, .maximum = NAN,
-			.min_rows = 50, .consecutive = 1};
+			.min_rows = 50};
 		const char *what = defaults[i].what != NULL ? defaults[i].what : metric_of(row);
 		Datum		value;
 		bool		isnull = false;
@@ -469,6 +475,7 @@ mlops_set_default_monitors(PG_FUNCTION_ARGS)
 		monitor.action = i == 0 ? action_argument(&monitor, ml_argument_text(fcinfo, 3)) : ML_ACTION_ALERT;
 		ml_monitor_require_privilege(model, monitor.action);
 		monitor.measure = ml_measure_require(model, what);
+		monitor.consecutive = usual_consecutive(&monitor);
 		ml_monitor_set(&monitor);
 		value = CStringGetTextDatum(monitor.name);
 		ml_rows_add(&rows, &value, &isnull);

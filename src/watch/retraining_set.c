@@ -15,7 +15,6 @@
 #include "frame/frame.h"
 #include "json.h"
 #include "miscadmin.h"
-#include "parser/parse_type.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"

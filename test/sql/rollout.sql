@@ -70,6 +70,17 @@ SELECT mlops_create_rollout('river', 2, '[{"share": 0.1, "gates": ["committee", 
 SELECT mlops_drop_gate('river', 'auditor');
 CALL mlops_tick(as_of => '2030-01-21');
 SELECT state, step, waits_for FROM mlops.rollout WHERE model = 'river' ORDER BY rollout DESC LIMIT 1;
+-- a tick that is cancelled, here while a gate is heard, has done nothing
+CREATE TABLE patience (seconds float8);
+INSERT INTO patience VALUES (0);
+SELECT mlops_set_gate('river', 'auditor', query => 'SELECT pg_sleep(seconds) IS NOT NULL, NULL::text FROM patience');
+UPDATE patience SET seconds = 60;
+SET statement_timeout = '500ms';
+CALL mlops_tick(as_of => '2030-01-21 12:00');
+\echo :LAST_ERROR_SQLSTATE
+RESET statement_timeout;
+SELECT state, step, looked_at FROM mlops.rollout WHERE model = 'river' ORDER BY rollout DESC LIMIT 1;
+SELECT mlops_drop_gate('river', 'auditor');
 SELECT mlops_stop_rollout('river', as_of => '2030-01-22');
 SELECT version FROM mlops_rollback('river');
 RESET client_min_messages;
