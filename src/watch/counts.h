@@ -14,7 +14,7 @@
  * A process counts in memory of its own (count.c, counts_local.c) and adds what
  * it has to shared memory at the end of each transaction, or after
  * ML_COUNTS_ROWS rows (counts_shared.c); the worker of the database takes it
- * from there to the tables (counts_rows.c).
+ * from there (counts_worker.c) to the tables (counts_rows.c).
  */
 #ifndef ML_COUNTS_H
 #define ML_COUNTS_H
@@ -153,7 +153,7 @@ extern void ml_counts_begin(MlCounts *counts);
 extern void ml_counts_publish_all(void);
 extern void ml_counts_publish_one(MlCounts *counts);
 
-/* ---- shared memory (counts_shared.c) ---- */
+/* ---- shared memory (counts_shared.c, counts_worker.c) ---- */
 
 /* asks for the memory; in _PG_init of a library that is preloaded */
 extern void ml_counts_request(void);

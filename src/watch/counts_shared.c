@@ -34,53 +34,16 @@
 #include "miscadmin.h"
 #include "settings.h"
 #include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
-#include "watch/counts.h"
+#include "watch/counts_private.h"
 
 #define TRANCHE			"mlops_statistics"
-#define ENTRIES			512
-#define ACCOUNTS		64
-#define NONE			(-1)
 
-typedef struct Entry
-{
-	MlCountsKey key;			/* database is InvalidOid: free */
-	TimestampTz since;			/* part of the day */
-	TimestampTz until;
-	TimestampTz first_at;		/* of what is in it */
-	TimestampTz last_at;
-	bool		announced;		/* the ring knows that there is something to write */
-	int			account;
-	int			ncounters;
-	int			ndescription;
-	Size		offset;			/* in the arena; counters, then the description */
-	Size		size;
-} Entry;
-
-/* what became of the rows of a database */
-typedef struct Account
-{
-	Oid			database;		/* InvalidOid: free */
-	pg_atomic_uint64 counted;
-	pg_atomic_uint64 written;
-	pg_atomic_uint64 taken;		/* by the worker, that has not written them yet */
-	pg_atomic_uint64 lost[ML_NLOSSES];
-} Account;
-
-typedef struct Shared
-{
-	Size		size;			/* of the arena */
-	Size		used;
-	Account		account[ACCOUNTS];
-	Entry		entry[ENTRIES];
-} Shared;
-
-static Shared *shared = NULL;
-static char *arena = NULL;
-static LWLockPadded *locks = NULL;	/* the directory's, then those of the entries */
-static int	my_account = NONE;
+MlCountsShared *ml_counts = NULL;
+char	   *ml_counts_arena = NULL;
+LWLockPadded *ml_counts_locks = NULL;
+static int	my_account = ML_COUNTS_NONE;
 
 static MlShmemRequestHook previous_request = NULL;
 static shmem_startup_hook_type previous_startup = NULL;
@@ -90,7 +53,7 @@ static shmem_startup_hook_type previous_startup = NULL;
 static Size
 shared_size(void)
 {
-	return add_size(MAXALIGN(sizeof(Shared)), mul_size(ml_statistics_size_kb, 1024));
+	return add_size(MAXALIGN(sizeof(MlCountsShared)), mul_size(ml_statistics_size_kb, 1024));
 }
 
 static void
@@ -99,11 +62,11 @@ request(void)
 	if (previous_request)
 		previous_request();
 	RequestAddinShmemSpace(shared_size());
-	RequestNamedLWLockTranche(TRANCHE, ENTRIES + 1);
+	RequestNamedLWLockTranche(TRANCHE, ML_COUNTS_ENTRIES + 1);
 }
 
 static void
-clear_account(Account *account, Oid database)
+clear_account(MlCountsAccount *account, Oid database)
 {
 	account->database = database;
 	pg_atomic_init_u64(&account->counted, 0);
@@ -122,15 +85,15 @@ startup(void)
 	if (previous_startup)
 		previous_startup();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("mlops statistics", shared_size(), &found);
-	arena = (char *) shared + MAXALIGN(sizeof(Shared));
-	locks = GetNamedLWLockTranche(TRANCHE);
+	ml_counts = ShmemInitStruct("mlops statistics", shared_size(), &found);
+	ml_counts_arena = (char *) ml_counts + MAXALIGN(sizeof(MlCountsShared));
+	ml_counts_locks = GetNamedLWLockTranche(TRANCHE);
 	if (!found)
 	{
-		memset(shared, 0, sizeof(Shared));
-		shared->size = (Size) ml_statistics_size_kb * 1024;
-		for (int i = 0; i < ACCOUNTS; i++)
-			clear_account(&shared->account[i], InvalidOid);
+		memset(ml_counts, 0, sizeof(MlCountsShared));
+		ml_counts->size = (Size) ml_statistics_size_kb * 1024;
+		for (int i = 0; i < ML_COUNTS_ACCOUNTS; i++)
+			clear_account(&ml_counts->account[i], InvalidOid);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -146,29 +109,11 @@ ml_counts_request(void)
 bool
 ml_counts_exist(void)
 {
-	return shared != NULL;
-}
-
-static inline LWLock *
-directory(void)
-{
-	return &locks[0].lock;
-}
-
-static inline LWLock *
-entry_lock(int i)
-{
-	return &locks[i + 1].lock;
-}
-
-static inline uint64 *
-counters(const Entry *entry)
-{
-	return (uint64 *) (arena + entry->offset);
+	return ml_counts != NULL;
 }
 
 static inline bool
-is_used(const Entry *entry)
+is_used(const MlCountsEntry *entry)
 {
 	return OidIsValid(entry->key.database);
 }
@@ -178,123 +123,117 @@ is_used(const Entry *entry)
 static bool
 has_entries(Oid database)
 {
-	for (int i = 0; i < ENTRIES; i++)
-		if (shared->entry[i].key.database == database)
+	for (int i = 0; i < ML_COUNTS_ENTRIES; i++)
+		if (ml_counts->entry[i].key.database == database)
 			return true;
 	return false;
 }
 
-static int
-find_account(Oid database)
+int
+ml_counts_find_account(Oid database)
 {
-	for (int i = 0; i < ACCOUNTS; i++)
-		if (shared->account[i].database == database)
+	for (int i = 0; i < ML_COUNTS_ACCOUNTS; i++)
+		if (ml_counts->account[i].database == database)
 			return i;
-	return NONE;
+	return ML_COUNTS_NONE;
 }
 
 static bool
-is_busy(const Account *account)
+is_busy(const MlCountsAccount *account)
 {
 	return has_entries(account->database) || pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &account->taken)) != 0;
 }
 
-/* a free one, or that of a database of which nothing waits; NONE: more databases count at once */
-static int
-make_account(Oid database)
+/* a free one, or that of a database of which nothing waits; ML_COUNTS_NONE: more databases count at once */
+int
+ml_counts_make_account(Oid database)
 {
-	int			i = find_account(database);
+	int			i = ml_counts_find_account(database);
 
-	if (i == NONE)
-		i = find_account(InvalidOid);
-	for (int k = 0; i == NONE && k < ACCOUNTS; k++)
-		if (!is_busy(&shared->account[k]))
+	if (i == ML_COUNTS_NONE)
+		i = ml_counts_find_account(InvalidOid);
+	for (int k = 0; i == ML_COUNTS_NONE && k < ML_COUNTS_ACCOUNTS; k++)
+		if (!is_busy(&ml_counts->account[k]))
 			i = k;
-	if (i != NONE && shared->account[i].database != database)
-		clear_account(&shared->account[i], database);
+	if (i != ML_COUNTS_NONE && ml_counts->account[i].database != database)
+		clear_account(&ml_counts->account[i], database);
 	return i;
 }
 
 static inline bool
 is_my_account(void)
 {
-	return my_account != NONE && shared->account[my_account].database == MyDatabaseId;
-}
-
-static inline void
-lose(Account *account, MlLogLoss reason, uint64 rows)
-{
-	pg_atomic_fetch_add_u64(&account->lost[reason], (int64) rows);
+	return my_account != ML_COUNTS_NONE && ml_counts->account[my_account].database == MyDatabaseId;
 }
 
 /* ---- entries; under the exclusive lock of the directory ---- */
 
 static bool
-same_entry(const Entry *entry, const MlCountsKey *key, TimestampTz since, int ncounters)
+same_entry(const MlCountsEntry *entry, const MlCountsKey *key, TimestampTz since, int ncounters)
 {
 	return entry->since == since && entry->ncounters == ncounters && memcmp(&entry->key, key, sizeof(MlCountsKey)) == 0;
 }
 
-static int
-find_entry(const MlCountsKey *key, TimestampTz since, int ncounters)
+int
+ml_counts_find_entry(const MlCountsKey *key, TimestampTz since, int ncounters)
 {
-	for (int i = 0; i < ENTRIES; i++)
-		if (same_entry(&shared->entry[i], key, since, ncounters))
+	for (int i = 0; i < ML_COUNTS_ENTRIES; i++)
+		if (same_entry(&ml_counts->entry[i], key, since, ncounters))
 			return i;
-	return NONE;
+	return ML_COUNTS_NONE;
 }
 
 /* closes the gap */
-static void
-free_entry(Entry *entry)
+void
+ml_counts_free_entry(MlCountsEntry *entry)
 {
 	Size		end = entry->offset + entry->size;
 
-	memmove(arena + entry->offset, arena + end, shared->used - end);
-	shared->used -= entry->size;
-	for (int i = 0; i < ENTRIES; i++)
-		if (is_used(&shared->entry[i]) && shared->entry[i].offset > entry->offset)
-			shared->entry[i].offset -= entry->size;
-	memset(entry, 0, sizeof(Entry));
+	memmove(ml_counts_arena + entry->offset, ml_counts_arena + end, ml_counts->used - end);
+	ml_counts->used -= entry->size;
+	for (int i = 0; i < ML_COUNTS_ENTRIES; i++)
+		if (is_used(&ml_counts->entry[i]) && ml_counts->entry[i].offset > entry->offset)
+			ml_counts->entry[i].offset -= entry->size;
+	memset(entry, 0, sizeof(MlCountsEntry));
 }
 
 /* those of which nothing waits, of any database */
 static void
 free_empty_entries(void)
 {
-	for (int i = 0; i < ENTRIES; i++)
-		if (is_used(&shared->entry[i]) && counters(&shared->entry[i])[ML_COUNT_ROWS] == 0)
-			free_entry(&shared->entry[i]);
+	for (int i = 0; i < ML_COUNTS_ENTRIES; i++)
+		if (is_used(&ml_counts->entry[i]) && ml_counts_counters(&ml_counts->entry[i])[ML_COUNT_ROWS] == 0)
+			ml_counts_free_entry(&ml_counts->entry[i]);
 }
 
 static int
 free_place(Size size)
 {
-	if (size > shared->size - shared->used)
-		return NONE;
-	for (int i = 0; i < ENTRIES; i++)
-		if (!is_used(&shared->entry[i]))
+	if (size > ml_counts->size - ml_counts->used)
+		return ML_COUNTS_NONE;
+	for (int i = 0; i < ML_COUNTS_ENTRIES; i++)
+		if (!is_used(&ml_counts->entry[i]))
 			return i;
-	return NONE;
+	return ML_COUNTS_NONE;
 }
 
-/* NONE: no room */
-static int
-make_entry(const MlCountsKey *key, TimestampTz since, TimestampTz until, int ncounters,
-		   const char *description, int ndescription, int account)
+/* ML_COUNTS_NONE: no room */
+int
+ml_counts_make_entry(const MlCountsKey *key, TimestampTz since, TimestampTz until, int ncounters,
+					 const char *description, int ndescription, int account)
 {
 	Size		size = MAXALIGN(sizeof(uint64) * (Size) ncounters + ndescription);
 	int			place = free_place(size);
-	Entry	   *entry;
+	MlCountsEntry *entry;
 
-	if (place == NONE)
+	if (place == ML_COUNTS_NONE)
 	{
 		free_empty_entries();
 		place = free_place(size);
 	}
-	if (place == NONE)
-		return NONE;
-	entry = &shared->entry[place];
+	if (place == ML_COUNTS_NONE)
+		return ML_COUNTS_NONE;
+	entry = &ml_counts->entry[place];
 	entry->key = *key;
 	entry->since = since;
 	entry->until = until;
@@ -302,11 +241,11 @@ make_entry(const MlCountsKey *key, TimestampTz since, TimestampTz until, int nco
 	entry->account = account;
 	entry->ncounters = ncounters;
 	entry->ndescription = ndescription;
-	entry->offset = shared->used;
+	entry->offset = ml_counts->used;
 	entry->size = size;
-	shared->used += size;
-	memset(counters(entry), 0, sizeof(uint64) * (Size) ncounters);
-	memcpy(counters(entry) + ncounters, description, ndescription);
+	ml_counts->used += size;
+	memset(ml_counts_counters(entry), 0, sizeof(uint64) * (Size) ncounters);
+	memcpy(ml_counts_counters(entry) + ncounters, description, ndescription);
 	return place;
 }
 
@@ -327,11 +266,11 @@ part_of(TimestampTz at, TimestampTz *since, TimestampTz *until)
 static bool
 add(int place, MlCounts *counts, TimestampTz now)
 {
-	Entry	   *entry = &shared->entry[place];
-	uint64	   *to = counters(entry);
+	MlCountsEntry *entry = &ml_counts->entry[place];
+	uint64	   *to = ml_counts_counters(entry);
 	bool		announce;
 
-	LWLockAcquire(entry_lock(place), LW_EXCLUSIVE);
+	LWLockAcquire(ml_counts_entry_lock(place), LW_EXCLUSIVE);
 	if (to[ML_COUNT_ROWS] == 0)
 		entry->first_at = now;
 	entry->last_at = now;
@@ -347,7 +286,7 @@ add(int place, MlCounts *counts, TimestampTz now)
 		}
 	announce = !entry->announced;
 	entry->announced = true;
-	LWLockRelease(entry_lock(place));
+	LWLockRelease(ml_counts_entry_lock(place));
 	return announce;
 }
 
@@ -357,23 +296,23 @@ find_or_make(MlCounts *counts, TimestampTz since, TimestampTz until)
 {
 	int			place;
 
-	my_account = make_account(MyDatabaseId);
-	if (my_account == NONE)
-		return NONE;
-	place = find_entry(&counts->key, since, counts->shape.ncounters);
-	if (place == NONE)
-		place = make_entry(&counts->key, since, until, counts->shape.ncounters,
-						   counts->description.data, counts->description.len, my_account);
+	my_account = ml_counts_make_account(MyDatabaseId);
+	if (my_account == ML_COUNTS_NONE)
+		return ML_COUNTS_NONE;
+	place = ml_counts_find_entry(&counts->key, since, counts->shape.ncounters);
+	if (place == ML_COUNTS_NONE)
+		place = ml_counts_make_entry(&counts->key, since, until, counts->shape.ncounters,
+									 counts->description.data, counts->description.len, my_account);
 	return place;
 }
 
 static void
 publish_lost(MlLogLoss reason, int nrows)
 {
-	if (my_account == NONE)
+	if (my_account == ML_COUNTS_NONE)
 		return;
-	pg_atomic_fetch_add_u64(&shared->account[my_account].counted, nrows);
-	lose(&shared->account[my_account], reason, nrows);
+	pg_atomic_fetch_add_u64(&ml_counts->account[my_account].counted, nrows);
+	ml_counts_lose(&ml_counts->account[my_account], reason, nrows);
 }
 
 void
@@ -385,30 +324,30 @@ ml_counts_publish(MlCounts *counts)
 	bool		recovery = RecoveryInProgress();
 
 	part_of(now, &since, &until);
-	LWLockAcquire(directory(), LW_SHARED);
+	LWLockAcquire(ml_counts_directory(), LW_SHARED);
 	if (!is_my_account() ||
-		(!recovery && (counts->place == NONE ||
-					   !same_entry(&shared->entry[counts->place], &counts->key, since, counts->shape.ncounters))))
+		(!recovery && (counts->place == ML_COUNTS_NONE ||
+					   !same_entry(&ml_counts->entry[counts->place], &counts->key, since, counts->shape.ncounters))))
 	{
-		LWLockRelease(directory());
-		LWLockAcquire(directory(), LW_EXCLUSIVE);
+		LWLockRelease(ml_counts_directory());
+		LWLockAcquire(ml_counts_directory(), LW_EXCLUSIVE);
 		if (recovery)
-			my_account = make_account(MyDatabaseId);
+			my_account = ml_counts_make_account(MyDatabaseId);
 		else
 			counts->place = find_or_make(counts, since, until);
 	}
 	if (recovery)
 		publish_lost(ML_LOSS_STANDBY, counts->nrows);
-	else if (counts->place == NONE)
+	else if (counts->place == ML_COUNTS_NONE)
 		publish_lost(ML_LOSS_FULL, counts->nrows);
 	else
 	{
-		pg_atomic_fetch_add_u64(&shared->account[my_account].counted, counts->nrows);
+		pg_atomic_fetch_add_u64(&ml_counts->account[my_account].counted, counts->nrows);
 		if (add(counts->place, counts, now) && !ml_ring_want_statistics(ml_statistics_flush_interval_ms))
-			shared->entry[counts->place].announced = false; /* the next one tries again */
+			ml_counts->entry[counts->place].announced = false; /* the next one tries again */
 	}
 	counts->published_at = now;
-	LWLockRelease(directory());
+	LWLockRelease(ml_counts_directory());
 }
 
 void
@@ -417,157 +356,24 @@ ml_counts_totals(MlCountsTotals *totals)
 	int			i;
 
 	memset(totals, 0, sizeof(MlCountsTotals));
-	if (shared == NULL)
+	if (ml_counts == NULL)
 		return;
 	/* exclusive, so that nothing is on its way from one to the other */
-	LWLockAcquire(directory(), LW_EXCLUSIVE);
-	totals->bytes = shared->used;
-	i = find_account(MyDatabaseId);
-	if (i != NONE)
+	LWLockAcquire(ml_counts_directory(), LW_EXCLUSIVE);
+	totals->bytes = ml_counts->used;
+	i = ml_counts_find_account(MyDatabaseId);
+	if (i != ML_COUNTS_NONE)
 	{
-		Account    *account = &shared->account[i];
+		MlCountsAccount *account = &ml_counts->account[i];
 
 		totals->counted = pg_atomic_read_u64(&account->counted);
 		totals->written = pg_atomic_read_u64(&account->written);
 		totals->waiting = pg_atomic_read_u64(&account->taken);
 		for (int r = 0; r < ML_NLOSSES; r++)
 			totals->lost[r] = pg_atomic_read_u64(&account->lost[r]);
-		for (int e = 0; e < ENTRIES; e++)
-			if (shared->entry[e].key.database == MyDatabaseId)
-				totals->waiting += counters(&shared->entry[e])[ML_COUNT_ROWS];
+		for (int e = 0; e < ML_COUNTS_ENTRIES; e++)
+			if (ml_counts->entry[e].key.database == MyDatabaseId)
+				totals->waiting += ml_counts_counters(&ml_counts->entry[e])[ML_COUNT_ROWS];
 	}
-	LWLockRelease(directory());
-}
-
-/* ---- the worker ---- */
-
-static void
-take_entry(Entry *entry, MlTakenCounts *taken)
-{
-	uint64	   *from = counters(entry);
-
-	taken->key = entry->key;
-	taken->since = entry->since;
-	taken->until = entry->until;
-	taken->first_at = entry->first_at;
-	taken->last_at = entry->last_at;
-	taken->ncounters = entry->ncounters;
-	taken->ndescription = entry->ndescription;
-	memcpy(taken->counter, from, sizeof(uint64) * (Size) entry->ncounters);
-	memcpy(taken->description, from + entry->ncounters, entry->ndescription);
-	memset(from, 0, sizeof(uint64) * (Size) entry->ncounters);
-	entry->announced = false;
-	pg_atomic_fetch_add_u64(&shared->account[entry->account].taken, (int64) taken->counter[ML_COUNT_ROWS]);
-}
-
-/* room for what an entry holds; false: the entry was zero, and is free now */
-static bool
-take_place(int i, Oid database, List **list)
-{
-	Entry	   *entry = &shared->entry[i];
-	MlTakenCounts *taken;
-	int			ncounters;
-	int			ndescription;
-	bool		took = false;
-
-	LWLockAcquire(directory(), LW_EXCLUSIVE);
-	if (entry->key.database == database && counters(entry)[ML_COUNT_ROWS] == 0)
-		free_entry(entry);
-	ncounters = entry->ncounters;
-	ndescription = entry->ndescription;
-	took = entry->key.database == database;
-	LWLockRelease(directory());
-	if (!took)
-		return false;
-
-	/* memory is taken without a lock, and nothing is lost if there is none */
-	taken = palloc(sizeof(MlTakenCounts));
-	taken->counter = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(uint64) * (Size) ncounters);
-	taken->description = palloc(ndescription);
-	*list = lappend(*list, taken);
-	taken->ncounters = taken->ndescription = 0;
-
-	/* nobody but this worker frees it, or gives its place to another */
-	LWLockAcquire(directory(), LW_EXCLUSIVE);
-	Assert(entry->key.database == database && entry->ncounters == ncounters && entry->ndescription == ndescription);
-	take_entry(entry, taken);
-	LWLockRelease(directory());
-	return true;
-}
-
-void
-ml_counts_take(Oid database, List **taken)
-{
-	for (int i = 0; i < ENTRIES; i++)
-		(void) take_place(i, database, taken);
-}
-
-void
-ml_counts_put_back(const List *list)
-{
-	ListCell   *cell;
-
-	LWLockAcquire(directory(), LW_EXCLUSIVE);
-	foreach(cell, list)
-	{
-		const MlTakenCounts *taken = lfirst(cell);
-		int			account;
-		int			place;
-
-		if (taken->ncounters == 0)
-			continue;			/* what was taken last, not quite */
-		account = make_account(taken->key.database);
-		if (account != NONE)
-			pg_atomic_fetch_sub_u64(&shared->account[account].taken, (int64) taken->counter[ML_COUNT_ROWS]);
-		place = find_entry(&taken->key, taken->since, taken->ncounters);
-		if (place == NONE && account != NONE)
-			place = make_entry(&taken->key, taken->since, taken->until, taken->ncounters,
-							   taken->description, taken->ndescription, account);
-		if (place != NONE)
-		{
-			Entry	   *entry = &shared->entry[place];
-			uint64	   *to = counters(entry);
-
-			entry->last_at = to[ML_COUNT_ROWS] == 0 ? taken->last_at : Max(entry->last_at, taken->last_at);
-			entry->first_at = taken->first_at;
-			entry->announced = true;
-			for (int i = 0; i < taken->ncounters; i++)
-				to[i] += taken->counter[i];
-		}
-		else if (account != NONE)
-			lose(&shared->account[account], ML_LOSS_FULL, taken->counter[ML_COUNT_ROWS]);
-	}
-	LWLockRelease(directory());
-}
-
-void
-ml_counts_written(Oid database, uint64 written, uint64 lost)
-{
-	int			account;
-
-	LWLockAcquire(directory(), LW_EXCLUSIVE);
-	account = find_account(database);
-	if (account != NONE)
-	{
-		pg_atomic_fetch_add_u64(&shared->account[account].written, (int64) written);
-		pg_atomic_fetch_sub_u64(&shared->account[account].taken, (int64) (written + lost));
-		lose(&shared->account[account], ML_LOSS_GONE, lost);
-	}
-	LWLockRelease(directory());
-}
-
-void
-ml_counts_give_up(Oid database)
-{
-	LWLockAcquire(directory(), LW_EXCLUSIVE);
-	for (int i = 0; i < ENTRIES; i++)
-	{
-		Entry	   *entry = &shared->entry[i];
-
-		if (entry->key.database != database)
-			continue;
-		lose(&shared->account[entry->account], ML_LOSS_UNREACHABLE, counters(entry)[ML_COUNT_ROWS]);
-		free_entry(entry);
-	}
-	LWLockRelease(directory());
+	LWLockRelease(ml_counts_directory());
 }
