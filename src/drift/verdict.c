@@ -54,6 +54,7 @@ static const Unit units[] = {
 #define MOST_TENS		12		/* powers of ten, up and down */
 #define KEPT_SHAPE		0.15	/* KS statistic after scaling */
 #define NEAR_UNIT		0.08	/* medians after scaling by a unit, relative */
+#define UNIT_SHAPE		0.08	/* KS statistic after that */
 #define CHANGED_SHAPE	0.3		/* and before, at least */
 #define BETTER_BY		3		/* and how many times less it has become */
 
@@ -106,6 +107,7 @@ ml_drift_unit(const MlNumberProfile *reference, const MlNumberProfile *current, 
 		for (int way = -1; way <= 1; way += 2)
 			if (is_power(then, now * pow(10, way * tens)))
 				try_unit(reference, current, pow(10, way * tens), 0, NULL, &best, &said);
+	best = Min(best, UNIT_SHAPE);
 	for (int i = 0; i < lengthof(units); i++)
 	{
 		const Unit *unit = &units[i];

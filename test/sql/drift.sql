@@ -93,6 +93,7 @@ SELECT * FROM broken('SELECT used * 1.05 / 2.54 AS used, age, plan, spent, membe
 SELECT * FROM broken('SELECT used, age * 1.8 + 32 AS age, plan, spent, member FROM (SELECT used, age::numeric, plan, spent, member FROM before) AS b') WHERE verdict = 'broken';
 -- twice as much is no other unit
 SELECT * FROM broken('SELECT used * 2 AS used, age, plan, spent, member FROM before');
+SELECT * FROM broken('SELECT used / 2 AS used, age, plan, spent, member FROM before');
 -- a category that vanishes; all new ones; some new ones
 SELECT * FROM broken('SELECT used, age, plan, spent, member FROM before WHERE plan <> ''max''') WHERE feature = 'plan';
 SELECT * FROM broken('SELECT used, age, upper(plan) AS plan, spent, member FROM before');
@@ -132,7 +133,7 @@ SELECT bool_and(l.psi IS NOT DISTINCT FROM q.psi AND l.ks IS NOT DISTINCT FROM q
 INSERT INTO mlops_catalog.outcome (model, key, at, annotator, outcome) SELECT 'drift', id::text, timestamptz '2026-05-02' + id * interval '1 second', 'ann', churned::text FROM labelled_after;
 SELECT role, feature, n, round(ks::numeric, 3) AS ks, verdict FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') WHERE role = 'target';
 -- a monitor sees the same, day by day: nothing on the first, what has changed on the second
-SELECT mlops_set_monitor('drift', 'inputs', 'drift', 0.1), mlops_set_monitor('drift', 'spent', 'broken', feature => 'spent');
+SELECT mlops_set_monitor('drift', 'inputs', 'drift', 0.1, consecutive => 1), mlops_set_monitor('drift', 'spent', 'broken', feature => 'spent');
 CALL mlops_tick('2026-05-02');
 CALL mlops_tick('2026-05-03');
 SELECT monitor, since::date, verdict, round(value::numeric, 3) AS value, n, version, note FROM mlops.monitor_period WHERE model = 'drift' ORDER BY monitor, since;
