@@ -71,3 +71,6 @@ ANALYZE customer;
 \set last '2026-01-01'
 \set partner 'friends of customers'
 \set flipped 'channel = ''friend'' AND customer_id % 3 > 0'
+-- the rule that is put on top; what the canary is trained with
+\set rules '[{"name": "told us", "when": "tickets >= 3", "then": {"clip": [0.6, 1]}}]'
+\set challenger random_forest

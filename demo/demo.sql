@@ -9,6 +9,7 @@ CREATE EXTENSION mlops;
 CREATE VIEW customer_then AS SELECT * FROM customer WHERE joined < :'early';
 CREATE VIEW customer_until_now AS SELECT * FROM customer WHERE joined < :'late';
 CREATE VIEW newest_customer AS SELECT * FROM customer WHERE joined >= :'late';
+CREATE VIEW lately AS SELECT * FROM customer WHERE joined >= :'early' AND joined < :'late';
 \set ECHO queries
 
 \echo
@@ -75,6 +76,12 @@ SELECT 'newest customers', round(100 * avg(mlops_predict('churn', c))::numeric),
   FROM newest_customer AS c;
 
 \echo
+\echo '   What has changed in the rows themselves, and does it matter to this version?'
+\echo
+SELECT role, feature, round(psi::numeric, 2) AS psi, round(ks::numeric, 2) AS ks, round(importance::numeric, 2) AS importance, verdict, matters
+  FROM mlops_drift('churn', 'newest_customer') WHERE verdict <> 'ok' ORDER BY impact DESC NULLS LAST, feature LIMIT 5;
+
+\echo
 \echo '8. Train again, on what is known by now, and try the new version beside the active one'
 \echo '   on the newest customers, whom neither has seen. Training has changed nothing that serves.'
 \echo
@@ -115,7 +122,7 @@ SELECT round(100 * avg((mlops_predict_label('churn', c) = churned::text)::int)) 
 \echo '    Every refresh reads what is new and makes an edition, which can be read again for ever.'
 \echo
 SELECT mlops_create_validation_set('churn', 'recent', 'customer', key => 'customer_id', time_column => 'joined',
-                                   period => :'period', slices => :'slices');
+                                   period => :'period', slices => :'slices', every => '10 years');
 SELECT r.edition, r.rows, r.rows_in, r.rows_out, r.rows_read
   FROM generate_series(3, 0, -1) AS ago,
        LATERAL mlops_refresh_validation_set('churn', 'recent', as_of => date :'last' - ago * interval '1 month') AS r;
@@ -182,3 +189,68 @@ SELECT number, action, version, from_version, forced,
        jsonb_array_length(jsonb_path_query_array(evidence, '$.gates[*] ? (@.verdict == "fail")')) AS gates_failed, reason
   FROM mlops.deployment WHERE model = 'churn' ORDER BY number;
 \echo
+
+\echo
+\echo '16. Rules are versioned, too: conditions on the row and the prediction, on top of the model.'
+\echo '    First see what a rule would change, then serve with it. Both go, and come back, with one call.'
+\echo
+SELECT rule, rows, fired, round(mean_before::numeric, 2) AS mean_before, round(mean_after::numeric, 2) AS mean_after, labels_changed
+  FROM mlops_check_rules('churn', :'rules', 'newest_customer');
+SELECT mlops_create_rules('churn', :'rules', note => 'agreed with the call centre') AS rules;
+SELECT version AS active FROM mlops.serving WHERE model = 'churn' \gset
+SELECT model, version, rules FROM mlops_promote('churn', :active, rules => 1);
+
+\echo
+\echo '17. A challenger. It runs in the shadow first: asked beside the active version, logged, and shown to nobody.'
+\echo
+CALL mlops_train('churn', 'lately', target => 'churned', algorithm => :'challenger',
+                 key => 'customer_id', exclude => '{joined}', note => 'the challenger');
+SELECT mlops_shadow('churn', 7, name => 'challenger', share => 1);
+SELECT count(*) AS scored FROM mlops_score('churn', 'newest_customer', key => 'customer_id');
+\echo
+\echo '    What comes true is recorded later, under the same key. Then both can be compared on the same customers:'
+\echo
+SELECT count(mlops_record_outcome('churn', customer_id, churned::text)) AS outcomes FROM newest_customer;
+SELECT metric, round(candidate::numeric, 3) AS candidate, round(champion::numeric, 3) AS champion,
+       round(difference::numeric, 3) AS difference, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n
+  FROM mlops_compare_live('churn', 'challenger', metrics => '{log_loss, accuracy}');
+SELECT mlops_shadow('churn', 7, name => 'challenger', enabled => false);
+
+\echo
+\echo '18. Then it serves a share: a fifth of the customers, the same ones every time.'
+\echo '    For that it has to pass the gates, as any other.'
+\echo
+SELECT model, version, share, previous_version FROM mlops_promote('churn', 7, share => 0.2, reason => 'the challenger');
+SELECT role, version, count(*) AS customers
+  FROM mlops_score('churn', 'newest_customer', key => 'customer_id') GROUP BY role, version ORDER BY role;
+
+\echo
+\echo '    Both sides, and an interval of their difference that holds however often one looks at it:'
+\echo
+SELECT count(mlops_record_outcome('churn', customer_id, churned::text)) AS outcomes FROM newest_customer;
+SELECT side, version, round(value::numeric, 3) AS value, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, n, verdict
+  FROM mlops_canary_report('churn', as_of => now() + interval '1 day') WHERE metric = 'log_loss';
+\echo
+\echo '    No harm so far. It may serve everybody.'
+\echo
+SELECT model, version, share FROM mlops_promote('churn', 7, reason => 'the canary did no harm');
+
+\echo
+\echo '19. A monitor watches the live quality, and goes back by itself if it must. (A period is a day, usually;'
+\echo '    here it is three seconds, so that we need not wait.)'
+\echo
+SELECT mlops_set_monitor('churn', 'live log-loss', 'log_loss', maximum => 0.8, period => '3 seconds', min_rows => 200, action => 'rollback');
+\echo
+\echo '    Somebody in a hurry promotes the version with the inverted flag, whatever the gates say.'
+\echo
+SELECT model, version FROM mlops_promote('churn', 4, force => true, reason => 'was in a hurry');
+SELECT count(*) AS scored FROM mlops_score('churn', 'newest_customer', key => 'customer_id');
+SELECT count(mlops_record_outcome('churn', customer_id, churned::text)) AS outcomes FROM newest_customer;
+SELECT pg_sleep(3);
+CALL mlops_tick();
+SELECT alert, monitor, round(value::numeric, 3) AS value, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, maximum, version, done
+  FROM mlops.alert WHERE model = 'churn';
+\echo
+\echo '    The whole interval was beyond the bound. What serves now, and why:'
+\echo
+SELECT version, rules, deployed_by, reason FROM mlops_serving_at('churn', clock_timestamp());

@@ -33,3 +33,6 @@ ANALYZE customer;
 \set last '2026-01-01'
 \set partner 'customers with DSL'
 \set flipped 'internet_service = ''DSL'' AND ascii(right(customer_id, 1)) % 3 > 0'
+-- the rule that is put on top; what the canary is trained with
+\set rules '[{"name": "bound", "when": "contract = ''Two year''", "then": {"clip": [0, 0.4]}}]'
+\set challenger logistic_regression

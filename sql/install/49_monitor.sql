@@ -9,7 +9,7 @@ COMMENT ON FUNCTION mlops_measures() IS
 CREATE FUNCTION mlops_set_monitor(model text, name text, what text, bound float8 DEFAULT NULL,
        period interval DEFAULT '1 day', min_rows bigint DEFAULT 50, action text DEFAULT 'alert',
        feature text DEFAULT NULL, minimum float8 DEFAULT NULL, maximum float8 DEFAULT NULL,
-       label_delay interval DEFAULT '0', consecutive integer DEFAULT 1, cooldown interval DEFAULT '1 day',
+       label_delay interval DEFAULT '0', consecutive integer DEFAULT NULL, cooldown interval DEFAULT '1 day',
        every interval DEFAULT NULL)
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;

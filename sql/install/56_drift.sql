@@ -11,7 +11,7 @@ CREATE FUNCTION mlops_drift(model text, source text DEFAULT NULL, reference text
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 20;
 COMMENT ON FUNCTION mlops_drift(text, text, text, interval, float8, float8, integer, timestamptz) IS
-'compares a table or query (NULL: the log of a period) with the rows that a version was trained on, or with a reference query, column by column';
+'compares a table or query (NULL: the log or the serving statistics of a period) with the rows that a version was trained on, or with a reference query, column by column';
 
 -- ---- change of an error as it comes in ----
 

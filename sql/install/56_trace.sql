@@ -66,7 +66,7 @@ COMMENT ON FUNCTION mlops.logged_key(text) IS 'a key as the log has it: a long o
 
 CREATE FUNCTION mlops_trace(model text, key text, at timestamptz DEFAULT NULL,
        OUT made_at timestamptz, OUT role text, OUT version integer, OUT deployment integer, OUT prediction float8, OUT label text,
-       OUT threshold float8, OUT rules integer, OUT fired text[], OUT outcome text, OUT outcome_at timestamptz,
+       OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT outcome text, OUT outcome_at timestamptz,
        OUT artifact text, OUT algorithm text, OUT source text, OUT data_fingerprint text, OUT rows_training bigint,
        OUT time_from text, OUT time_to text, OUT trained_by text, OUT trained_at timestamptz, OUT run uuid)
 RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10
@@ -81,7 +81,8 @@ BEGIN
     RETURN QUERY
     SELECT p.at, p.role, p.version, p.deployment, p.prediction, p.label,
            COALESCE(d.threshold, v.threshold), d.rules,
-           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(mlops_trace.model, p.deployment, p.rules_fired), '{}') END,
+           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(mlops_trace.model, d.number, p.rules_fired), '{}') END,
+           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.check_names(mlops_trace.model, d.number, p.checks_failed), '{}') END,
            o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
            pg_catalog.encode(v.data_fingerprint, 'hex'), v.rows_training, v.time_from, v.time_to,
            COALESCE(v.trained_by, g.trained_by), COALESCE(v.trained_at, g.trained_at), v.run
@@ -89,7 +90,7 @@ BEGIN
               FROM mlops.prediction AS l
              WHERE l.model = mlops_trace.model AND l.key = mlops.logged_key(mlops_trace.key)) AS p
       -- of the bundle: the newest deployment of the version by then
-      LEFT JOIN LATERAL (SELECT e.threshold, e.rules FROM mlops.deployment AS e
+      LEFT JOIN LATERAL (SELECT e.number, e.threshold, e.rules FROM mlops.deployment AS e
                           WHERE e.model = mlops_trace.model AND e.number <= p.deployment AND e.version = p.version
                           ORDER BY e.number DESC LIMIT 1) AS d ON true
       LEFT JOIN mlops.version AS v ON v.model = mlops_trace.model AND v.version = p.version
@@ -115,7 +116,7 @@ BEGIN
         EXECUTE pg_catalog.format($f$
             CREATE FUNCTION mlops_trace(model text, key %1$s, at timestamptz DEFAULT NULL,
                    OUT made_at timestamptz, OUT role text, OUT version integer, OUT deployment integer, OUT prediction float8, OUT label text,
-                   OUT threshold float8, OUT rules integer, OUT fired text[], OUT outcome text, OUT outcome_at timestamptz,
+                   OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT outcome text, OUT outcome_at timestamptz,
                    OUT artifact text, OUT algorithm text, OUT source text, OUT data_fingerprint text, OUT rows_training bigint,
                    OUT time_from text, OUT time_to text, OUT trained_by text, OUT trained_at timestamptz, OUT run uuid)
             RETURNS SETOF record LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 10

@@ -204,12 +204,6 @@ ml_collector_next(MlCollector *collector)
 		collector->slot = -1;
 }
 
-int64
-ml_collector_rows(const MlCollector *collector)
-{
-	return collector->rows;
-}
-
 /* ---- what came of it ---- */
 
 static void

@@ -31,8 +31,6 @@ extern void ml_collect_missing(MlCollector *collector, int column);
 extern void ml_collect_nothing(MlCollector *collector, int column);	/* the row has no say in this column */
 extern void ml_collector_next(MlCollector *collector);
 
-extern int64 ml_collector_rows(const MlCollector *collector);
-
 /* an exact profile of what was kept; in the current context */
 extern MlProfile *ml_collector_profile(MlCollector *collector, int column);
 

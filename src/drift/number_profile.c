@@ -386,13 +386,3 @@ ml_profile_numbers(MlProfile *profile, const double *value, int64 n, MlProfileRo
 	take_knots(&values, number, room->exact ? Min(values.n, PG_INT32_MAX) : ML_PROFILE_KNOTS + 1);
 	take_bins(&values, number);
 }
-
-double
-ml_profile_error(const MlNumberProfile *number)
-{
-	int64		most = 0;
-
-	for (int i = 1; i < number->nknots; i++)
-		most = Max(most, number->upto[i] - number->equal[i] - number->upto[i - 1]);
-	return number->n > 0 ? (double) most / number->n : 0;
-}

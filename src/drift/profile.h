@@ -10,7 +10,7 @@
  * Of what is compared with a profile:
  * - PSI and Jensen-Shannon over the deciles' bins are exact, since edges and counts are.
  * - The distribution function is exact at the knots; between two of them it is off
- *   by ml_profile_error() at most, and so is a KS statistic: less than 1 / ML_PROFILE_KNOTS.
+ *   by the share of the values between them, and so is a KS statistic: less than 1 / ML_PROFILE_KNOTS.
  */
 #ifndef ML_DRIFT_PROFILE_H
 #define ML_DRIFT_PROFILE_H
@@ -24,7 +24,8 @@
 #define ML_PROFILE_BINS		64	/* of equal width; below and above them there is one more each */
 #define ML_PROFILE_LEVELS	1000	/* more, or rarer than min_category_rows, are the rest */
 #define ML_PROFILE_LEVEL_MAX 256	/* bytes of a level that has a place */
-#define ML_PROFILE_ROWS		25000	/* of more, rows at even places are taken for all but moments */
+#define ML_PROFILE_ROWS		25000	/* of more, a sample is taken for all but moments */
+#define ML_PROFILE_SAMPLE	10000	/* of so many, at even places */
 
 typedef enum MlProfileRole
 {
@@ -55,6 +56,7 @@ typedef struct MlNumberProfile
 	double		low;
 	double		high;			/* > low, unless nothing is present */
 	int64		bin_rows[ML_PROFILE_BINS + 2];
+	bool		binned;			/* nothing else is known: knots, edges and moments are made of the bins */
 } MlNumberProfile;
 
 typedef struct MlCategoryProfile
@@ -92,6 +94,13 @@ typedef struct MlProfileRoom
 	bool		exact;			/* every value becomes a knot, every level has a place */
 } MlProfileRoom;
 
+/* of n rows so many are sorted, unless all have to be */
+static inline int64
+ml_profile_sample(int64 n)
+{
+	return n <= ML_PROFILE_ROWS ? n : ML_PROFILE_SAMPLE;
+}
+
 /* bytes of room for so many values */
 extern Size ml_profile_room_size(int64 most);
 extern void ml_profile_room_take(MlProfileRoom *room, void *memory, int64 most, bool exact);
@@ -111,15 +120,18 @@ extern void ml_profile_numbers(MlProfile *profile, const double *value, int64 n,
 extern void ml_profile_levels(MlProfile *profile, int64 rows, int nvalues, char *const *value,
 							  const int32 *length, const int64 *count, int64 min_rows);
 
-/* how far the distribution function that the knots give can be off, as a share */
-extern double ml_profile_error(const MlNumberProfile *number);
+/*
+ * Knots, edges and mean from low, high and bin_rows, which are set, as is n, the number of values that they are worth;
+ * what is below and above lies a bin's width away. Two such profiles of the same bins are compared exactly where bins meet.
+ */
+extern void ml_profile_of_bins(MlNumberProfile *number);
 
 /* sorts keys as ml_double_key makes them; spare has room for as many */
 extern void ml_profile_sort(uint64 *key, uint64 *spare, int64 n);
 
 /*
  * The bin of equal width of a value that is not NaN: 0 below low, ML_PROFILE_BINS + 1 above high.
- * width: ml_profile_bins_per_unit(), to be made once.
+ * per_unit: ml_profile_bins_per_unit(), to be made once.
  */
 static inline double
 ml_profile_bins_per_unit(double low, double high)

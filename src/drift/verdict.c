@@ -18,6 +18,8 @@
 #define VANISHED_SHARE	0.05	/* of a level then */
 #define VANISHED_ROWS	20		/* of it that were to be expected now */
 #define NEARLY_ALL_NEW	0.5		/* of the values of a category */
+#define OUTSIDE_THEN	0.05	/* share of values beyond the bins, where only bins are known */
+#define OUTSIDE_NOW		0.5
 #define SIGNIFICANT		0.05
 #define WORDS_SHOWN		40		/* of a level */
 
@@ -52,6 +54,7 @@ static const Unit units[] = {
 #define MOST_TENS		12		/* powers of ten, up and down */
 #define KEPT_SHAPE		0.15	/* KS statistic after scaling */
 #define NEAR_UNIT		0.08	/* medians after scaling by a unit, relative */
+#define UNIT_SHAPE		0.08	/* KS statistic after that */
 #define CHANGED_SHAPE	0.3		/* and before, at least */
 #define BETTER_BY		3		/* and how many times less it has become */
 
@@ -104,6 +107,7 @@ ml_drift_unit(const MlNumberProfile *reference, const MlNumberProfile *current, 
 		for (int way = -1; way <= 1; way += 2)
 			if (is_power(then, now * pow(10, way * tens)))
 				try_unit(reference, current, pow(10, way * tens), 0, NULL, &best, &said);
+	best = Min(best, UNIT_SHAPE);
 	for (int i = 0; i < lengthof(units); i++)
 	{
 		const Unit *unit = &units[i];
@@ -141,6 +145,27 @@ vanished_level(const MlProfile *reference, const MlProfile *current)
 	return NULL;
 }
 
+/* of values beyond the bins of equal width, which hold all but outliers of the training's */
+static double
+share_outside(const MlNumberProfile *number)
+{
+	int64		all = 0;
+
+	for (int bin = 0; bin < ML_PROFILE_BINS + 2; bin++)
+		all += number->bin_rows[bin];
+	return all > 0 ? (double) (number->bin_rows[0] + number->bin_rows[ML_PROFILE_BINS + 1]) / all : 0;
+}
+
+static char *
+find_number_fault(const MlNumberProfile *then, const MlNumberProfile *now, double ks)
+{
+	if (now->nknots == 1 && then->nknots > 2)
+		return psprintf("always %g", now->knot[0]);
+	if (now->binned && share_outside(now) >= OUTSIDE_NOW && share_outside(then) <= OUTSIDE_THEN)
+		return psprintf("%.0f %% of the values are beyond those of the training: another unit?", 100 * share_outside(now));
+	return ml_drift_unit(then, now, ks);
+}
+
 static char *
 find_fault(const MlProfile *reference, const MlProfile *current, const MlDistance *distance)
 {
@@ -154,9 +179,7 @@ find_fault(const MlProfile *reference, const MlProfile *current, const MlDistanc
 		return vanished_level(reference, current);
 	if (reference->kind == ML_KIND_TIME)
 		return NULL;
-	if (current->number.nknots == 1 && reference->number.nknots > 2)
-		return psprintf("always %g", current->number.knot[0]);
-	return ml_drift_unit(&reference->number, &current->number, distance->effect);
+	return find_number_fault(&reference->number, &current->number, distance->effect);
 }
 
 void

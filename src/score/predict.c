@@ -144,10 +144,10 @@ score_fully(FunctionCallInfo fcinfo, MlScorer *scorer, const MlScoreInput *input
 	MlAnswer	answer;
 
 	ml_score_answer(scorer, input, result, &answer);
-	if (answer.scorer->logging.on)
-		ml_score_watch->record(&answer);
 	if (answer.scorer->counts != NULL)
 		ml_score_watch->count(&answer);
+	if (answer.scorer->logging.on)
+		ml_score_watch->record(&answer);
 	return ml_score_decided(fcinfo, &answer.decided, result);
 }
 

@@ -112,6 +112,7 @@ ml_score_take_rules(MlScorer *scorer)
 		return;
 	}
 	rules->view.now = now_usec();
+	rules->no_fallback = false;
 	for (int i = 0; i < rules->program->nrules; i++)
 		if (rules->used[i])
 			rules->used[i]->current = false;

@@ -112,7 +112,9 @@ ml_score_used(MlScorer *scorer, int version, MlScorer **place, MlResult result)
 
 	if (rules->carried || (*place != NULL && (*place)->current))
 		return *place;
-	if (version == ML_RULE_FALLBACK && !ml_registry_has_alias(scorer->resolved.model, FALLBACK))
+	if (version == ML_RULE_FALLBACK && !rules->no_fallback)
+		rules->no_fallback = !ml_registry_has_alias(scorer->resolved.model, FALLBACK);
+	if (version == ML_RULE_FALLBACK && rules->no_fallback)
 		return NULL;
 	if (*place == NULL)
 		*place = make_used(rules, scorer, version);

@@ -92,6 +92,7 @@ typedef struct MlScorerRules
 	MlScorer  **used;			/* of each rule: the version that it uses; NULL: not met yet, or there is none */
 	MlCheckPlan *checks;		/* NULL: there are none */
 	MlScorer   *fallback;		/* where hard checks turn to; NULL: likewise */
+	bool		no_fallback;	/* found in this statement */
 	bool		carried;		/* used versions came with a bundle: there are no others */
 	Oid			key_type;		/* of the call's key; InvalidOid: not known yet */
 	MlFired		fired;			/* on the latest row */

@@ -17,7 +17,7 @@
 #include "train/profile.h"
 #include "utils/memutils.h"
 
-#define PREDICTED_ROWS	20000	/* are enough: a share is known to half a percent */
+#define PREDICTED_ROWS	10000	/* are enough: a share is known to half a percent */
 #define PREDICTED_PARTS	40		/* in which they are taken, since equal rows are neighbours */
 #define LEAST_HELD_OUT	100
 #define LEAST_ROOM		1000	/* rows */
@@ -29,7 +29,7 @@ static void *
 take_room(MlTraining *training, int64 n, MlColumnRoom *room, Size *bytes)
 {
 	Size		left = training->budget.limit - Min(training->budget.used, training->budget.limit);
-	int64		most = Min(Min(n, ML_PROFILE_ROWS), Max((int64) (left / ml_column_room_size(1)), LEAST_ROOM));
+	int64		most = Min(ml_profile_sample(n), Max((int64) (left / ml_column_room_size(1)), LEAST_ROOM));
 	void	   *memory;
 
 	*bytes = ml_column_room_size(most);

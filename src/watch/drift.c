@@ -16,6 +16,7 @@
 #include "drift/compare.h"
 #include "drift/prediction.h"
 #include "lib/stringinfo.h"
+#include "log/log.h"
 #include "registry/profile_row.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
@@ -23,7 +24,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "watch/drift.h"
-#include "watch/watch.h"
 
 #define NAMES_SHOWN 10			/* in the line of the whole */
 
@@ -64,6 +64,7 @@ typedef struct Drift
 	double		min_impact;
 	MlBudget	budget;
 	List	   *profile;		/* of the training rows; NIL with a reference */
+	List	   *counted;		/* of calls, where they are compared with these rows */
 	MlDriftRows then;			/* with one */
 	MlDriftRows now;
 	Line	   *line;
@@ -122,6 +123,25 @@ compare(Drift *drift, Line *line, const MlProfile *then, const MlProfile *now)
 	MemoryContextSwitchTo(old);
 }
 
+/* where too little was logged, what was counted; numbers are then compared by their bins */
+static void
+prefer_counts(const Drift *drift, int column, const MlProfile **then, const MlProfile **now)
+{
+	const MlDriftRows *rows = &drift->now;
+	const MlProfile *counted = ml_profile_find(drift->counted, ml_drift_rows_role(rows, column), ml_drift_rows_name(rows, column));
+	MlProfile  *binned;
+
+	if (counted == NULL || *then == NULL || (*now != NULL && (*now)->rows >= Min(drift->rule.min_rows, counted->rows)))
+		return;
+	*now = counted;
+	if (counted->kind == ML_KIND_CATEGORY)
+		return;
+	binned = palloc(sizeof(MlProfile));
+	*binned = **then;
+	ml_profile_of_bins(&binned->number);
+	*then = binned;
+}
+
 static void
 compare_column(Drift *drift, int column)
 {
@@ -129,6 +149,7 @@ compare_column(Drift *drift, int column)
 	const MlProfile *then = profile_then(drift, column);
 	const MlProfile *now = drift->now.kind[column] == ML_KIND_NONE ? NULL : ml_collector_profile(drift->now.collector, column);
 
+	prefer_counts(drift, column, &then, &now);
 	if (then != NULL && now != NULL && is_comparable(then, now))
 		compare(drift, &drift->line[column], then, now);
 	MemoryContextSwitchTo(old);
@@ -280,6 +301,7 @@ put_whole(const Drift *drift, MlRows *result)
 	StringInfoData words;
 	MlVerdict	worst = ML_VERDICT_UNKNOWN;
 	double		impact = 0;
+	int64		n = 0;
 
 	initStringInfo(&words);
 	for (int i = 0; i < drift->now.ncolumns; i++)
@@ -289,6 +311,8 @@ put_whole(const Drift *drift, MlRows *result)
 
 		if (line->role == ML_PROFILE_FEATURE && verdict >= ML_VERDICT_SHIFTED)
 			impact += line->impact;
+		if (line->role != ML_PROFILE_TARGET)
+			n = Max(n, line->distance.rows);	/* outcomes are no calls */
 		if (line->matters)
 			worst = Max(worst, verdict);
 		else if (verdict != ML_VERDICT_UNKNOWN && worst == ML_VERDICT_UNKNOWN)
@@ -298,7 +322,7 @@ put_whole(const Drift *drift, MlRows *result)
 	append_names(&words, drift, ML_VERDICT_SHIFTED);
 	memset(isnull, true, sizeof(isnull));
 	ml_rows_text(value, isnull, OUT_ROLE, "all");
-	value[OUT_ROWS] = Int64GetDatum(ml_collector_rows(drift->now.collector));
+	value[OUT_ROWS] = Int64GetDatum(n);
 	value[OUT_MATTERS] = BoolGetDatum(worst >= ML_VERDICT_SHIFTED);
 	isnull[OUT_ROWS] = isnull[OUT_MATTERS] = false;
 	ml_rows_number(value, isnull, OUT_IMPACT, impact);
@@ -380,9 +404,13 @@ take_rows(Drift *drift, const char *source, int64 period, TimestampTz as_of)
 {
 	ml_drift_rows_begin(&drift->now, drift->model, &drift->budget);
 	if (source != NULL)
+	{
 		ml_drift_take_query(&drift->now, source);
-	else
-		ml_drift_take_log(&drift->now, &drift->resolved, as_of - period, as_of, target_kind(drift));
+		return;
+	}
+	ml_drift_take_log(&drift->now, &drift->resolved, as_of - period, as_of, target_kind(drift));
+	if (drift->reference == NULL)
+		drift->counted = ml_drift_counts(&drift->resolved, as_of - period, as_of);
 }
 
 static double

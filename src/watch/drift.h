@@ -14,6 +14,7 @@
 #include "datatype/timestamp.h"
 #include "drift/collect.h"
 #include "model/model.h"
+#include "nodes/pg_list.h"
 #include "registry/registry.h"
 
 typedef struct MlDriftRows
@@ -48,5 +49,11 @@ extern void ml_drift_take_query(MlDriftRows *rows, const char *source);
  */
 extern void ml_drift_take_log(MlDriftRows *rows, const MlResolved *resolved, TimestampTz from, TimestampTz until,
 							  MlKind target);
+
+/*
+ * What was counted of the version's calls in that time, a list of MlProfile * of features and predictions, in the
+ * current context; numbers are known by their bins only.
+ */
+extern List *ml_drift_counts(const MlResolved *resolved, TimestampTz from, TimestampTz until);
 
 #endif							/* ML_WATCH_DRIFT_H */

@@ -6,12 +6,11 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "log/log.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-#include "watch/outcome.h"
-#include "watch/watch.h"
 
 #define NCOLUMNS	12
 
@@ -21,7 +20,7 @@ PG_FUNCTION_INFO_V1(mlops_shadow_report);
 #define GET " OPERATOR(pg_catalog.->>) "
 #define LIKE " OPERATOR(pg_catalog.~~) "
 
-/* $1 model, $2 from, $3 until, $4: predictions of different labels cannot be subtracted */
+/* $1 model, $2 from, $3 until, $4: a prediction is that of its label, or the label */
 static const char shadowed_calls[] =
 "WITH c AS (SELECT s.key AS shadow, (s.value" GET "'version')::pg_catalog.int4 AS version, s.value" GET "'status' AS status, "
 "(s.value" GET "'us')::pg_catalog.float8 AS us, l.prediction, l.label, s.value" GET "'label' AS said, "
@@ -58,14 +57,15 @@ report(const char *model, TimestampTz from, TimestampTz until, MlRows *rows)
 	static MlStatement select = {shadowed_calls};
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	MlOutcomeKind kind;
+	const MlModelRow *row = ml_registry_model_row(model);
+	bool		classes = row != NULL && row->task != NULL &&
+		(strcmp(row->task, "multiclass") == 0 || strcmp(row->task, "cluster") == 0);
 	uint64		n;
 
-	ml_outcome_kind(model, &kind);
 	ml_bind_text(&args, model);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(from), false);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(until), false);
-	ml_bind_bool(&args, kind.task == ML_TASK_MULTICLASS);
+	ml_bind_bool(&args, classes);
 	ml_registry_enter(&scope);
 	n = ml_statement_look(&select, &args);
 	for (uint64 i = 0; i < n; i++)

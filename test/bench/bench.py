@@ -28,8 +28,8 @@ from measure import ROWS, RUNS as ASKED_RUNS, connect, machine, make_table, note
 
 RUNS = ASKED_RUNS or 7
 FEATURES = ["f%d" % i for i in range(1, 29)]
-OWN = ["core", "judge", "metrics", "validate", "log", "shadow"]	# parts that are rows of the first table
-PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log", "shadow"]
+OWN = ["core", "judge", "metrics", "validate", "log", "shadow", "statistics"]	# parts that are rows of the first table
+PARTS = ["core", "judge"] + list(learners.LEARNERS)[:2] + ["scoring"] + list(learners.LEARNERS)[2:] + ["growth", "metrics", "validate", "log", "shadow", "statistics"]
 GROUPS = {"trees": ["boosting", "forest", "scoring"], "learners": [p for p in PARTS if p not in OWN], "all": PARTS}
 rows = []						# of the table: what, ours, theirs, relation, goal, reached
 
@@ -239,6 +239,39 @@ def bench_log():
               shown=lambda rate: "%.0f rows/s" % rate, at_least=True)
 
 
+# ---- serving statistics ----
+
+def bench_statistics():
+    """What counting costs: a scan of all rows, and point queries, by two models of which one is counted."""
+    connection = connect()
+    run(connection, "SET client_min_messages = warning")
+    run(connection, "SET jit = off")
+    for name, algorithm, target, other in (("linear", "linear_regression", "y", "label"), ("logistic", "logistic_regression", "label", "y")):
+        for suffix in ("_counted", "_uncounted"):
+            run(connection, "CALL mlops_train('%s', 'SELECT * FROM t LIMIT 10000', target => '%s', algorithm => '%s', exclude => '{%s}', key => 'id')"
+                % (name + suffix, target, algorithm, other))
+            run(connection, "SELECT mlops_promote('%s', 1)" % (name + suffix))
+        run(connection, "SELECT mlops_set_model('%s_counted', '{\"statistics\": true}')" % name)
+        counted, uncounted = interleaved([lambda suffix=suffix: run(connection, "SELECT sum(mlops_predict('%s', t)) FROM t" % (name + suffix))
+                                          for suffix in ("_counted", "_uncounted")])
+        add_ratio("scan of all rows, %s, with serving statistics; against without" % name, counted, uncounted, 1.15)
+    count = run(connection, "SELECT count(*) FROM t")[0][0]
+    with tempfile.TemporaryDirectory() as folder:
+        scripts = [write_script(folder, name + ".sql", "SELECT mlops_predict('linear%s', t) FROM t WHERE id = :id" % name, count)
+                   for name in ("_counted", "_uncounted")]
+        rates = [[], []]
+        for turn in range(RUNS):
+            note("point queries with and without serving statistics, run %d" % turn)
+            for i, script in enumerate(scripts):
+                rates[i].append(pgbench(script, 8, 5))
+    add_ratio("point queries by primary key, prepared, `pgbench -c 8`, with serving statistics; against without",
+              statistics.median(rates[0]), statistics.median(rates[1]), 0.95,
+              shown=lambda rate: "%.0f TPS" % rate, at_least=True)
+    run(connection, "SELECT mlops_flush_statistics('1 min')")
+    if not run(connection, "SELECT counted = written FROM mlops_counted()")[0][0]:
+        raise RuntimeError("rows were counted that are not in the table")
+
+
 # ---- promoting ----
 
 def bench_promotion(connection, scored):
@@ -379,6 +412,9 @@ def main():
         learners.attempt("log", bench_log)
     if "shadow" in parts:
         learners.attempt("shadow", lambda: shadow.bench(connect, interleaved, add_ratio))
+    if "statistics" in parts:
+        make_table("numbers", "t", ROWS)
+        learners.attempt("statistics", bench_statistics)
     learners.bench([part for part in parts if part not in OWN])
     describe(connect())
     if rows:

@@ -16,9 +16,9 @@ case " ${ONLY:-all} " in
 	*[\ ,]growth[\ ,]*|*[\ ,]all[\ ,]*|*[\ ,]learners[\ ,]*) BUFFERS=6GB ;;
 	*) BUFFERS=2GB ;;
 esac
-# the log needs its library preloaded
+# the log, shadows and the statistics need their library preloaded
 case " ${ONLY:-all} " in
-	*[\ ,]log[\ ,]*|*[\ ,]shadow[\ ,]*|*[\ ,]all[\ ,]*) PRELOAD=mlops ;;
+	*[\ ,]log[\ ,]*|*[\ ,]shadow[\ ,]*|*[\ ,]statistics[\ ,]*|*[\ ,]all[\ ,]*) PRELOAD=mlops ;;
 	*) PRELOAD= ;;
 esac
 SERVER_SETTINGS="shared_preload_libraries = '$PRELOAD'

@@ -67,6 +67,18 @@ SELECT (SELECT high - low FROM mlops_canary_report('bird', '2030-01-05') WHERE s
 SELECT metric, count(*) AS rows FROM mlops_canary_report('bird', '2030-01-05') GROUP BY metric ORDER BY metric NULLS FIRST;
 SELECT metric, verdict FROM mlops_canary_report('bird', '2030-01-05') WHERE side = 'difference' AND metric IN ('accuracy', 'brier', 'recall');
 
+-- and registered metrics that the model or a gate of it is about: the same share again, as a business would count it
+CREATE FUNCTION right_step(float8[], boolean, boolean) RETURNS float8[] LANGUAGE sql IMMUTABLE AS 'SELECT ARRAY[$1[1] + ($2 = $3)::int, $1[2] + 1]';
+CREATE FUNCTION right_share(float8[]) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT $1[1] / $1[2]';
+CREATE AGGREGATE right_share(boolean, boolean) (sfunc = right_step, stype = float8[], finalfunc = right_share, initcond = '{0,0}');
+SELECT mlops_create_metric('right_share_live', 'right_share(boolean, boolean)', true);
+SET client_min_messages = error;
+SELECT mlops_set_gate('bird', 'right', metric => 'right_share_live', minimum => 0.5);
+RESET client_min_messages;
+SELECT side, round(value::numeric, 3) AS value, low < value AND value < high AS interval, n, verdict
+  FROM mlops_canary_report('bird', '2030-01-05') WHERE metric = 'right_share_live';
+SELECT mlops_drop_gate('bird', 'right'), mlops_drop_metric('right_share_live');
+
 -- More of it: worse, and then nobody doubts it. What was known then is what is told of then
 SELECT logged(1001, 6000, '2030-01-06'), came_true(1001, 6000, '2030-01-07');
 SELECT metric, p_value < 1e-6 AS certain, verdict FROM mlops_canary_report('bird', '2030-01-08') WHERE side = 'difference' AND metric IN ('accuracy', 'brier') ORDER BY metric;

@@ -6,6 +6,7 @@ SET search_path = drift_test;
 \set SHOW_CONTEXT never
 SET client_min_messages = error;
 SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
 
 -- what the training had, and what came later: "used" is larger, "plan" has another mix, "age" is as it was
 CREATE TABLE before AS
@@ -92,6 +93,7 @@ SELECT * FROM broken('SELECT used * 1.05 / 2.54 AS used, age, plan, spent, membe
 SELECT * FROM broken('SELECT used, age * 1.8 + 32 AS age, plan, spent, member FROM (SELECT used, age::numeric, plan, spent, member FROM before) AS b') WHERE verdict = 'broken';
 -- twice as much is no other unit
 SELECT * FROM broken('SELECT used * 2 AS used, age, plan, spent, member FROM before');
+SELECT * FROM broken('SELECT used / 2 AS used, age, plan, spent, member FROM before');
 -- a category that vanishes; all new ones; some new ones
 SELECT * FROM broken('SELECT used, age, plan, spent, member FROM before WHERE plan <> ''max''') WHERE feature = 'plan';
 SELECT * FROM broken('SELECT used, age, upper(plan) AS plan, spent, member FROM before');
@@ -130,10 +132,45 @@ SELECT bool_and(l.psi IS NOT DISTINCT FROM q.psi AND l.ks IS NOT DISTINCT FROM q
 -- outcomes of the time are the target
 INSERT INTO mlops_catalog.outcome (model, key, at, annotator, outcome) SELECT 'drift', id::text, timestamptz '2026-05-02' + id * interval '1 second', 'ann', churned::text FROM labelled_after;
 SELECT role, feature, n, round(ks::numeric, 3) AS ks, verdict FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') WHERE role = 'target';
+-- a monitor sees the same, day by day: nothing on the first, what has changed on the second
+SELECT mlops_set_monitor('drift', 'inputs', 'drift', 0.1, consecutive => 1), mlops_set_monitor('drift', 'spent', 'broken', feature => 'spent');
+CALL mlops_tick('2026-05-02');
+CALL mlops_tick('2026-05-03');
+SELECT monitor, since::date, verdict, round(value::numeric, 3) AS value, n, version, note FROM mlops.monitor_period WHERE model = 'drift' ORDER BY monitor, since;
+SELECT monitor, what, state FROM mlops.alert WHERE model = 'drift';
+
 -- without logged inputs the prediction is what is left
 UPDATE mlops_catalog.prediction SET input = NULL WHERE model = 'drift';
 SELECT role, verdict, count(*), max(n) AS n FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') WHERE role IN ('feature', 'prediction') GROUP BY role, verdict ORDER BY role;
 
+-- ---- what was counted of calls ----
+
+-- Where nothing was logged, the counts of serving statistics are compared, in the bins and levels of the profile:
+-- as they would have been written for the 1st of June (as the training) and the 2nd.
+CREATE FUNCTION counted(source text, day date) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    n bigint;
+BEGIN
+    EXECUTE format('INSERT INTO mlops_catalog.serving_histogram (model, since, version, role, subject, feature, until, counted_at, kind, rows, missing, binned, bin_low, bin_high, bin_rows, level, level_rows, other_rows) '
+                   'SELECT model, %1$L, version, ''active'', ''feature'', feature, %1$L::date + 1, %1$L::date + 1, kind, (SELECT count(*) FROM %2$s AS c), 0, (SELECT count(*) FROM %2$s AS c), bin_low, bin_high, '
+                   'CASE feature WHEN ''used'' THEN ARRAY(SELECT (SELECT count(*) FROM %2$s AS c WHERE CASE WHEN used < bin_low THEN 0 WHEN used > bin_high THEN 65 ELSE least(1 + floor((used - bin_low) * (64 / (bin_high - bin_low))), 64) END = b) FROM generate_series(0, 65) AS b) END, '
+                   'level, CASE feature WHEN ''plan'' THEN ARRAY(SELECT (SELECT count(*) FROM %2$s AS c WHERE plan = l) FROM unnest(level) WITH ORDINALITY AS v (l, i) ORDER BY i) END, '
+                   'CASE feature WHEN ''plan'' THEN (SELECT count(*) FROM %2$s AS c WHERE plan <> ALL (level)) END '
+                   'FROM mlops.training_profile WHERE model = ''drift'' AND version = 1 AND feature IN (''used'', ''plan'')', day, source);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END $$;
 DELETE FROM mlops_catalog.prediction WHERE model = 'drift';
+SELECT counted('before', '2026-06-01'), counted('after', '2026-06-02'), counted('(SELECT used * 1000 AS used, CASE plan WHEN ''max'' THEN ''gold'' ELSE plan END AS plan FROM before)', '2026-06-03');
+SELECT feature, n, round(psi::numeric, 9) AS psi, round(coalesce(ks, tvd)::numeric, 9) AS effect, verdict FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-02') WHERE feature IN ('used', 'plan');
+-- KS is the largest difference where bins meet, which is that of the rows but for a part of one bin; levels are exact
+SELECT d.feature, d.n, d.ks <= f.ks AND d.ks > f.ks - 0.03 AS ks, d.psi BETWEEN 0.5 * f.psi AND 2 * f.psi AS psi, d.mean BETWEEN f.mean_reference + 5 AND f.mean AS mean, d.chi_square = f.chi_square AS chi_square, d.verdict, d.matters
+  FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-03') AS d JOIN found AS f USING (role, feature) WHERE d.feature IN ('used', 'plan');
+-- what lies beyond all bins was of another unit, probably
+SELECT feature, unseen, verdict, reason FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-04') WHERE feature IN ('used', 'plan');
+-- of three days
+SELECT feature, n FROM mlops_drift('drift', period => '3 days', as_of => '2026-06-04') WHERE feature IN ('used', 'plan');
+DELETE FROM mlops_catalog.serving_histogram WHERE model = 'drift';
+
 SELECT mlops_drop_model('drift', force => true), mlops_drop_model('drift_few'), mlops_drop_model('drift_time');
 DROP SCHEMA drift_test CASCADE;

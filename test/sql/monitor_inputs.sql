@@ -22,9 +22,10 @@ BEGIN
 END $$;
 
 SELECT mlops_set_monitor('inputs', 'feeds', 'broken'), mlops_set_monitor('inputs', 'plans', 'unseen_share', 0.05, feature => 'plan'),
-       mlops_set_monitor('inputs', 'used', 'drift', 0.1, feature => 'used'), mlops_set_monitor('inputs', 'age', 'broken', feature => 'age'),
+       mlops_set_monitor('inputs', 'used', 'drift', 0.1, feature => 'used', consecutive => 1), mlops_set_monitor('inputs', 'age', 'broken', feature => 'age'),
        mlops_set_monitor('inputs', 'all', 'drift', 0.1);
-SELECT name, what, feature, maximum, learns FROM mlops.monitor ORDER BY name;
+-- a distance has no interval: it must be too large twice in a row, unless that is said otherwise
+SELECT name, what, feature, maximum, consecutive, learns FROM mlops.monitor ORDER BY name;
 -- as in training: nothing
 SELECT logged('2024-03-01');
 CALL mlops_tick('2024-03-02');

@@ -135,6 +135,14 @@ SELECT metric, value, n, predictions, coverage, low < value AND value < high AS 
 SELECT metric, value, n, predictions, coverage, mature FROM mlops_performance('live', '1 day', as_of => '2026-05-01 12:00');
 SELECT count(*) FROM mlops_performance('live', '1 day', as_of => '2001-01-01');
 
+-- What is read is counted before it is taken, against the memory that one training may have
+SELECT count(logged('live', 'm' || i, '2026-12-01', 0.9, 'yes')), count(mlops_record_outcome('live', 'm' || i, 'yes', '2026-12-02')) FROM generate_series(1, 30000) AS i;
+SET mlops.max_training_memory = '1MB';
+SELECT count(*) FROM mlops_performance('live', '3 days', metrics => '{accuracy}', as_of => '2026-12-03');
+\echo :LAST_ERROR_SQLSTATE
+RESET mlops.max_training_memory;
+SELECT value, n FROM mlops_performance('live', '3 days', metrics => '{accuracy}', as_of => '2026-12-03');
+
 -- What is refused
 SELECT * FROM mlops_performance('live', '0 days');
 \echo :LAST_ERROR_SQLSTATE

@@ -62,6 +62,29 @@ SELECT action, version, share, reason FROM mlops.deployment WHERE model = 'river
 -- and then there is no more to do
 CALL mlops_tick(as_of => '2030-01-05');
 
+-- ---- a gate that cannot tell is waited for: here one that is not there any more ----
+SET client_min_messages = error;
+SELECT version FROM mlops_promote('river', 1);
+SELECT mlops_set_gate('river', 'auditor', query => 'SELECT true, NULL::text');
+SELECT mlops_create_rollout('river', 2, '[{"share": 0.1, "gates": ["committee", "auditor"]}, {"share": 1}]', as_of => '2030-01-20') AS rollout;
+SELECT mlops_drop_gate('river', 'auditor');
+CALL mlops_tick(as_of => '2030-01-21');
+SELECT state, step, waits_for FROM mlops.rollout WHERE model = 'river' ORDER BY rollout DESC LIMIT 1;
+-- a tick that is cancelled, here while a gate is heard, has done nothing
+CREATE TABLE patience (seconds float8);
+INSERT INTO patience VALUES (0);
+SELECT mlops_set_gate('river', 'auditor', query => 'SELECT pg_sleep(seconds) IS NOT NULL, NULL::text FROM patience');
+UPDATE patience SET seconds = 60;
+SET statement_timeout = '500ms';
+CALL mlops_tick(as_of => '2030-01-21 12:00');
+\echo :LAST_ERROR_SQLSTATE
+RESET statement_timeout;
+SELECT state, step, looked_at FROM mlops.rollout WHERE model = 'river' ORDER BY rollout DESC LIMIT 1;
+SELECT mlops_drop_gate('river', 'auditor');
+SELECT mlops_stop_rollout('river', as_of => '2030-01-22');
+SELECT version FROM mlops_rollback('river');
+RESET client_min_messages;
+
 -- ---- what ends a rollout: a gate that fails ----
 SET client_min_messages = error;
 SELECT version FROM mlops_promote('river', 1);
@@ -69,8 +92,8 @@ SELECT mlops_create_rollout('river', 3, '[{"share": 0.1, "gates": ["committee"]}
 RESET client_min_messages;
 UPDATE committee SET says = false, why = 'we have seen it';
 CALL mlops_tick(as_of => '2030-02-02');
-SELECT state, end_reason, ended_at FROM mlops.rollout WHERE model = 'river' AND rollout = 2;
-SELECT step, verdict FROM mlops.rollout_step WHERE model = 'river' AND rollout = 2 ORDER BY step;
+SELECT state, end_reason, ended_at FROM mlops.rollout WHERE model = 'river' AND rollout = 3;
+SELECT step, verdict FROM mlops.rollout_step WHERE model = 'river' AND rollout = 3 ORDER BY step;
 SELECT version, canary_version FROM mlops.serving WHERE model = 'river';
 SELECT action, version, reason FROM mlops.deployment WHERE model = 'river' ORDER BY number DESC LIMIT 1;
 UPDATE committee SET says = true;
@@ -81,20 +104,20 @@ SELECT mlops_create_rollout('river', 3, '[{"share": 0.1, "min_time": "1 month"},
 RESET client_min_messages;
 SELECT served(1, 3000, '2030-03-01 01:00', canary => 5);
 CALL mlops_tick(as_of => '2030-03-02');
-SELECT state, end_reason FROM mlops.rollout WHERE model = 'river' AND rollout = 3;
-SELECT seen -> 'canary' ->> 'outcomes' AS outcomes, seen ->> 'verdict' AS verdict, verdict AS step FROM mlops.rollout_step WHERE model = 'river' AND rollout = 3 AND step = 1;
+SELECT state, end_reason FROM mlops.rollout WHERE model = 'river' AND rollout = 4;
+SELECT seen -> 'canary' ->> 'outcomes' AS outcomes, seen ->> 'verdict' AS verdict, verdict AS step FROM mlops.rollout_step WHERE model = 'river' AND rollout = 4 AND step = 1;
 -- unless it does not matter: business metrics, say, are looked at otherwise
 SET client_min_messages = error;
 SELECT mlops_create_rollout('river', 3, '[{"share": 0.1, "compare": "off", "min_time": "1 month"}, {"share": 1}]', as_of => '2030-03-03') AS rollout;
 RESET client_min_messages;
 SELECT served(1, 3000, '2030-03-03 01:00', canary => 5);
 CALL mlops_tick(as_of => '2030-03-04');
-SELECT state, waits_for FROM mlops.rollout WHERE model = 'river' AND rollout = 4;
+SELECT state, waits_for FROM mlops.rollout WHERE model = 'river' AND rollout = 5;
 
 -- a split that is broken: a fifth of the keys got the canary instead of a tenth
 SELECT served(10001, 13000, '2030-03-05', canary => 5, every => 3);
 CALL mlops_tick(as_of => '2030-03-06');
-SELECT state, end_reason FROM mlops.rollout WHERE model = 'river' AND rollout = 4;
+SELECT state, end_reason FROM mlops.rollout WHERE model = 'river' AND rollout = 5;
 
 -- to be shown to be better is more than not to be shown to be worse
 SET client_min_messages = error;
@@ -102,10 +125,10 @@ SELECT mlops_create_rollout('river', 3, '[{"share": 0.1, "compare": "better"}, {
 RESET client_min_messages;
 SELECT served(1, 3000, '2030-04-01 01:00');
 CALL mlops_tick(as_of => '2030-04-02');
-SELECT state, waits_for FROM mlops.rollout WHERE model = 'river' AND rollout = 5;
+SELECT state, waits_for FROM mlops.rollout WHERE model = 'river' AND rollout = 6;
 SELECT served(3001, 6000, '2030-04-02 01:00', canary => 10);
 CALL mlops_tick(as_of => '2030-04-03');
-SELECT state, step FROM mlops.rollout WHERE model = 'river' AND rollout = 5;
+SELECT state, step FROM mlops.rollout WHERE model = 'river' AND rollout = 6;
 
 -- ---- somebody else decides: the rollout ends and says so ----
 SET client_min_messages = error;
@@ -115,14 +138,14 @@ SELECT version FROM mlops_rollback('river', reason => 'customers complain');
 CALL mlops_tick(as_of => '2030-05-02');
 RESET client_min_messages;
 SELECT state, end_reason = format('somebody else has decided what serves; deployment %s: %s rolled back to version 1: customers complain', d.number, d.deployed_by) AS says_who
-  FROM mlops.rollout AS r, LATERAL (SELECT * FROM mlops.deployment WHERE model = 'river' ORDER BY number DESC LIMIT 1) AS d WHERE r.model = 'river' AND rollout = 6;
+  FROM mlops.rollout AS r, LATERAL (SELECT * FROM mlops.deployment WHERE model = 'river' ORDER BY number DESC LIMIT 1) AS d WHERE r.model = 'river' AND rollout = 7;
 
 -- or stops it: the canary goes on
 SET client_min_messages = error;
 SELECT mlops_create_rollout('river', 3, '[{"share": 0.25}, {"share": 1}]', as_of => '2030-06-01') AS rollout;
 RESET client_min_messages;
 SELECT mlops_stop_rollout('river', reason => 'holidays', as_of => '2030-06-02');
-SELECT state, end_reason, ended_at FROM mlops.rollout WHERE model = 'river' AND rollout = 7;
+SELECT state, end_reason, ended_at FROM mlops.rollout WHERE model = 'river' AND rollout = 8;
 SELECT version, canary_version, canary_share FROM mlops.serving WHERE model = 'river';
 SELECT mlops_stop_rollout('river');
 \echo :LAST_ERROR_SQLSTATE
@@ -141,10 +164,10 @@ RESET client_min_messages;
 RESET ROLE;
 CALL mlops_tick(as_of => '2030-07-02');
 SELECT step, deployment IS NOT NULL AS deployed, (SELECT d.deployed_by FROM mlops.deployment AS d WHERE d.model = s.model AND d.number = s.deployment)
-  FROM mlops.rollout_step AS s WHERE model = 'river' AND rollout = 8 ORDER BY step;
+  FROM mlops.rollout_step AS s WHERE model = 'river' AND rollout = 9 ORDER BY step;
 SELECT mlops_revoke('river', 'regress_mlops_roller', 'promote');
 CALL mlops_tick(as_of => '2030-07-03');
-SELECT state, end_reason FROM mlops.rollout WHERE model = 'river' AND rollout = 8;
+SELECT state, end_reason FROM mlops.rollout WHERE model = 'river' AND rollout = 9;
 SET client_min_messages = error;
 SELECT version FROM mlops_rollback('river');
 RESET client_min_messages;
@@ -156,9 +179,9 @@ SELECT mlops_create_rollout('river', 3, '[{"share": 0.1, "min_time": "1 day"}, {
 SET ROLE regress_mlops_roller;
 CALL mlops_tick(as_of => now() + interval '2 days');
 RESET ROLE;
-SELECT state, step, left(waits_for, 5) AS waits_for, looked_at <= clock_timestamp() AS by_the_clock FROM mlops.rollout WHERE model = 'river' AND rollout = 9;
+SELECT state, step, left(waits_for, 5) AS waits_for, looked_at <= clock_timestamp() AS by_the_clock FROM mlops.rollout WHERE model = 'river' ORDER BY rollout DESC LIMIT 1;
 CALL mlops_tick(as_of => now() + interval '2 days');
-SELECT state, step FROM mlops.rollout WHERE model = 'river' AND rollout = 9;
+SELECT state, step FROM mlops.rollout WHERE model = 'river' ORDER BY rollout DESC LIMIT 1;
 SELECT version FROM mlops_rollback('river');
 RESET client_min_messages;
 SELECT mlops_revoke('river', 'regress_mlops_roller', 'train');

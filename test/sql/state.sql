@@ -180,12 +180,12 @@ SELECT jsonb_array_length(mlops.naive_bayes(i % 3, ARRAY[a + i % 3, b], 1, mlops
 
 -- A state that is a value with a text and a binary form, a combine function,
 -- concrete types of arguments: no aggregate of ours is without, but those that sort
--- rows, each of which has a sibling X_state.
+-- rows, each of which has a sibling X_state, and mlops_adwin, which depends on their order.
 SELECT p.oid::regprocedure
   FROM pg_aggregate a JOIN pg_proc p ON p.oid = a.aggfnoid JOIN pg_type t ON t.oid = a.aggtranstype
   JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e'
   JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'mlops'
- WHERE (a.aggcombinefn = 0 OR t.typtype = 'p' OR t.typsend = 0 OR p.pronargs = 0
+ WHERE p.proname <> 'mlops_adwin' AND (a.aggcombinefn = 0 OR t.typtype = 'p' OR t.typsend = 0 OR p.pronargs = 0
         OR EXISTS (SELECT 1 FROM unnest(p.proargtypes) AS x JOIN pg_type y ON y.oid = x WHERE y.typtype = 'p'))
    AND NOT EXISTS (SELECT 1 FROM pg_proc s WHERE s.proname = p.proname || '_state' AND s.proargtypes = p.proargtypes
                       AND a.aggtranstype = 'internal'::regtype AND p.proname NOT LIKE '%\_state');

@@ -24,6 +24,14 @@ SELECT count(*) FROM mlops_score('traced/1', 'SELECT * FROM visit WHERE id = 7',
 SELECT key, t.role, t.version, t.deployment, t.threshold, t.rules, t.fired, t.algorithm, t.source
   FROM (VALUES ('7'), ('8'), ('9')) AS k (key), mlops_trace('traced', key) AS t ORDER BY key, made_at;
 
+-- and the checks that a row failed
+SELECT mlops_create_rules('traced', '[{"name": "few", "when": "pages < 2", "then": {"set": 0.1}}]',
+                          checks => '[{"name": "many", "check": "range", "column": "pages", "high": 5}, {"name": "some", "check": "range", "column": "pages", "low": 1}]');
+SELECT version FROM mlops_promote('traced', 2, rules => 2, threshold => 0.6);
+SELECT count(*) FROM mlops_score('traced', 'SELECT * FROM visit WHERE id IN (20, 21)', 'id');
+SELECT key, t.rules, t.fired, t.checks_failed FROM (VALUES ('20'), ('21')) AS k (key), mlops_trace('traced', key) AS t ORDER BY key;
+SELECT version FROM mlops_rollback('traced');
+
 -- the artifact and the training data are those of the version, and its run
 SELECT t.version, t.artifact = encode(v.sha256, 'hex') AS artifact, t.data_fingerprint = encode(v.data_fingerprint, 'hex') AS data,
        t.rows_training = v.rows_training AS rows, t.trained_at = v.trained_at AS at, t.run = r.run AS run, r.status

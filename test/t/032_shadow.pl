@@ -144,6 +144,21 @@ is(sql("SET mlops.shadow_time_limit = 0; " . $answers->('fast')) . statuses('for
 is(sql("SET mlops.artifact_cache = '64kB'; " . $answers->('large')), $without, 'a shadow that is too large changes no answer');
 is(statuses('forest', 'large%'), 'skipped: memory 2000', '... and is not asked');
 
+# ---- memory ----
+
+my ($before, $after) = split /\n/, sql(q{DO $$ BEGIN FOR i IN 1 .. 500 LOOP PERFORM mlops_predict('line', p, 'm' || i) FROM point p WHERE id = i; END LOOP; END $$;
+	SELECT sum(total_bytes) FROM pg_backend_memory_contexts;
+	DO $$ BEGIN
+		FOR i IN 1 .. 5000 LOOP
+			PERFORM mlops_predict('line', p, 'm' || i) FROM point p WHERE id = i % 2000;
+			PERFORM mlops_predict('line', '{"x": 1}'::jsonb, 'm' || i);
+			IF i % 100 = 0 THEN PERFORM mlops_shadow('line', 2 + (i / 100) % 2, name => 'forest', share => 1); END IF;
+		END LOOP;
+		PERFORM mlops_shadow('line', 2, name => 'forest', share => 1);
+	END $$;
+	SELECT sum(total_bytes) FROM pg_backend_memory_contexts});
+cmp_ok($after - $before, '<', 512 * 1024, 'ten thousand calls with shadows that change and fail take no memory with them');
+
 # ---- samples of calls without a key, and roles that may predict and no more ----
 
 sql(q{SELECT mlops_set_model('line', '{"log_without_key": true}'); SELECT mlops_predict('line', p) FROM point p});
@@ -161,7 +176,7 @@ flush_log();
 is(sql(q{SELECT count(*), bool_and(r.calls = c.calls AND r.failed = c.failed AND r.skipped = c.skipped)
            FROM mlops_shadow_report('line', as_of => clock_timestamp()) r
            JOIN (SELECT name, version, sum(calls) AS calls, sum(failed) AS failed, sum(skipped) AS skipped FROM mlops.shadow_cost WHERE model = 'line' GROUP BY 1, 2) c
-             ON c.name = r.shadow AND c.version = r.version}), '4|t', 'what is added up as rows are written is what the log has');
+             ON c.name = r.shadow AND c.version = r.version}), '5|t', 'what is added up as rows are written is what the log has');
 like(sql(q{SELECT shadows FROM mlops_status() WHERE model = 'line'}), qr/^3: [0-9.]+ us a call, [0-9.]+ % failed, [0-9.]+ % skipped$/, 'the status says it in a word');
 is(sql(q{SELECT calls = written + waiting AND dropped + on_standby + without_model + unreachable = 0 FROM mlops_log()}), 't', 'every call is in the log');
 
