@@ -88,9 +88,14 @@ ROLLBACK;
 -- old parts go with the tick of the extension's owner, by mlops.statistics_retention
 SET client_min_messages = error;
 BEGIN;
-CALL mlops_tick('2031-01-30');
+CALL mlops_tick();
 SELECT count(*) FROM mlops.serving_statistics WHERE model = 'statistics_line';
+-- by the clock: what is not old is not dropped because a tick says that it is later
 CALL mlops_tick('2031-03-01');
+SELECT count(*) FROM mlops.serving_statistics WHERE model = 'statistics_line';
+UPDATE mlops_catalog.serving_statistics SET until = until - interval '20 years';
+UPDATE mlops_catalog.serving_histogram SET until = until - interval '20 years';
+CALL mlops_tick();
 SELECT count(*) FROM mlops.serving_statistics WHERE model = 'statistics_line';
 SELECT count(*) FROM mlops.serving_histogram WHERE model = 'statistics_line';
 ROLLBACK;
