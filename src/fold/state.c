@@ -175,7 +175,8 @@ copy_words(char *to, const char *from, Size n)
 	for (Size i = 0; i < 8 * n; i++)
 		to[i] = from[i / 8 * 8 + 7 - i % 8];
 #else
-	memcpy(to, from, 8 * n);
+	if (n > 0)
+		memcpy(to, from, 8 * n);
 #endif
 }
 

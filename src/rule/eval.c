@@ -420,7 +420,8 @@ run(MlRuleView *view, const MlRule *rule, MlRuleValue *stack)
 				logic_or(top, top + 1);
 				break;
 			case ML_OP_NOT:
-				top->boolean = !top->boolean;
+				if (!top->isnull)
+					top->boolean = !top->boolean;
 				break;
 			case ML_OP_IS_NULL:
 				set_bool(top, top->isnull);

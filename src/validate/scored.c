@@ -77,7 +77,8 @@ ml_scored_features(const MlModel *model, MlFrameRequest *request)
 	const MlRecipe *recipe = ml_model_input_recipe(model);
 	char	  **features = palloc(sizeof(char *) * Max(request->nfeatures + recipe->nfeatures, 1));
 
-	memcpy(features, request->features, sizeof(char *) * request->nfeatures);
+	if (request->nfeatures > 0)
+		memcpy(features, request->features, sizeof(char *) * request->nfeatures);
 	request->features = features;
 	for (int f = 0; f < recipe->nfeatures; f++)
 		if (!has_feature(request, recipe->features[f].name))
