@@ -66,7 +66,12 @@ ROOMS = \
 	exchange \
 	validate \
 	judge \
-	watch
+	log \
+	watch \
+	retrain \
+	rollout \
+	monitor \
+	tick
 
 OBJS = \
 	src/mlops.o src/settings.o src/errors.o src/budget.o src/roc.o src/sort.o src/attempt.o src/result.o src/image.o src/json.o src/num/distribution.o \

@@ -8,11 +8,11 @@
 
 #include "fmgr.h"
 #include "judge/judge.h"
-#include "registry/evidence.h"
+#include "log/log.h"
 #include "miscadmin.h"
+#include "monitor/monitor.h"
+#include "registry/evidence.h"
 #include "settings.h"
-#include "watch/monitor.h"
-#include "watch/watch.h"
 
 PG_MODULE_MAGIC;
 

@@ -18,15 +18,15 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "judge/hearing.h"
 #include "json.h"
+#include "judge/hearing.h"
+#include "log/log.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "watch/live.h"
-#include "watch/watch.h"
 
 #define NCOLUMNS 11				/* slice, metric, candidate, champion, difference, low, high, p_value, n, needed, predictions */
 

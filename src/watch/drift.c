@@ -16,6 +16,7 @@
 #include "drift/compare.h"
 #include "drift/prediction.h"
 #include "lib/stringinfo.h"
+#include "log/log.h"
 #include "registry/profile_row.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
@@ -23,7 +24,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "watch/drift.h"
-#include "watch/watch.h"
 
 #define NAMES_SHOWN 10			/* in the line of the whole */
 

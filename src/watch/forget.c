@@ -8,12 +8,13 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "log/log.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
 #include "validate/validate.h"
-#include "watch/watch.h"
+#include "watch/outcome.h"
 
 #define WAIT_US		2000000L
 #define NAP			5000L

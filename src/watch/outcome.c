@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "errors.h"
 #include "lib/stringinfo.h"
+#include "log/log.h"
 #include "miscadmin.h"
 #include "recipe/task.h"
 #include "registry/registry_catalog.h"
@@ -21,7 +22,6 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "watch/outcome.h"
-#include "watch/watch.h"
 
 #define ML_ERROR_LABELS 20		/* classes that an error lists */
 

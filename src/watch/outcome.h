@@ -46,4 +46,9 @@ extern List *ml_outcomes_models(void);
 /* false: the model has no source of outcomes; or, without wait, another session pulls from it. Checks no privilege of the caller; runs the query as its author */
 extern bool ml_outcomes_pull(const char *model, TimestampTz as_of, bool wait, MlPulled *pulled);
 
+/* ---- forget.c ---- */
+
+/* erases predictions and outcomes of a key, as it was given; how many. Checks no privilege */
+extern int64 ml_watch_forget(const char *model, const char *key);
+
 #endif							/* ML_OUTCOME_H */

@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "frame/frame.h"
 #include "funcapi.h"
+#include "log/log.h"
 #include "miscadmin.h"
 #include "registry/author.h"
 #include "registry/registry_catalog.h"
@@ -25,7 +26,6 @@
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "watch/outcome.h"
-#include "watch/watch.h"
 
 #define FETCH		1000
 #define NCOLUMNS	3			/* key, outcome, at */

@@ -11,13 +11,13 @@
 
 #include "fmgr.h"
 #include "judge/hearing.h"
+#include "log/log.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/timestamp.h"
 #include "watch/live.h"
-#include "watch/watch.h"
 
 #define NCOLUMNS		16
 #define MAX_WINDOWS		10000

@@ -6,11 +6,11 @@
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "log/log.h"
 #include "registry/registry_catalog.h"
 #include "result.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-#include "watch/watch.h"
 
 #define NCOLUMNS	12
 

@@ -1,0 +1,87 @@
+/*
+ * log.h
+ *		What the files of log/ share: samples, rows, partitions, losses.
+ */
+#ifndef ML_LOG_H
+#define ML_LOG_H
+
+#include "postgres.h"
+
+#include "access/tupdesc.h"
+#include "compat.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+#include "log/ring.h"
+#include "nodes/pg_list.h"
+#include "utils/tuplestore.h"
+
+/* ---- in _PG_init of a library that is preloaded ---- */
+
+extern void ml_watch_preload(void);
+
+/* ---- the sample of keys that is logged (sample.c) ---- */
+
+/* by which samples of calls go; key NULL: of some call without one */
+extern uint64 ml_watch_hash(const char *model, const char *key, int length);
+
+/* is it in the sample that ml_hash_limit() gave this limit? */
+static inline bool
+ml_watch_in_sample(uint64 hash, uint64 limit)
+{
+	return hash < limit || limit == PG_UINT64_MAX;
+}
+
+/* ---- rows (log_rows.c) ---- */
+
+typedef struct MlLogRows
+{
+	MemoryContext cxt;			/* of a row */
+	MemoryContext model_cxt;	/* of models */
+	List	   *models;			/* that rows are of */
+	TupleDesc	desc;
+	Tuplestorestate *store;
+	uint64		n;				/* those of models that are not there do not count */
+	List	   *costs;			/* of shadows (log_shadows.c) */
+} MlLogRows;
+
+extern void ml_log_rows_begin(MlLogRows *rows);
+extern void ml_log_rows_add(MlLogRows *rows, const MlLogCall *call);
+
+/* into mlops_catalog.prediction; how many */
+extern uint64 ml_log_rows_write(MlLogRows *rows);
+
+/* log_shadows.c: what shadows said of a call as jsonb, and what it cost is added up; inside a scope: written */
+extern Datum ml_log_shadows(MlLogRows *rows, const MlLogCall *call);
+extern void ml_log_write_costs(List *costs);
+
+/* when a model was made; DT_NOEND: it is not there */
+extern TimestampTz ml_log_model_created(const char *model);
+
+/* what was counted instead of logged; reasons as in MlLogLoss */
+extern void ml_log_write_losses(const uint64 *lost);
+
+/* ---- partitions (partition.c) ---- */
+
+/* makes those of the day of at and the next; false: they are there. Inside no scope */
+extern bool ml_log_make_partitions(TimestampTz at);
+
+/*
+ * Drops days, and rows of no day, that are older than so many days; 0 keeps all. Without wait an error
+ * (55P03) if the log is being read. Checks no privilege.
+ */
+extern int	ml_log_prune(int days, TimestampTz as_of, bool wait);
+
+/* does the database have the extension? */
+extern bool ml_log_has_tables(void);
+
+/* microseconds of an interval, months of 30 days; more than a thousand years are a thousand */
+extern int64 ml_watch_interval(const Interval *interval);
+extern void ml_watch_say_not_preloaded(const char *verb);
+
+/* 22023 unless they make [as_of - delay - period, as_of - delay); lengths in microseconds */
+extern void ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of);
+ml_noreturn extern void ml_watch_refuse_length(const char *argument, const char *detail);
+
+extern const char *const ml_loss_names[ML_NLOSSES];
+
+#endif							/* ML_LOG_H */

@@ -1,0 +1,286 @@
+/*
+ * log_rows.c
+ *		Calls become rows of mlops_catalog.prediction.
+ *
+ * Rows are gathered in a tuplestore, which the statement that inserts them
+ * sees as a relation named "batch" (as triggers see transition tables): the
+ * executor routes them to partitions and keeps the index. Rows of models that
+ * are not there, or are younger than the row, are left out: a model that
+ * takes the name of a dropped one does not get its calls. Models are looked up
+ * by a scan of the registry, once for all rows, rather than by the statement,
+ * which so reads nothing of the registry, wherever that lies.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "log/log.h"
+#include "miscadmin.h"
+#include "registry/registry_catalog.h"
+#include "settings.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/queryenvironment.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#define NCOLUMNS	14
+#define BATCH		"batch"
+
+const char *const ml_loss_names[ML_NLOSSES] = {
+	[ML_LOSS_FULL] = "the log was full",
+	[ML_LOSS_STANDBY] = "the server was a standby",
+	[ML_LOSS_GONE] = "the model was not there",
+	[ML_LOSS_UNREACHABLE] = "no worker could write them"
+};
+
+typedef struct Column
+{
+	const char *name;
+	Oid			type;
+} Column;
+
+/* what is known of a model that rows are of */
+typedef struct LoggedModel
+{
+	char		name[NAMEDATALEN];
+	int			length;
+	TimestampTz created_at;
+} LoggedModel;
+
+/* in the order of the table */
+static const Column columns[NCOLUMNS] = {
+	{"at", TIMESTAMPTZOID},
+	{"model", TEXTOID},
+	{"version", INT4OID},
+	{"role", TEXTOID},
+	{"deployment", INT4OID},
+	{"key", TEXTOID},
+	{"prediction", FLOAT8OID},
+	{"label", TEXTOID},
+	{"rules_fired", INT8OID},
+	{"rule_errors", INT8OID},
+	{"checks_failed", INT8OID},
+	{"latency_us", FLOAT4OID},
+	{"input", JSONBOID},
+	{"shadows", JSONBOID}
+};
+
+bool
+ml_log_has_tables(void)
+{
+	Oid			schema;
+
+	if (!OidIsValid(get_extension_oid("mlops", true)))
+		return false;
+	schema = get_namespace_oid(ML_CATALOG_SCHEMA, true);
+	return OidIsValid(schema) && OidIsValid(get_relname_relid("prediction", schema));
+}
+
+/* in the current context */
+void
+ml_log_rows_begin(MlLogRows *rows)
+{
+	rows->desc = CreateTemplateTupleDesc(NCOLUMNS);
+	for (int i = 0; i < NCOLUMNS; i++)
+		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
+	/* what the writer takes at a time is a part of the ring: it need not go through a file */
+	rows->store = tuplestore_begin_heap(false, false, Max(work_mem, ml_log_ring_size_kb));
+	rows->model_cxt = CurrentMemoryContext;
+	rows->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops log row", ALLOCSET_DEFAULT_SIZES);
+	rows->models = NIL;
+	rows->n = 0;
+	rows->costs = NIL;
+}
+
+TimestampTz
+ml_log_model_created(const char *model)
+{
+	ScanKeyData key[1];
+	MlScan		scan;
+	HeapTuple	tuple;
+	TimestampTz created = DT_NOEND;
+
+	ml_key_text(key, 0, Anum_ml_model_name, cstring_to_text(model));
+	ml_scan_begin(&scan, ML_SIGHT_NOW, "model", "model_pkey", key, 1);
+	tuple = ml_scan_next(&scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+
+		created = DatumGetTimestampTz(heap_getattr(tuple, Anum_ml_model_created_at,
+												   RelationGetDescr(scan.table), &isnull));
+	}
+	ml_scan_end(&scan);
+	return created;
+}
+
+static bool
+has_model(MlLogRows *rows, const MlLogCall *call)
+{
+	MemoryContext old;
+	LoggedModel *model;
+	ListCell   *cell;
+
+	foreach(cell, rows->models)
+	{
+		model = lfirst(cell);
+		if (model->length == call->nmodel && memcmp(model->name, call->model, call->nmodel) == 0)
+			return model->created_at <= call->at;
+	}
+	old = MemoryContextSwitchTo(rows->model_cxt);
+	model = palloc0(sizeof(LoggedModel));
+	model->length = call->nmodel;
+	memcpy(model->name, call->model, call->nmodel);
+	model->created_at = ml_log_model_created(model->name);
+	rows->models = lappend(rows->models, model);
+	MemoryContextSwitchTo(old);
+	return model->created_at <= call->at;
+}
+
+/* what can be wrong with a text, as a cancel or an end of the server's cannot */
+static bool
+is_about_text(int code)
+{
+	int			category = ERRCODE_TO_CATEGORY(code);
+
+	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+}
+
+/* Text that is no jsonb (a zero character, an array literal) is no error of anybody. */
+static Datum
+read_json(const char *text, int length, bool *isnull)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	volatile Datum result = (Datum) 0;
+
+	PG_TRY();
+	{
+		result = DirectFunctionCall1(jsonb_in, CStringGetDatum(pnstrdup(text, length)));
+		*isnull = false;
+	}
+	PG_CATCH();
+	{
+		if (!is_about_text(geterrcode()))
+			PG_RE_THROW();
+
+		/* nothing but memory was taken */
+		MemoryContextSwitchTo(cxt);
+		FlushErrorState();
+		*isnull = true;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static Datum
+text_datum(const char *bytes, int length, bool *isnull)
+{
+	*isnull = bytes == NULL;
+	return bytes == NULL ? (Datum) 0 : PointerGetDatum(cstring_to_text_with_len(bytes, length));
+}
+
+void
+ml_log_rows_add(MlLogRows *rows, const MlLogCall *call)
+{
+	MemoryContext old;
+	Datum		value[NCOLUMNS];
+	bool		isnull[NCOLUMNS] = {0};
+
+	if (!has_model(rows, call))
+		return;
+	old = MemoryContextSwitchTo(rows->cxt);
+	value[0] = TimestampTzGetDatum(call->at);
+	value[1] = text_datum(call->model, call->nmodel, &isnull[1]);
+	value[2] = Int32GetDatum(call->version);
+	value[3] = text_datum(call->role, call->nrole, &isnull[3]);
+	value[4] = Int32GetDatum(call->deployment);
+	isnull[4] = call->deployment == 0;
+	value[5] = text_datum(call->key, call->nkey, &isnull[5]);
+	value[6] = Float8GetDatum(call->prediction);
+	isnull[6] = isnan(call->prediction);
+	value[7] = text_datum(call->label, call->nlabel, &isnull[7]);
+	value[8] = Int64GetDatum((int64) call->rules);
+	isnull[8] = !call->has_rules;
+	value[9] = Int64GetDatum((int64) call->errors);
+	isnull[9] = !call->has_rules;
+	value[10] = Int64GetDatum((int64) call->checks);
+	isnull[10] = !call->has_checks;
+	value[11] = Float4GetDatum(call->latency);
+	isnull[11] = isnan(call->latency);
+	isnull[12] = call->input == NULL;
+	value[12] = isnull[12] ? (Datum) 0 : read_json(call->input, call->ninput, &isnull[12]);
+	isnull[13] = call->shadows == NULL;
+	value[13] = isnull[13] ? (Datum) 0 : ml_log_shadows(rows, call);
+	MemoryContextSwitchTo(old);
+	tuplestore_putvalues(rows->store, rows->desc, value, isnull);
+	MemoryContextReset(rows->cxt);
+	rows->n++;
+}
+
+static void
+register_batch(MlLogRows *rows)
+{
+	EphemeralNamedRelation batch = palloc0(sizeof(EphemeralNamedRelationData));
+
+	batch->md.name = BATCH;
+	batch->md.reliddesc = InvalidOid;
+	batch->md.tupdesc = rows->desc;
+	batch->md.enrtype = ENR_NAMED_TUPLESTORE;
+	batch->md.enrtuples = (double) rows->n;
+	batch->reldata = rows->store;
+	if (SPI_register_relation(batch) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register the rows of the log");
+}
+
+uint64
+ml_log_rows_write(MlLogRows *rows)
+{
+	MlRegistryScope scope;
+	uint64		written;
+
+	ml_registry_enter(&scope);
+	register_batch(rows);
+	if (SPI_execute("INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, "
+					"prediction, label, rules_fired, rule_errors, checks_failed, latency_us, input, shadows) "
+					"SELECT b.at, b.model, b.version, b.role, b.deployment, b.key, "
+					"b.prediction, b.label, b.rules_fired, b.rule_errors, b.checks_failed, b.latency_us, b.input, b.shadows FROM " BATCH " AS b",
+					false, 0) != SPI_OK_INSERT)
+		elog(ERROR, "could not write the rows of the log");
+	written = SPI_processed;
+	ml_log_write_costs(rows->costs);
+	ml_registry_leave(&scope);
+	tuplestore_end(rows->store);
+	MemoryContextDelete(rows->cxt);
+	return written;
+}
+
+void
+ml_log_write_losses(const uint64 *lost)
+{
+	static MlStatement insert = {
+		"INSERT INTO mlops_catalog.log_gap (reason, calls) VALUES ($1, $2)"
+	};
+	MlRegistryScope scope;
+
+	ml_registry_enter(&scope);
+	for (int i = 0; i < ML_NLOSSES; i++)
+	{
+		MlArguments args = {0};
+
+		if (lost[i] == 0)
+			continue;
+		ml_bind_text(&args, ml_loss_names[i]);
+		ml_bind_int8(&args, (int64) lost[i]);
+		ml_statement_run(&insert, &args);
+	}
+	ml_registry_leave(&scope);
+}

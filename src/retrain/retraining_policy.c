@@ -1,0 +1,162 @@
+/*
+ * retraining_policy.c
+ *		Policies of training again, in and out of their table.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "registry/registry_catalog.h"
+#include "retrain/retraining.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+static void
+bind_interval(MlArguments *args, Interval *value)
+{
+	ml_bind_datum(args, INTERVALOID, IntervalPGetDatum(value), value == NULL);
+}
+
+void
+ml_retrain_store_policy(const MlRetrainPolicy *policy, Jsonb *settings)
+{
+	static MlStatement upsert = {
+		"INSERT INTO mlops_catalog.retraining_policy (model, every, new_labels, drop, changes, promote, period, time_column, "
+		"label_delay, pause, live_period, min_rows, author, settings, as_of) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (model) DO UPDATE SET "
+		"every = EXCLUDED.every, new_labels = EXCLUDED.new_labels, drop = EXCLUDED.drop, changes = EXCLUDED.changes, "
+		"promote = EXCLUDED.promote, period = EXCLUDED.period, time_column = EXCLUDED.time_column, "
+		"label_delay = EXCLUDED.label_delay, pause = EXCLUDED.pause, live_period = EXCLUDED.live_period, "
+		"min_rows = EXCLUDED.min_rows, author = EXCLUDED.author, settings = EXCLUDED.settings, as_of = EXCLUDED.as_of, "
+		"set_at = pg_catalog.clock_timestamp()"
+	};
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_bind_text(&args, policy->model);
+	bind_interval(&args, policy->every);
+	ml_bind_datum(&args, INT8OID, Int64GetDatum(policy->new_labels), policy->new_labels == 0);
+	ml_bind_float(&args, policy->drop);
+	ml_bind_jsonb(&args, policy->changes);
+	ml_bind_bool(&args, policy->promote);
+	bind_interval(&args, policy->period);
+	ml_bind_text(&args, policy->time_column);
+	bind_interval(&args, policy->label_delay);
+	bind_interval(&args, policy->pause);
+	bind_interval(&args, policy->live_period);
+	ml_bind_int8(&args, policy->min_rows);
+	ml_bind_text(&args, policy->author.role);
+	ml_bind_jsonb(&args, settings);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(policy->as_of), false);
+	ml_registry_enter(&scope);
+	ml_statement_run(&upsert, &args);
+	ml_registry_leave(&scope);
+}
+
+/* ---- out of it ---- */
+
+static Interval *
+take_interval(int column)
+{
+	bool		isnull;
+	Datum		value = ml_result_datum(0, column, &isnull);
+
+	return isnull ? NULL : DatumGetIntervalP(datumCopy(value, false, sizeof(Interval)));
+}
+
+static Jsonb *
+take_jsonb(int column)
+{
+	bool		isnull;
+
+	return DatumGetJsonbPCopy(ml_result_datum(0, column, &isnull));
+}
+
+static MlRetrainPolicy *
+take_policy(void)
+{
+	MlRetrainPolicy *policy = palloc0(sizeof(MlRetrainPolicy));
+	bool		isnull;
+
+	policy->model = ml_result_text(0, 1);
+	policy->every = take_interval(2);
+	policy->new_labels = DatumGetInt64(ml_result_datum(0, 3, &isnull));
+	policy->new_labels = isnull ? 0 : policy->new_labels;
+	policy->drop = ml_result_float(0, 4);
+	policy->changes = take_jsonb(5);
+	policy->promote = DatumGetBool(ml_result_datum(0, 6, &isnull));
+	policy->period = take_interval(7);
+	policy->time_column = ml_result_text(0, 8);
+	policy->label_delay = take_interval(9);
+	policy->pause = take_interval(10);
+	policy->live_period = take_interval(11);
+	policy->min_rows = DatumGetInt64(ml_result_datum(0, 12, &isnull));
+	ml_author_read(&policy->author, ml_result_text(0, 13), take_jsonb(14));
+	policy->as_of = DatumGetTimestampTz(ml_result_datum(0, 15, &isnull));
+	return policy;
+}
+
+#define SELECT_POLICY \
+	"SELECT model, every, new_labels, drop, changes, promote, period, time_column, label_delay, pause, live_period, " \
+	"min_rows, author, settings, as_of FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"
+
+static MlRetrainPolicy *
+find_policy(MlStatement *select, const char *model)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MlRetrainPolicy *policy = NULL;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+
+	ml_bind_text(&args, model);
+	ml_registry_enter(&scope);
+	if (ml_statement_run(select, &args) > 0)
+	{
+		MemoryContext inside = MemoryContextSwitchTo(caller);
+
+		policy = take_policy();
+		MemoryContextSwitchTo(inside);
+	}
+	ml_registry_leave(&scope);
+	return policy;
+}
+
+MlRetrainPolicy *
+ml_retrain_lock_policy(const char *model)
+{
+	static MlStatement select = {SELECT_POLICY " FOR NO KEY UPDATE SKIP LOCKED"};
+
+	return find_policy(&select, model);
+}
+
+bool
+ml_retrain_has_policy(const char *model)
+{
+	static MlStatement select = {SELECT_POLICY};
+
+	return find_policy(&select, model) != NULL;
+}
+
+List *
+ml_retrain_models(void)
+{
+	static MlStatement select = {"SELECT model FROM mlops_catalog.retraining_policy ORDER BY model"};
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext inside;
+	MlArguments args = {0};
+	MlRegistryScope scope;
+	List	   *models = NIL;
+	uint64		n;
+
+	ml_registry_enter(&scope);
+	n = ml_statement_run(&select, &args);
+	inside = MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < n; i++)
+		models = lappend(models, ml_result_text(i, 1));
+	MemoryContextSwitchTo(inside);
+	ml_registry_leave(&scope);
+	return models;
+}

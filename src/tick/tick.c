@@ -1,0 +1,301 @@
+/*
+ * tick.c
+ *		CALL mlops_tick(): what is to be done by the clock.
+ *
+ * Validation sets that are due are refreshed, and what is in use of their
+ * models is evaluated on the new editions; outcomes are pulled from where they
+ * arrive; rollouts move on; monitors look at the periods that have ended; models
+ * are trained again where their policies say so; old days of the log and old
+ * serving statistics go. Each piece has a transaction of its own, so
+ * that locks are short and what is done stays done. One that fails is told and,
+ * for a set, recorded, and the others go on; a cancel ends the tick. Within a
+ * transaction block everything happens in the caller's.
+ *
+ * A role ticks the models that it may train; days of the log, which is of all
+ * models, go when a member of the extension's owner ticks.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "fmgr.h"
+#include "judge/judge.h"
+#include "log/counts.h"
+#include "log/log.h"
+#include "miscadmin.h"
+#include "monitor/monitor.h"
+#include "registry/registry_catalog.h"
+#include "retrain/retraining.h"
+#include "rollout/rollout.h"
+#include "settings.h"
+#include "train/call.h"
+#include "train/procedure.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "validate/validate.h"
+#include "watch/outcome.h"
+
+PG_FUNCTION_INFO_V1(mlops_tick);
+
+typedef struct Tick
+{
+	TimestampTz as_of;
+	Oid			user;			/* who called: SET LOCAL ROLE would end with the first commit */
+	MemoryContext cxt;			/* of one piece */
+	const char *model;			/* being looked at */
+	const char *name;
+} Tick;
+
+/* ---- pieces ---- */
+
+static void
+refresh_set(void *arg)
+{
+	Tick	   *tick = arg;
+
+	if (!ml_set_refresh_if_due(tick->model, tick->name, tick->as_of))
+		return;
+
+	/* a snapshot that sees the edition */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ml_judge_again(tick->model, tick->name);
+	PopActiveSnapshot();
+}
+
+static void
+pull_outcomes(void *arg)
+{
+	Tick	   *tick = arg;
+	MlPulled	pulled;
+
+	if (ml_outcomes_pull(tick->model, tick->as_of, false, &pulled) && pulled.added > 0)
+		ereport(NOTICE,
+				(errmsg(INT64_FORMAT " outcomes of model \"%s\" came in", pulled.added, tick->model)));
+}
+
+static void
+advance_rollout(void *arg)
+{
+	Tick	   *tick = arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	ml_rollout_advance(tick->model, tick->as_of);
+	PopActiveSnapshot();
+}
+
+static void
+judge_monitor(void *arg)
+{
+	Tick	   *tick = arg;
+
+	ml_monitor_judge(tick->model, tick->name, ml_monitors_time(tick->as_of));
+}
+
+static void
+prune_log(void *arg)
+{
+	Tick	   *tick = arg;
+
+	(void) ml_log_prune(ml_log_retention_days, tick->as_of, false);
+}
+
+static void
+prune_statistics(void *arg)
+{
+	Tick	   *tick = arg;
+
+	ml_counts_prune(ml_statistics_retention_days, tick->as_of);
+}
+
+static void
+set_failed(const Tick *tick, const ErrorData *error)
+{
+	ml_set_failed(tick->model, tick->name, error);
+}
+
+static void
+monitor_failed(const Tick *tick, const ErrorData *error)
+{
+	ml_monitor_failed(tick->model, tick->name, error);
+}
+
+static void
+outcomes_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("outcomes of model \"%s\" were not pulled: %s", tick->model, error->message),
+			 error->detail ? errdetail("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+static void
+rollout_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("the rollout of model \"%s\" did not move: %s", tick->model, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+static void
+prune_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("old days of the log were not dropped: %s", error->message)));
+}
+
+static void
+statistics_failed(const Tick *tick, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("old serving statistics were not deleted: %s", error->message)));
+}
+
+/* ---- one after the other ---- */
+
+static void
+commit(const Tick *tick, const MlTraining *procedure)
+{
+	if (procedure->atomic)
+		return;
+	SPI_commit();
+	if (GetUserId() != tick->user)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("the current role changed when the tick committed"),
+				 errdetail("SET LOCAL ROLE \"%s\" ended there, and the tick would go on as \"%s\".",
+						   GetUserNameFromId(tick->user, true), GetUserNameFromId(GetUserId(), true)),
+				 errhint("Use SET ROLE.")));
+}
+
+static void
+do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
+		 void (*failed) (const Tick *tick, const ErrorData *error))
+{
+	MemoryContext cxt = MemoryContextSwitchTo(tick->cxt);
+	ErrorData  *error;
+
+	CHECK_FOR_INTERRUPTS();
+	error = ml_procedure_attempt(procedure, piece, tick);
+	if (error != NULL && (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN))
+		ReThrowError(error);
+	if (error != NULL)
+		failed(tick, error);
+	MemoryContextSwitchTo(cxt);
+	commit(tick, procedure);
+	MemoryContextReset(tick->cxt);
+}
+
+/* after outcomes, by which a canary is judged */
+static void
+do_rollouts(MlTraining *procedure, Tick *tick)
+{
+	List	   *models = ml_registry_rollout_models();
+	ListCell   *model;
+
+	commit(tick, procedure);
+	foreach(model, models)
+	{
+		tick->model = lfirst(model);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN) ||
+			ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_PROMOTE))
+			do_piece(procedure, tick, advance_rollout, rollout_failed);
+	}
+}
+
+/* after outcomes, which monitors look at */
+static void
+do_monitors(MlTraining *procedure, Tick *tick)
+{
+	List	   *models;
+	List	   *names;
+	ListCell   *model;
+	ListCell   *name;
+
+	ml_monitors_due(ml_monitors_time(tick->as_of), &models, &names);
+	commit(tick, procedure);
+	forboth(model, models, name, names)
+	{
+		tick->model = lfirst(model);
+		tick->name = lfirst(name);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
+			do_piece(procedure, tick, judge_monitor, monitor_failed);
+	}
+}
+
+static void
+do_pieces(MlTraining *procedure, void *arg)
+{
+	Tick	   *tick = arg;
+	List	   *models;
+	List	   *names;
+	List	   *sources;
+	List	   *retrained;
+	ListCell   *model;
+	ListCell   *name;
+
+	tick->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops tick piece", ALLOCSET_DEFAULT_SIZES);
+	ml_sets_due(tick->as_of, &models, &names);
+	sources = ml_outcomes_models();
+	retrained = ml_retrain_models();
+	commit(tick, procedure);
+	forboth(model, models, name, names)
+	{
+		tick->model = lfirst(model);
+		tick->name = lfirst(name);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
+			do_piece(procedure, tick, refresh_set, set_failed);
+	}
+	foreach(model, sources)
+	{
+		tick->model = lfirst(model);
+		if (ml_privilege_has(tick->model, tick->user, ML_PRIVILEGE_TRAIN))
+			do_piece(procedure, tick, pull_outcomes, outcomes_failed);
+	}
+	do_rollouts(procedure, tick);
+	do_monitors(procedure, tick);
+	/* after everything that could be a reason */
+	foreach(model, retrained)
+	{
+		if (ml_privilege_has(lfirst(model), tick->user, ML_PRIVILEGE_TRAIN))
+			ml_retrain_work(procedure, lfirst(model), tick->as_of);
+	}
+	if (ml_log_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
+		do_piece(procedure, tick, prune_log, prune_failed);
+	if (ml_statistics_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
+		do_piece(procedure, tick, prune_statistics, statistics_failed);
+	MemoryContextDelete(tick->cxt);
+}
+
+/* mlops_tick(as_of) */
+Datum
+mlops_tick(PG_FUNCTION_ARGS)
+{
+	bool		atomic = ml_call_is_atomic(fcinfo);
+	MlTraining	procedure = {0};
+	Tick		tick = {0};
+
+	ml_require_argument(fcinfo, 0, "as_of");
+	ml_registry_require_writable("refresh validation sets");
+	tick.as_of = PG_GETARG_TIMESTAMPTZ(0);
+	tick.user = GetUserId();
+	procedure.cxt = AllocSetContextCreate(atomic ? CurrentMemoryContext : PortalContext, "mlops tick",
+										  ALLOCSET_DEFAULT_SIZES);
+	if (atomic)
+	{
+		MemoryContext old = MemoryContextSwitchTo(procedure.cxt);
+
+		ml_procedure_run(&procedure, atomic, do_pieces, &tick);
+		MemoryContextSwitchTo(old);
+	}
+	else
+		ml_procedure_run(&procedure, atomic, do_pieces, &tick);
+	MemoryContextDelete(procedure.cxt);
+	PG_RETURN_VOID();
+}
