@@ -155,7 +155,7 @@ put_one(const MlEvidence *evidence, const char *evaluated_by)
 	ml_bind_float(&args, evidence->baseline);
 	ml_bind_float(&args, evidence->threshold);
 	ml_bind_int8(&args, evidence->n);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(evidence->seen), evidence->seen < 0);
+	ml_bind_int8_or_null(&args, evidence->seen, evidence->seen < 0);
 	ml_bind_text(&args, evaluated_by);
 	ml_statement_run(&insert, &args);
 }

@@ -39,45 +39,23 @@ bind_floats(MlArguments *args, const double *value, int n)
 }
 
 static void
-bind_counts(MlArguments *args, const int64 *value, int n)
-{
-	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		element[i] = Int64GetDatum(value[i]);
-	ml_bind_datum(args, INT8ARRAYOID,
-				  PointerGetDatum(construct_array(element, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), n == 0);
-}
-
-static void
-bind_texts(MlArguments *args, char *const *value, int n)
-{
-	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		element[i] = CStringGetTextDatum(value[i]);
-	ml_bind_datum(args, TEXTARRAYOID,
-				  PointerGetDatum(construct_array(element, n, TEXTOID, -1, false, TYPALIGN_INT)), n == 0);
-}
-
-static void
 bind_number(MlArguments *args, const MlNumberProfile *number)
 {
 	bool		present = number->n > 0;
 
-	ml_bind_datum(args, INT8OID, Int64GetDatum(number->n), !present);
+	ml_bind_int8_or_null(args, number->n, !present);
 	ml_bind_float(args, present ? number->minimum : NAN);
 	ml_bind_float(args, present ? number->maximum : NAN);
 	ml_bind_float(args, present ? number->mean : NAN);
 	ml_bind_float(args, present ? number->deviation : NAN);
 	bind_floats(args, number->edge, number->nedges);
-	bind_counts(args, number->edge_rows, present ? number->nedges + 1 : 0);
+	ml_bind_int8s(args, number->edge_rows, number->nedges + 1, !present);
 	bind_floats(args, number->knot, number->nknots);
-	bind_counts(args, number->upto, number->nknots);
-	bind_counts(args, number->equal, number->nknots);
+	ml_bind_int8s(args, number->upto, number->nknots, number->nknots == 0);
+	ml_bind_int8s(args, number->equal, number->nknots, number->nknots == 0);
 	ml_bind_float(args, present ? number->low : NAN);
 	ml_bind_float(args, present ? number->high : NAN);
-	bind_counts(args, number->bin_rows, present ? ML_PROFILE_BINS + 2 : 0);
+	ml_bind_int8s(args, number->bin_rows, ML_PROFILE_BINS + 2, !present);
 }
 
 void
@@ -104,10 +82,10 @@ ml_registry_insert_profile(const char *model, int version, int position, const M
 	ml_bind_int8(&args, profile->rows);
 	ml_bind_int8(&args, profile->missing);
 	bind_number(&args, &profile->number);
-	bind_texts(&args, category->level, category->nlevels);
-	bind_counts(&args, category->rows, category->nlevels);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(category->other_rows), !is_category);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(category->other_levels), !is_category);
+	ml_bind_texts(&args, category->level, category->nlevels, category->nlevels == 0);
+	ml_bind_int8s(&args, category->rows, category->nlevels, category->nlevels == 0);
+	ml_bind_int8_or_null(&args, category->other_rows, !is_category);
+	ml_bind_int8_or_null(&args, category->other_levels, !is_category);
 	ml_statement_run(&insert, &args);
 	ml_registry_leave(&scope);
 }

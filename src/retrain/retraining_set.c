@@ -205,14 +205,9 @@ static bool
 found_row(MlStatement *statement, const char *model)
 {
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	bool		found;
 
 	ml_bind_text(&args, model);
-	ml_registry_enter(&scope);
-	found = ml_statement_run(statement, &args) > 0;
-	ml_registry_leave(&scope);
-	return found;
+	return ml_registry_run(statement, &args) > 0;
 }
 
 /* all that can be refused without reading a row; little is known before something serves */

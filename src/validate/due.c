@@ -30,7 +30,7 @@ ml_sets_due(TimestampTz as_of, List **models, List **names)
 	MlRegistryScope scope;
 	uint64		n;
 
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&select, &args);
 	inside = MemoryContextSwitchTo(caller);
@@ -83,14 +83,11 @@ ml_set_failed(const char *model, const char *name, const ErrorData *error)
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, name);
 	ml_bind_text(&args, error->message);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("validation set \"%s\" of model \"%s\" was not refreshed: %s", name, model, error->message),

@@ -129,8 +129,8 @@ ml_drift_counts(const MlResolved *resolved, TimestampTz from, TimestampTz until)
 
 	ml_bind_text(&args, resolved->model);
 	ml_bind_int(&args, resolved->version);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(from), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(until), false);
+	ml_bind_time(&args, from);
+	ml_bind_time(&args, until);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&select_counts, &args);
 	old = MemoryContextSwitchTo(caller);

@@ -176,7 +176,7 @@ is_predicted(const char *model, const char *key, TimestampTz at)
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, key);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_time(&args, at);
 	return ml_statement_run(&select, &args) > 0;
 }
 
@@ -193,7 +193,7 @@ insert(const char *model, const char *key, const char *outcome, TimestampTz at,
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, key);
 	ml_bind_text(&args, outcome);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_time(&args, at);
 	ml_bind_text(&args, source);
 	ml_bind_text(&args, annotator);
 	return ml_statement_run(&insert, &args) == 1;
