@@ -87,7 +87,8 @@ mlops_add_counts(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("bigint out of range"),
-					 errdetail("Count %d of the two arrays adds up to more.", i + 1)));
+					 errdetail("Count %d of the two arrays adds up to more.", i + 1),
+					 errhint("Add up fewer parts of the time.")));
 	PG_RETURN_ARRAYTYPE_P(sum);
 }
 

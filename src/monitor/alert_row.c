@@ -9,7 +9,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "lib/stringinfo.h"
 #include "monitor/monitor.h"

@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "log/log.h"
 #include "monitor/judgement.h"
 #include "registry/registry_catalog.h"

@@ -15,7 +15,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "log/log.h"
 #include "metric/interval.h"
 #include "miscadmin.h"

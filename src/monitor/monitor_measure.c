@@ -205,7 +205,6 @@ see_count(MlSeen *seen)
 static void
 see_row(const MlMonitor *monitor, uint64 row, MlSeen *seen)
 {
-
 	seen->version = ml_result_int(row, 1, 0);
 	seen->n = ml_result_int8(row, 2);
 	switch (monitor->measure->source)

@@ -6,7 +6,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
 #include "registry/registry_catalog.h"

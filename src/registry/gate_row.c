@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "registry/gate_row.h"
 #include "registry/registry_catalog.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 void
@@ -61,23 +59,6 @@ ml_registry_drop_gate(const char *model, const char *name)
 	return ml_registry_run(&delete, &args) > 0;
 }
 
-static void
-read_slices(MlGate *gate, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		datum = ml_result_datum(row, column, &isnull);
-	Datum	   *element;
-	bool	   *nulls;
-
-	if (isnull)
-		return;
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT,
-					  &element, &nulls, &gate->nslices);
-	gate->slice = palloc(sizeof(char *) * Max(gate->nslices, 1));
-	for (int i = 0; i < gate->nslices; i++)
-		gate->slice[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(element[i]);
-}
-
 static MlGate *
 read_gate(uint64 row)
 {
@@ -91,7 +72,7 @@ read_gate(uint64 row)
 	gate->max_drop = ml_result_float(row, 5);
 	gate->min_gain = ml_result_float(row, 6);
 	gate->validation_set = ml_result_text(row, 7);
-	read_slices(gate, row, 8);
+	gate->slice = ml_result_texts(row, 8, &gate->nslices);
 	gate->min_rows = ml_result_int8(row, 9);
 	gate->blocks = strcmp(ml_result_text(row, 10), "block") == 0;
 	gate->lenient = strcmp(ml_result_text(row, 11), "worse") == 0;

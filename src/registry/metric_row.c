@@ -9,34 +9,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "registry/metric_row.h"
 #include "registry/registry_catalog.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #define COLUMNS \
 	"name, aggregate, columns, tasks, higher_is_better, minimum, maximum, description, author, settings"
 
 /* ---- reading ---- */
-
-static char **
-result_texts(uint64 row, int column, int *n)
-{
-	bool		isnull;
-	Datum		datum = ml_result_datum(row, column, &isnull);
-	Datum	   *element;
-	char	  **item;
-
-	*n = 0;
-	if (isnull)
-		return NULL;
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &element, NULL, n);
-	item = palloc(sizeof(char *) * Max(*n, 1));
-	for (int i = 0; i < *n; i++)
-		item[i] = TextDatumGetCString(element[i]);
-	return item;
-}
 
 /* row i of the result, in cxt */
 static MlMetricRow *
@@ -48,8 +28,8 @@ read_row(uint64 i, MemoryContext cxt)
 
 	row->name = ml_result_text(i, 1);
 	row->aggregate = ml_result_text(i, 2);
-	row->column = result_texts(i, 3, &row->ncolumns);
-	row->task = result_texts(i, 4, &row->ntasks);
+	row->column = ml_result_texts(i, 3, &row->ncolumns);
+	row->task = ml_result_texts(i, 4, &row->ntasks);
 	row->higher_is_better = ml_result_bool(i, 5);
 	row->minimum = ml_result_float(i, 6);
 	row->maximum = ml_result_float(i, 7);

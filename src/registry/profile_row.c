@@ -109,37 +109,12 @@ find_name(const char *const *names, int n, const char *name)
 	return 0;					/* keep the compiler quiet */
 }
 
-static int64
-count_in(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-/* the elements of an array without NULLs; 0 of them for NULL */
-static int
-elements_in(uint64 row, int column, Oid type, Datum **element)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(row, column, &isnull);
-	bool		by_value = type != TEXTOID && FLOAT8PASSBYVAL;
-	int			n = 0;
-
-	*element = NULL;
-	if (!isnull)
-		deconstruct_array(DatumGetArrayTypeP(value), type, type == TEXTOID ? -1 : 8, by_value,
-						  type == TEXTOID ? TYPALIGN_INT : TYPALIGN_DOUBLE, element, NULL, &n);
-	return n;
-}
-
 /* into the array, if it is there; else into a new one; n of them at most */
 static void *
 numbers_in(uint64 row, int column, Oid type, int n, void *array, MemoryContext cxt)
 {
 	Datum	   *element;
-	int			found = elements_in(row, column, type, &element);
+	int			found = ml_result_elements(row, column, type, &element);
 
 	if (array == NULL)
 		array = MemoryContextAllocZero(cxt, 8 * Max(n, 1));
@@ -158,18 +133,18 @@ take_number(uint64 row, MlNumberProfile *number, MemoryContext cxt)
 {
 	Datum	   *element;
 
-	number->n = count_in(row, SAMPLED);
+	number->n = ml_result_int8(row, SAMPLED);
 	number->minimum = ml_result_float(row, MINIMUM);
 	number->maximum = ml_result_float(row, MAXIMUM);
 	number->mean = ml_result_float(row, MEAN);
 	number->deviation = ml_result_float(row, DEVIATION);
 	number->low = ml_result_float(row, BIN_LOW);
 	number->high = ml_result_float(row, BIN_HIGH);
-	number->nedges = Min(elements_in(row, EDGE, FLOAT8OID, &element), ML_PROFILE_DECILES);
+	number->nedges = Min(ml_result_elements(row, EDGE, FLOAT8OID, &element), ML_PROFILE_DECILES);
 	numbers_in(row, EDGE, FLOAT8OID, number->nedges, number->edge, cxt);
 	numbers_in(row, EDGE_ROWS, INT8OID, number->nedges + 1, number->edge_rows, cxt);
 	numbers_in(row, BIN_ROWS, INT8OID, ML_PROFILE_BINS + 2, number->bin_rows, cxt);
-	number->nknots = elements_in(row, KNOT, FLOAT8OID, &element);
+	number->nknots = ml_result_elements(row, KNOT, FLOAT8OID, &element);
 	number->knot = numbers_in(row, KNOT, FLOAT8OID, number->nknots, NULL, cxt);
 	number->upto = numbers_in(row, KNOT_UPTO, INT8OID, number->nknots, NULL, cxt);
 	number->equal = numbers_in(row, KNOT_EQUAL, INT8OID, number->nknots, NULL, cxt);
@@ -180,13 +155,13 @@ take_category(uint64 row, MlCategoryProfile *category, MemoryContext cxt)
 {
 	Datum	   *element;
 
-	category->nlevels = elements_in(row, LEVEL, TEXTOID, &element);
+	category->nlevels = ml_result_elements(row, LEVEL, TEXTOID, &element);
 	category->level = MemoryContextAlloc(cxt, sizeof(char *) * Max(category->nlevels, 1));
 	for (int i = 0; i < category->nlevels; i++)
 		category->level[i] = MemoryContextStrdup(cxt, TextDatumGetCString(element[i]));
 	category->rows = numbers_in(row, LEVEL_ROWS, INT8OID, category->nlevels, NULL, cxt);
-	category->other_rows = count_in(row, OTHER_ROWS);
-	category->other_levels = count_in(row, OTHER_LEVELS);
+	category->other_rows = ml_result_int8(row, OTHER_ROWS);
+	category->other_levels = ml_result_int8(row, OTHER_LEVELS);
 }
 
 static MlProfile *
@@ -197,8 +172,8 @@ take_profile(uint64 row, MemoryContext cxt)
 	profile->role = (MlProfileRole) find_name(role_name, lengthof(role_name), ml_result_text(row, ROLE));
 	profile->name = MemoryContextStrdup(cxt, ml_result_text(row, FEATURE));
 	profile->kind = (MlKind) find_name(kind_name, lengthof(kind_name), ml_result_text(row, KIND));
-	profile->rows = count_in(row, ROWS);
-	profile->missing = count_in(row, MISSING);
+	profile->rows = ml_result_int8(row, ROWS);
+	profile->missing = ml_result_int8(row, MISSING);
 	if (profile->kind == ML_KIND_CATEGORY)
 		take_category(row, &profile->category, cxt);
 	else

@@ -24,7 +24,6 @@
 #include "registry/registry_catalog.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"

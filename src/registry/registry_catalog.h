@@ -206,6 +206,10 @@ extern double ml_result_float(uint64 row, int column);	/* NaN for NULL */
 extern bool ml_result_bool(uint64 row, int column);	/* false for NULL */
 extern TimestampTz ml_result_time(uint64 row, int column);	/* -infinity for NULL */
 extern Interval *ml_result_interval(uint64 row, int column);
+extern char **ml_result_texts(uint64 row, int column, int *n);	/* of text[]; 0 for NULL */
+
+/* elements of an array of text, bigint or double precision, none of which is NULL; 0 of them for NULL */
+extern int	ml_result_elements(uint64 row, int column, Oid type, Datum **element);
 extern Datum ml_result_datum(uint64 row, int column, bool *isnull);
 
 /* ---- words of errors that several files raise ---- */

@@ -7,7 +7,6 @@
 #include "catalog/pg_type.h"
 #include "registry/registry_catalog.h"
 #include "registry/rollout_row.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -34,21 +33,12 @@ compare_of(const char *name)
 static void
 read_step(uint64 row, MlRolloutStep *step)
 {
-	bool		isnull;
-	Datum		datum;
-	Datum	   *element;
-	bool	   *nulls;
-
 	step->name = ml_result_text(row, 1);
 	step->share = ml_result_float(row, 2);
 	step->min_time = ml_result_interval(row, 3);
 	step->min_rows = ml_result_int8(row, 4);
 	step->min_outcomes = ml_result_int8(row, 5);
-	datum = ml_result_datum(row, 6, &isnull);
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &element, &nulls, &step->ngates);
-	step->gate = palloc(sizeof(char *) * Max(step->ngates, 1));
-	for (int i = 0; i < step->ngates; i++)
-		step->gate[i] = TextDatumGetCString(element[i]);
+	step->gate = ml_result_texts(row, 6, &step->ngates);
 	step->compare = compare_of(ml_result_text(row, 7));
 }
 

@@ -65,6 +65,7 @@ error_no_shadow(const char *model, const char *name, text *key_of_model)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" has no shadow \"%s\"", model, name),
+			 errdetail("No version is asked beside the active one under this name."),
 			 nearest.best ? errhint("Perhaps you meant %s.",
 									quote_literal_cstr(psprintf("%s@" ML_SHADOW_PREFIX "%s", model, nearest.best))) :
 			 errhint("Make a version one with mlops_shadow(%s, version, name => %s).",

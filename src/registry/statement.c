@@ -269,3 +269,33 @@ ml_result_interval(uint64 row, int column)
 
 	return isnull ? NULL : DatumGetIntervalP(datumCopy(datum, false, sizeof(Interval)));
 }
+
+int
+ml_result_elements(uint64 row, int column, Oid type, Datum **element)
+{
+	bool		isnull;
+	Datum		datum = ml_result_datum(row, column, &isnull);
+	int			n = 0;
+
+	*element = NULL;
+	if (isnull)
+		return 0;
+	if (type == TEXTOID)
+		deconstruct_array(DatumGetArrayTypeP(datum), type, -1, false, TYPALIGN_INT, element, NULL, &n);
+	else
+		deconstruct_array(DatumGetArrayTypeP(datum), type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, element, NULL, &n);
+	return n;
+}
+
+char **
+ml_result_texts(uint64 row, int column, int *n)
+{
+	Datum	   *element;
+	char	  **item;
+
+	*n = ml_result_elements(row, column, TEXTOID, &element);
+	item = palloc(sizeof(char *) * Max(*n, 1));
+	for (int i = 0; i < *n; i++)
+		item[i] = TextDatumGetCString(element[i]);
+	return item;
+}

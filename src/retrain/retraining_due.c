@@ -12,7 +12,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "judge/judge.h"
 #include "recipe/recipe.h"
 #include "registry/registry_catalog.h"

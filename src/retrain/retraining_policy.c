@@ -6,11 +6,9 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "registry/registry_catalog.h"
 #include "retrain/retraining.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 

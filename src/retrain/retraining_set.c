@@ -296,6 +296,7 @@ mlops_drop_retraining(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("model \"%s\" has no retraining policy", model),
+				 errdetail("There is none to drop."),
 				 errhint("SELECT * FROM mlops.retraining_policy lists those that there are.")));
 	(void) found_row(&cancel, model);
 	PG_RETURN_VOID();

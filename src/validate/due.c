@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 #include "validate/set.h"

@@ -13,7 +13,6 @@
 static void
 take_stratum(uint64 i, MlStratum *stratum)
 {
-
 	memset(stratum, 0, sizeof(*stratum));
 	stratum->bucket = ml_result_int8(i, 1);
 	stratum->stratum = ml_result_int(i, 2, 0);

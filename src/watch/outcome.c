@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "errors.h"
 #include "lib/stringinfo.h"
 #include "log/log.h"
