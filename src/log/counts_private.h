@@ -8,9 +8,9 @@
 
 #include "postgres.h"
 
+#include "log/counts.h"
 #include "port/atomics.h"
 #include "storage/lwlock.h"
-#include "log/counts.h"
 
 #define ML_COUNTS_ENTRIES	512
 #define ML_COUNTS_ACCOUNTS	64
