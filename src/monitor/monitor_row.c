@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "attempt.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
 #include "registry/registry_catalog.h"
@@ -221,9 +222,5 @@ ml_monitor_failed(const char *model, const char *name, const ErrorData *error)
 	ml_bind_text(&args, name);
 	ml_bind_text(&args, error->message);
 	ml_registry_run(&update, &args);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("monitor \"%s\" of model \"%s\" could not look: %s", name, model, error->message),
-			 error->detail ? errdetail("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	ml_attempt_warn(error, psprintf("monitor \"%s\" of model \"%s\" could not look", name, model));
 }

@@ -263,6 +263,22 @@ ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, uint8 *digest
 	memcpy(digest, VARDATA_ANY(bytes), ML_SHA256_LENGTH);
 }
 
+/* ---- names ---- */
+
+void
+ml_scan_offer(MlNearest *nearest, const char *table, const char *index, text *model)
+{
+	ScanKeyData key[1];
+	MlScan		scan;
+	HeapTuple	tuple;
+
+	ml_key_text(key, 0, 1, model);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, table, index, key, 1);
+	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
+		ml_nearest_offer(nearest, ml_column_text(&scan, tuple, 2));
+	ml_scan_end(&scan);
+}
+
 /* ---- arguments of SQL functions ---- */
 
 char *

@@ -13,6 +13,7 @@
 #include "access/skey.h"
 #include "compat.h"
 #include "datatype/timestamp.h"
+#include "errors.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/pg_list.h"
@@ -127,6 +128,9 @@ extern int	ml_column_int(MlScan *scan, HeapTuple tuple, AttrNumber column, int i
 extern double ml_column_float(MlScan *scan, HeapTuple tuple, AttrNumber column, double if_null);
 extern bytea *ml_column_bytes(MlScan *scan, HeapTuple tuple, AttrNumber column);	/* not NULL */
 extern void ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, uint8 *digest);
+
+/* the names of a model's rows, as candidates: of a table whose first columns, and index, are model and name */
+extern void ml_scan_offer(MlNearest *nearest, const char *table, const char *index, text *model);
 
 /* OID of a table or index of mlops_catalog; 3F000 if the extension is not there */
 extern Oid	ml_catalog_oid(const char *name);

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "attempt.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 #include "validate/set.h"
@@ -87,9 +88,5 @@ ml_set_failed(const char *model, const char *name, const ErrorData *error)
 	ml_bind_text(&args, name);
 	ml_bind_text(&args, error->message);
 	ml_registry_run(&update, &args);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("validation set \"%s\" of model \"%s\" was not refreshed: %s", name, model, error->message),
-			 error->detail ? errdetail("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	ml_attempt_warn(error, psprintf("validation set \"%s\" of model \"%s\" was not refreshed", name, model));
 }
