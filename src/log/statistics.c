@@ -194,9 +194,8 @@ mlops_statistics(PG_FUNCTION_ARGS)
 	bins = take_bins(fcinfo);
 	as_of = PG_GETARG_TIMESTAMPTZ(3);
 	ml_bind_text(&args, model);
-	ml_bind_datum(&args, TIMESTAMPTZOID,
-				  TimestampTzGetDatum(as_of - ml_watch_interval(PG_GETARG_INTERVAL_P(1))), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of - ml_watch_interval(PG_GETARG_INTERVAL_P(1)));
+	ml_bind_time(&args, as_of);
 	ml_rows_begin(fcinfo, &rows);
 	ml_registry_enter(&scope);
 	n = ml_statement_look(&select_histograms, &args);

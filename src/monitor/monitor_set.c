@@ -237,7 +237,6 @@ has_feature(const char *model, const char *feature, bool *active)
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	bool		isnull;
 	bool		found = false;
 
 	ml_bind_text(&args, model);
@@ -245,7 +244,7 @@ has_feature(const char *model, const char *feature, bool *active)
 	ml_registry_enter(&scope);
 	*active = ml_statement_run(&select, &args) > 0;
 	if (*active)
-		found = DatumGetBool(ml_result_datum(0, 1, &isnull));
+		found = ml_result_bool(0, 1);
 	ml_registry_leave(&scope);
 	return found;
 }

@@ -16,7 +16,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "json.h"
 #include "judge/hearing.h"
@@ -203,15 +202,7 @@ put_difference(MlRows *rows, const MlLiveGroup *group, const char *metric, const
 
 	ml_rows_text(value, isnull, 0, group->slice);
 	ml_rows_text(value, isnull, 1, metric);
-	ml_rows_number(value, isnull, 2, difference->candidate);
-	ml_rows_number(value, isnull, 3, difference->champion);
-	ml_rows_number(value, isnull, 4, difference->difference);
-	ml_rows_number(value, isnull, 5, difference->low);
-	ml_rows_number(value, isnull, 6, difference->high);
-	ml_rows_number(value, isnull, 7, difference->p_value);
-	value[8] = Int64GetDatum(difference->n);
-	value[9] = Int64GetDatum(difference->needed);
-	isnull[9] = difference->needed == 0;
+	ml_difference_columns(value, isnull, 2, difference);
 	value[10] = Int64GetDatum(group->predictions);
 	ml_rows_add(rows, value, isnull);
 }

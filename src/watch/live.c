@@ -379,9 +379,9 @@ open_cursor(const MlLive *live, const char *policy)
 	foreach(cell, live->columns)
 		column[n++] = CStringGetTextDatum(lfirst(cell));
 	ml_bind_text(&args, request->model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(request->from), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(request->until), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(request->as_of), false);
+	ml_bind_time(&args, request->from);
+	ml_bind_time(&args, request->until);
+	ml_bind_time(&args, request->as_of);
 	ml_bind_text(&args, policy);
 	ml_bind_float(&args, (double) request->width / USECS_PER_SEC);
 	ml_bind_datum(&args, TEXTARRAYOID, request->slices != (Datum) 0 ? request->slices :
