@@ -36,26 +36,20 @@ $$;
 COMMENT ON FUNCTION mlops.shadow_scope(text) IS
 'how many shadows a model has, and of their logged calls of the last seven days the mean time and the shares that failed or were skipped, in words';
 
-CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
-       OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
-       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text,
-       OUT canary integer, OUT canary_share float8,
-       OUT slo text, OUT alerts bigint, OUT shadows text)
+CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8, OUT rules integer,
+       OUT deployed_at timestamptz, OUT canary integer, OUT canary_share float8, OUT fallback integer, OUT shadows text,
+       OUT algorithm text, OUT metric text, OUT value float8, OUT slo text, OUT alerts bigint, OUT log text,
+       OUT trained_at timestamptz, OUT versions bigint, OUT last_run text)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
+SELECT m.model, s.version, s.threshold, s.rules, s.deployed_at, s.canary_version, s.canary_share,
+       (SELECT a.version FROM mlops.alias AS a
+         WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback'),
+       mlops.shadow_scope(m.model), v.algorithm, m.metric,
        CASE WHEN pg_catalog.jsonb_typeof(v.holdout_metrics OPERATOR(pg_catalog.->) m.metric)
                  OPERATOR(pg_catalog.=) 'number'
             THEN (v.holdout_metrics OPERATOR(pg_catalog.->>) m.metric)::pg_catalog.float8 END,
-       v.trained_at, s.changed_at,
-       CASE WHEN mlops.may(m.model, 'read')
-            THEN (SELECT pg_catalog.count(*) FROM mlops.version AS n WHERE n.model OPERATOR(pg_catalog.=) m.model) END,
-       (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.model
-         ORDER BY r.started_at DESC LIMIT 1),
-       (SELECT a.version FROM mlops.alias AS a
-         WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback'),
-       mlops.log_scope(m.settings), s.canary_version, s.canary_share,
        CASE WHEN m.settings ? 'slo' AND mlops.may(m.model, 'read') THEN COALESCE(
            (SELECT CASE WHEN o.verdict = 'no data' THEN NULL
                         WHEN o.value >= o.minimum_now OR o.value <= o.maximum_now THEN 'met'
@@ -65,7 +59,11 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
        CASE WHEN mlops.may(m.model, 'read')
             THEN (SELECT pg_catalog.count(*) FROM mlops.alert AS t
                    WHERE t.model OPERATOR(pg_catalog.=) m.model AND t.state OPERATOR(pg_catalog.<>) 'resolved') END,
-       mlops.shadow_scope(m.model)
+       mlops.log_scope(m.settings), v.trained_at,
+       CASE WHEN mlops.may(m.model, 'read')
+            THEN (SELECT pg_catalog.count(*) FROM mlops.version AS n WHERE n.model OPERATOR(pg_catalog.=) m.model) END,
+       (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.model
+         ORDER BY r.started_at DESC LIMIT 1)
   FROM mlops.model AS m
   LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
   LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model
@@ -73,4 +71,4 @@ SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
  ORDER BY m.model COLLATE "C"
 $$;
 COMMENT ON FUNCTION mlops_status() IS
-'one line a model: what is active, its primary metric on the hold-out, versions, the last training, the canary, whether its slo is met, alerts';
+'one line a model: what serves and since when, canary, shadows, its primary metric on the hold-out (value), whether its slo is met, open alerts, what is logged, versions, the last training';

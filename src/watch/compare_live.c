@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(mlops_compare_live);
 typedef struct Question
 {
 	char	   *model;
-	char	   *shadow;			/* name or version, as given */
+	char	   *shadow;			/* name or version, as text */
 	int			candidate;
 	int			champion;
 	char	   *acknowledge;	/* or NULL */
@@ -53,6 +53,20 @@ refuse_shadow(const Question *question)
 			 errmsg("model \"%s\" has no shadow \"%s\"", question->model, question->shadow),
 			 errdetail("It is neither the name of a shadow nor the number of a version."),
 			 errhint("SELECT * FROM mlops.shadow lists them; one that was taken away is named by its version.")));
+}
+
+/* a name, or the reference that mlops_shadow returned, 'churn@shadow.next', or 'churn/7' */
+static char *
+name_of(const char *model, char *shadow)
+{
+	size_t		length = strlen(model);
+	char	   *rest = shadow + length;
+
+	if (strncmp(shadow, model, length) != 0)
+		return shadow;
+	if (strncmp(rest, "@" ML_SHADOW_PREFIX, strlen(ML_SHADOW_PREFIX) + 1) == 0)
+		return rest + strlen(ML_SHADOW_PREFIX) + 1;
+	return *rest == '/' ? rest + 1 : shadow;
 }
 
 /* 0: it is no number */
@@ -250,7 +264,7 @@ read_question(FunctionCallInfo fcinfo, Question *question)
 	ml_require_argument(fcinfo, 6, "label_delay");
 	ml_require_argument(fcinfo, 8, "as_of");
 	question->model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	question->shadow = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	question->shadow = name_of(question->model, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	ml_privilege_require(question->model, ML_PRIVILEGE_READ);
 	question->champion = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
 	question->acknowledge = ml_argument_text(fcinfo, 7);

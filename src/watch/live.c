@@ -74,9 +74,9 @@ static const char labelled_rows[] =
 "FROM mlops_catalog.outcome AS c WHERE c.model" EQ "$1 AND c.key" EQ "p.key AND c.at" GE "p.at AND c.at" LE "$4 "
 "AND (p.next_at IS NULL OR c.at" LT "p.next_at)) AS o ON true LEFT JOIN b ON b.version" EQ "p.version "
 "CROSS JOIN LATERAL (SELECT ''::pg_catalog.text AS slice UNION ALL "
-"SELECT pg_catalog.concat(f.name, ' = ', CASE pg_catalog.jsonb_typeof(p.input OPERATOR(pg_catalog.->) f.name) "
-"WHEN 'string' THEN pg_catalog.quote_literal(p.input OPERATOR(pg_catalog.->>) f.name) "
-"WHEN 'null' THEN 'NULL' ELSE p.input OPERATOR(pg_catalog.->>) f.name END) "
+"SELECT pg_catalog.concat(f.name, CASE pg_catalog.jsonb_typeof(p.input OPERATOR(pg_catalog.->) f.name) "
+"WHEN 'string' THEN ' = ' OPERATOR(pg_catalog.||) pg_catalog.quote_literal(p.input OPERATOR(pg_catalog.->>) f.name) "
+"WHEN 'null' THEN ' IS NULL' ELSE ' = ' OPERATOR(pg_catalog.||) (p.input OPERATOR(pg_catalog.->>) f.name) END) "
 "FROM pg_catalog.unnest($7) AS f (name) WHERE p.input OPERATOR(pg_catalog.?) f.name) AS s "
 "WHERE p.at" LT "$3 AND ($12 IS NULL OR p.shadow IS NOT NULL AND COALESCE(p.rules_fired, 0)" EQ "0)%s "
 "ORDER BY 1, 2, 3, s.slice COLLATE \"C\", p.at, p.id";
