@@ -256,7 +256,7 @@ do_pieces(MlTraining *procedure, void *arg)
 	foreach(model, retrained)
 	{
 		if (ml_privilege_has(lfirst(model), tick->user, ML_PRIVILEGE_TRAIN))
-			ml_retrain_work(procedure, lfirst(model), tick->as_of);
+			ml_retrain_work(procedure, lfirst(model), ml_monitors_time(tick->as_of));
 	}
 	if (ml_log_retention_days > 0 && has_privs_of_role(tick->user, ml_catalog_owner()))
 		do_piece(procedure, tick, prune_log, prune_failed);
