@@ -36,14 +36,18 @@ SQL_PIECES = \
 	sql/install/44_validate.sql \
 	sql/install/46_judge.sql \
 	sql/install/48_gate.sql \
-	sql/install/49_monitor.sql \
 	sql/install/49_rule.sql \
 	sql/install/50_deploy.sql \
 	sql/install/52_shadow.sql \
+	sql/install/53_log.sql \
 	sql/install/55_watch.sql \
 	sql/install/56_drift.sql \
 	sql/install/56_trace.sql \
 	sql/install/57_retrain.sql \
+	sql/install/58_rollout.sql \
+	sql/install/59_monitor.sql \
+	sql/install/59_status.sql \
+	sql/install/59_tick.sql \
 	sql/install/60_look.sql \
 	sql/install/65_exchange.sql \
 	sql/install/90_grants.sql

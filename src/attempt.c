@@ -44,3 +44,13 @@ ml_attempt(void (*attempt) (void *arg), void *arg)
 		ReThrowError(error);
 	return error;
 }
+
+void
+ml_attempt_warn(const ErrorData *error, const char *what)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("%s: %s", what, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}

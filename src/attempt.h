@@ -15,4 +15,7 @@
  */
 extern ErrorData *ml_attempt(void (*attempt) (void *arg), void *arg);
 
+/* a WARNING that says what failed, "outcomes were not pulled", with code and words of the error */
+extern void ml_attempt_warn(const ErrorData *error, const char *what);
+
 #endif							/* ML_ATTEMPT_H */

@@ -2,7 +2,7 @@
  * mlops.c
  *		The library that every session that scores loads: settings and the
  *		module magic. It links no linear algebra; training loads mlops_learn.
- *		Preloaded by the server it also logs predictions (watch/).
+ *		Preloaded by the server it also logs and counts predictions (log/).
  */
 #include "postgres.h"
 

@@ -127,11 +127,13 @@ COMMENT ON VIEW mlops.training_progress IS
 
 CREATE VIEW mlops.serving WITH (security_barrier) AS
 SELECT s.model, s.version, s.threshold, s.rules, s.canary_version, s.canary_share,
-       s.deployment, s.stack, s.changed_at, s.canary_threshold, s.canary_rules, s.canary_deployment, s.canary_salt
+       s.deployment, s.stack, s.changed_at, s.canary_threshold, s.canary_rules, s.canary_deployment, s.canary_salt,
+       d.deployed_at
   FROM mlops_catalog.serving AS s
+  LEFT JOIN mlops_catalog.deployment AS d ON d.model OPERATOR(pg_catalog.=) s.model AND d.number OPERATOR(pg_catalog.=) s.deployment
  WHERE s.version IS NOT NULL
    AND mlops.may(s.model, 'predict');
-COMMENT ON VIEW mlops.serving IS 'what serves now; deployment: of the active bundle; stack: deployments that a rollback goes back to, the newest last';
+COMMENT ON VIEW mlops.serving IS 'what serves now; deployment, deployed_at: of the active bundle; changed_at: also of canary and shadows; stack: deployments that a rollback goes back to, the newest last';
 
 CREATE VIEW mlops.alias WITH (security_barrier) AS
 SELECT a.model, a.alias, a.version, a.set_by, a.set_at

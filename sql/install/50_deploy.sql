@@ -1,4 +1,4 @@
--- Deciding: promote, roll back, alias, status.
+-- Deciding: promote, roll back, alias.
 
 CREATE TYPE mlops.deployed AS (
     model               text,
@@ -30,78 +30,3 @@ CREATE FUNCTION mlops_set_alias(model text, alias text, version integer) RETURNS
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_set_alias(text, text, integer) IS
 'gives a version a name, to be used as model@alias; NULL removes the name';
-
-CREATE FUNCTION mlops.log_preloaded() RETURNS boolean
-AS 'MODULE_PATHNAME', 'mlops_log_preloaded' LANGUAGE C STABLE STRICT PARALLEL SAFE;
-COMMENT ON FUNCTION mlops.log_preloaded() IS 'whether the server can log calls of mlops_predict: shared_preload_libraries has mlops';
-
-CREATE FUNCTION mlops.log_scope(settings jsonb) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT CASE WHEN l.share = 0 THEN 'off'
-            WHEN NOT mlops.log_preloaded() THEN 'mlops_score only: mlops is not in shared_preload_libraries'
-            WHEN l.share IS NULL THEN 'mlops_score only'
-            ELSE CASE WHEN l.share < 1 THEN pg_catalog.trim_scale(l.share * 100)::text || ' % of ' ELSE '' END ||
-                 CASE WHEN settings -> 'log_without_key' = 'true' THEN 'all calls' ELSE 'calls with a key' END END
-  FROM (SELECT (settings ->> 'log_sample')::numeric) AS l (share)
-$$;
-COMMENT ON FUNCTION mlops.log_scope(jsonb) IS 'which calls of a model are logged, in words, from its settings';
-
-CREATE FUNCTION mlops.shadow_scope(model text) RETURNS text
-LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT w.n || CASE WHEN c.calls > 0 THEN
-              COALESCE(': ' || pg_catalog.round(c.mean_us::numeric, 1) || ' us a call', ': none answered') || ', ' ||
-              pg_catalog.round(100 * c.failed / c.calls, 1) || ' % failed, ' ||
-              pg_catalog.round(100 * c.skipped / c.calls, 1) || ' % skipped' ELSE '' END
-  FROM (SELECT pg_catalog.count(*) AS n FROM mlops.shadow AS s WHERE s.model = $1) AS w,
-       (SELECT pg_catalog.sum(d.calls) AS calls, pg_catalog.sum(d.failed) AS failed, pg_catalog.sum(d.skipped) AS skipped,
-               pg_catalog.sum(d.mean_us * (d.calls - d.failed - d.skipped)) /
-               NULLIF(pg_catalog.sum(d.calls - d.failed - d.skipped), 0)::float8 AS mean_us
-          FROM mlops.shadow_cost AS d
-         WHERE d.model = $1 AND d.day >= (pg_catalog.now() AT TIME ZONE 'UTC')::date - 7) AS c
- WHERE w.n > 0
-$$;
-COMMENT ON FUNCTION mlops.shadow_scope(text) IS
-'how many shadows a model has, and of their logged calls of the last seven days the mean time and the shares that failed or were skipped, in words';
-
-CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8,
-       OUT algorithm text, OUT metric text, OUT value float8, OUT trained_at timestamptz,
-       OUT deployed_at timestamptz, OUT versions bigint, OUT last_run text, OUT fallback integer, OUT log text,
-       OUT canary integer, OUT canary_share float8,
-       OUT slo text, OUT alerts bigint, OUT shadows text)
-RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
-SET search_path = pg_catalog, pg_temp
-AS $$
-SELECT m.model, s.version, s.threshold, v.algorithm, m.metric,
-       CASE WHEN pg_catalog.jsonb_typeof(v.holdout_metrics OPERATOR(pg_catalog.->) m.metric)
-                 OPERATOR(pg_catalog.=) 'number'
-            THEN (v.holdout_metrics OPERATOR(pg_catalog.->>) m.metric)::pg_catalog.float8 END,
-       v.trained_at, s.changed_at,
-       CASE WHEN mlops.may(m.model, 'read')
-            THEN (SELECT pg_catalog.count(*) FROM mlops.version AS n WHERE n.model OPERATOR(pg_catalog.=) m.model) END,
-       (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.model
-         ORDER BY r.started_at DESC LIMIT 1),
-       (SELECT a.version FROM mlops.alias AS a
-         WHERE a.model OPERATOR(pg_catalog.=) m.model AND a.alias OPERATOR(pg_catalog.=) 'fallback'),
-       mlops.log_scope(m.settings), s.canary_version, s.canary_share,
-       CASE WHEN m.settings ? 'slo' AND mlops.may(m.model, 'read') THEN COALESCE(
-           (SELECT CASE WHEN o.verdict = 'no data' THEN NULL
-                        WHEN o.value >= o.minimum_now OR o.value <= o.maximum_now THEN 'met'
-                        WHEN o.value IS NOT NULL THEN 'not met' END
-              FROM mlops.monitor AS o WHERE o.model OPERATOR(pg_catalog.=) m.model AND o.name OPERATOR(pg_catalog.=) 'slo'),
-           'unknown') END,
-       CASE WHEN mlops.may(m.model, 'read')
-            THEN (SELECT pg_catalog.count(*) FROM mlops.alert AS t
-                   WHERE t.model OPERATOR(pg_catalog.=) m.model AND t.state OPERATOR(pg_catalog.<>) 'resolved') END,
-       mlops.shadow_scope(m.model)
-  FROM mlops.model AS m
-  LEFT JOIN mlops.serving AS s ON s.model OPERATOR(pg_catalog.=) m.model
-  LEFT JOIN mlops.version AS v ON v.model OPERATOR(pg_catalog.=) s.model
-                              AND v.version OPERATOR(pg_catalog.=) s.version
- ORDER BY m.model COLLATE "C"
-$$;
-COMMENT ON FUNCTION mlops_status() IS
-'one line a model: what is active, its primary metric on the hold-out, versions, the last training, the canary, whether its slo is met, alerts';

@@ -10,20 +10,19 @@ GRANT USAGE ON SCHEMA mlops TO PUBLIC;
 GRANT SELECT ON mlops.model, mlops.privilege, mlops.version, mlops.dropped_version, mlops.run,
       mlops.training_progress, mlops.serving, mlops.alias, mlops.deployment TO PUBLIC;
 GRANT SELECT ON mlops.training_profile TO PUBLIC;
-GRANT SELECT ON mlops.gate, mlops.approval TO PUBLIC;
-GRANT SELECT ON mlops.evaluation TO PUBLIC;
 GRANT SELECT ON mlops.metric TO PUBLIC;
 GRANT SELECT ON mlops.validation_set, mlops.edition, mlops.slice, mlops.pin, mlops.failure, mlops.label TO PUBLIC;
-GRANT SELECT ON mlops.prediction, mlops.log_gap, mlops.outcome, mlops.outcome_source TO PUBLIC;
-GRANT SELECT ON mlops.serving_statistics, mlops.serving_histogram TO PUBLIC;
-GRANT SELECT ON mlops.rule_set TO PUBLIC;
+GRANT SELECT ON mlops.evaluation TO PUBLIC;
+GRANT SELECT ON mlops.gate, mlops.approval TO PUBLIC;
+GRANT SELECT ON mlops.rule_set, mlops.serving_check TO PUBLIC;
 GRANT SELECT ON mlops.shadow, mlops.shadow_event, mlops.shadow_cost TO PUBLIC;
+GRANT SELECT ON mlops.prediction, mlops.log_gap, mlops.serving_statistics, mlops.serving_histogram TO PUBLIC;
+GRANT SELECT ON mlops.outcome, mlops.outcome_source TO PUBLIC;
+GRANT SELECT ON mlops.retraining_policy, mlops.retraining TO PUBLIC;
 GRANT SELECT ON mlops.rollout, mlops.rollout_step TO PUBLIC;
 GRANT SELECT ON mlops.monitor, mlops.monitor_period, mlops.alert TO PUBLIC;
-GRANT SELECT ON mlops.rule_set, mlops.serving_check TO PUBLIC;
-GRANT SELECT ON mlops.retraining_policy, mlops.retraining TO PUBLIC;
 GRANT USAGE ON TYPE mlops.deployed, mlops.bundle, mlops.state TO PUBLIC;
-GRANT USAGE ON TYPE mlops.refreshed TO PUBLIC;
+GRANT USAGE ON TYPE mlops.refreshed, mlops.change TO PUBLIC;
 GRANT USAGE ON TYPE mlops.metric_state TO PUBLIC;
 
 DO $$

@@ -80,7 +80,7 @@ ml_deploy_read(const char *model, MlServing *serving)
 	serving->share = ml_result_float(0, 13);
 	serving->salt = ml_result_text(0, 14);
 	read_stack(serving, DatumGetArrayTypeP(ml_result_datum(0, 15, &isnull)));
-	serving->changed_at = DatumGetTimestampTz(ml_result_datum(0, 16, &isnull));
+	serving->changed_at = ml_result_time(0, 16);
 }
 
 bool
@@ -118,7 +118,7 @@ write_active(const MlDecision *decision, int deployment, TimestampTz at)
 	ml_bind_text(&args, decision->model);
 	bind_bundle(&args, &decision->bundle);
 	ml_bind_int(&args, deployment);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_time(&args, at);
 	ml_bind_datum(&args, INT4ARRAYOID,
 				  PointerGetDatum(construct_array(stack, decision->nstack, INT4OID,
 												  sizeof(int32), true, TYPALIGN_INT)), false);
@@ -138,7 +138,7 @@ write_canary(const MlDecision *decision, int deployment, TimestampTz at)
 	ml_bind_text(&args, decision->model);
 	bind_bundle(&args, &decision->bundle);
 	ml_bind_int(&args, deployment);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_time(&args, at);
 	ml_bind_float(&args, decision->share);
 	ml_bind_text(&args, decision->salt);
 	ml_statement_run(&update, &args);
@@ -167,7 +167,7 @@ write_history(const MlDecision *decision, int deployment, TimestampTz at)
 	ml_bind_jsonb(&args, decision->evidence);
 	ml_bind_text(&args, decision->reason);
 	ml_bind_text(&args, decision->deployed_by);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_time(&args, at);
 	ml_bind_int_or_null(&args, decision->bundle.rules, decision->bundle.rules == 0);
 	ml_bind_float(&args, decision->share);
 	ml_bind_text(&args, decision->share < 1 ? decision->salt : NULL);

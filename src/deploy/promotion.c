@@ -39,7 +39,6 @@ ml_promotion_look(const char *model, MlOutlook *outlook)
 	MlArguments args = {0};
 	MlRegistryScope scope;
 	char	   *metric;
-	bool		isnull;
 
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
@@ -48,7 +47,7 @@ ml_promotion_look(const char *model, MlOutlook *outlook)
 	outlook->version = ml_result_int(0, 1, 0);
 	outlook->threshold = ml_result_float(0, 2);
 	outlook->deployment = ml_result_int(0, 3, 0);
-	outlook->gated = DatumGetBool(ml_result_datum(0, 4, &isnull));
+	outlook->gated = ml_result_bool(0, 4);
 	outlook->approvals = ml_result_int(0, 5, 0);
 	metric = ml_result_text(0, 6);
 	outlook->rules = ml_result_int(0, 7, 0);
@@ -58,7 +57,7 @@ ml_promotion_look(const char *model, MlOutlook *outlook)
 	outlook->canary.deployment = ml_result_int(0, 11, 0);
 	outlook->newest = Max(outlook->deployment, outlook->canary.deployment);
 	outlook->share = ml_result_float(0, 12);
-	outlook->heard = DatumGetBool(ml_result_datum(0, 13, &isnull));
+	outlook->heard = ml_result_bool(0, 13);
 	outlook->metric = metric ? MemoryContextStrdup(caller, metric) : NULL;
 	ml_registry_leave(&scope);
 }

@@ -75,7 +75,8 @@ read_request(FunctionCallInfo fcinfo, ShadowRequest *request)
 	if (request->acknowledge != NULL && request->acknowledge[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"acknowledge\" is empty"),
+				 errmsg("argument \"acknowledge\" of mlops_shadow is empty"),
+				 errdetail("It has no text; NULL says that nothing is acknowledged."),
 				 errhint("Say why a comparison is meaningful although predictions influence outcomes; it is kept.")));
 	request->caused_by = GetUserNameFromId(GetUserId(), false);
 }

@@ -55,6 +55,7 @@ mlops_adwin_accum(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("argument \"error\" of mlops_adwin must be finite, not %g", PG_GETARG_FLOAT8(1)),
+				 errdetail("Means of the values before and after a change are compared."),
 				 errhint("Leave such rows out: FILTER (WHERE ...).")));
 	ml_adwin_add(adwin, PG_GETARG_FLOAT8(1));
 	PG_RETURN_POINTER(adwin);

@@ -62,6 +62,7 @@ typedef struct MlJudgement
 	double		p_adjusted;
 	MlVerdict	verdict;
 	char	   *reason;			/* NULL: nothing to say */
+	char	   *change;			/* the reason, should it be a shift; NULL of times */
 } MlJudgement;
 
 typedef struct MlDriftRule
@@ -70,7 +71,7 @@ typedef struct MlDriftRule
 	int64		min_rows;		/* fewer rows say nothing */
 } MlDriftRule;
 
-/* broken or not: verdict and reason, in the current context */
+/* broken or not: verdict, reason and change, in the current context */
 extern void ml_drift_find_fault(const MlProfile *reference, const MlProfile *current, const MlDistance *distance,
 								const MlDriftRule *rule, MlJudgement *judgement);
 

@@ -22,6 +22,7 @@
 #define OUTSIDE_NOW		0.5
 #define SIGNIFICANT		0.05
 #define WORDS_SHOWN		40		/* of a level */
+#define LEVELS_LOOKED_AT	100 /* the most frequent ones, for the one that has changed most */
 
 /* ---- units ---- */
 
@@ -122,6 +123,63 @@ ml_drift_unit(const MlNumberProfile *reference, const MlNumberProfile *current, 
 
 /* ---- what is broken ---- */
 
+/* a level as it is shown */
+static char *
+shown(const char *level)
+{
+	return psprintf("\"%.*s\"", pg_mbcliplen(level, strlen(level), WORDS_SHOWN), level);
+}
+
+static double
+share_of_level(const MlProfile *profile, const char *level)
+{
+	const MlCategoryProfile *category = &profile->category;
+	int64		present = profile->rows - profile->missing;
+
+	for (int i = 0; i < category->nlevels; i++)
+	{
+		if (strcmp(category->level[i], level) == 0)
+			return present > 0 ? (double) category->rows[i] / present : 0;
+	}
+	return 0;
+}
+
+/* the level of either whose share has changed most */
+static char *
+changed_level(const MlProfile *reference, const MlProfile *current)
+{
+	const MlProfile *side[2] = {reference, current};
+	const char *level = NULL;
+	double		most = 0;
+
+	for (int s = 0; s < 2; s++)
+	{
+		for (int i = 0; i < Min(side[s]->category.nlevels, LEVELS_LOOKED_AT); i++)
+		{
+			const char *name = side[s]->category.level[i];
+			double		change = fabs(share_of_level(current, name) - share_of_level(reference, name));
+
+			if (change > most)
+			{
+				most = change;
+				level = name;
+			}
+		}
+	}
+	return level == NULL ? NULL : psprintf("%s is %.0f %% of the values, %.0f %% in training", shown(level),
+										   100 * share_of_level(current, level), 100 * share_of_level(reference, level));
+}
+
+static char *
+describe_change(const MlProfile *reference, const MlProfile *current, const MlDistance *distance)
+{
+	if (reference->kind == ML_KIND_TIME)
+		return NULL;
+	if (reference->kind == ML_KIND_CATEGORY)
+		return changed_level(reference, current);
+	return psprintf("mean %.4g, %.4g in training", distance->mean, distance->mean_reference);
+}
+
 static char *
 vanished_level(const MlProfile *reference, const MlProfile *current)
 {
@@ -139,8 +197,7 @@ vanished_level(const MlProfile *reference, const MlProfile *current)
 		for (int j = 0; j < now->nlevels && !found; j++)
 			found = strcmp(then->level[i], now->level[j]) == 0;
 		if (!found)
-			return psprintf("\"%.*s\" vanished: it was %.0f %% of the values",
-							pg_mbcliplen(then->level[i], strlen(then->level[i]), WORDS_SHOWN), then->level[i], 100 * share);
+			return psprintf("%s vanished: it was %.0f %% of the values", shown(then->level[i]), 100 * share);
 	}
 	return NULL;
 }
@@ -194,6 +251,7 @@ ml_drift_find_fault(const MlProfile *reference, const MlProfile *current, const 
 	}
 	judgement->reason = find_fault(reference, current, distance);
 	judgement->verdict = judgement->reason != NULL ? ML_VERDICT_BROKEN : ML_VERDICT_OK;
+	judgement->change = describe_change(reference, current, distance);
 }
 
 void
@@ -206,5 +264,8 @@ ml_drift_judge(MlKind kind, const MlDistance *distance, const MlDriftRule *rule,
 	if (kind == ML_KIND_TIME)
 		judgement->reason = pstrdup("time goes on");
 	else
+	{
 		judgement->verdict = ML_VERDICT_SHIFTED;
+		judgement->reason = judgement->change;
+	}
 }

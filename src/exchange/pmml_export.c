@@ -16,7 +16,6 @@
 #include "interrupts.h"
 #include "lib/stringinfo.h"
 #include "predictor/trees.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/xml.h"
 
@@ -535,10 +534,11 @@ ml_export_pmml(const MlExport *export)
 		ml_export_refuse(export, "it gives no value to rows that lack one (\"impute\": \"drop\")",
 						 "Train with \"impute\": \"mean\" or \"median\", or export it as 'json' or 'sql'.");
 	initStringInfo(&out);
-	appendStringInfo(&out, "<?xml version=\"1.0\" encoding=\"%s\"?>\n"
+
+	/* no encoding: text is in the database's here, in the client's where it is written, and without one XML is UTF-8 */
+	appendStringInfo(&out, "<?xml version=\"1.0\"?>\n"
 					 "<PMML xmlns=\"http://www.dmg.org/PMML-4_4\" version=\"4.4\">\n"
 					 " <Header description=%s><Application name=\"mlops\" version=\"" MLOPS_VERSION "\"/></Header>\n",
-					 GetDatabaseEncodingName(),
 					 quoted(psprintf("%s/%d, %s", export->resolved->model, export->resolved->version, model->algorithm)));
 	put_data_dictionary(&w);
 	switch (model->predictor->kind)

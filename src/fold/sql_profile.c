@@ -30,18 +30,9 @@ static void
 read_sample(void *arg)
 {
 	Sample	   *sample = arg;
-	const MlSpec *spec = &sample->training->spec;
 	MlFrameRequest request = {0};
 
-	request.source = sample->query;
-	request.target = spec->target;
-	request.weight = spec->weight;
-	request.key = spec->key;
-	request.time_column = spec->time_column;
-	request.features = spec->features;
-	request.nfeatures = spec->nfeatures;
-	request.exclude = spec->exclude;
-	request.nexclude = spec->nexclude;
+	ml_spec_request(&sample->training->spec, sample->query, &request);
 	sample->frame = ml_frame_read(&request, &sample->training->budget);
 }
 

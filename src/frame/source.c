@@ -116,7 +116,7 @@ ml_source_error_callback(void *arg)
 		internalerrposition(position);
 		internalerrquery((const char *) arg);
 	}
-	errcontext("training source");
+	errcontext("source query");
 }
 
 static void

@@ -28,10 +28,7 @@ try_one(const char *version, const char *set)
 
 	if (error == NULL)
 		return;
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("\"%s\" was not evaluated on validation set \"%s\": %s", version, set, error->message),
-			 error->detail ? errdetail("%s", error->detail) : 0));
+	ml_attempt_warn(error, psprintf("\"%s\" was not evaluated on validation set \"%s\"", version, set));
 	FreeErrorData(error);
 }
 

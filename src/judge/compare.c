@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "fmgr.h"
 #include "judge/hearing.h"
 #include "result.h"
@@ -15,6 +13,20 @@
 
 PG_FUNCTION_INFO_V1(mlops_compare);
 
+void
+ml_difference_columns(Datum *value, bool *isnull, int first, const MlDifference *difference)
+{
+	ml_rows_number(value, isnull, first, difference->candidate);
+	ml_rows_number(value, isnull, first + 1, difference->champion);
+	ml_rows_number(value, isnull, first + 2, difference->difference);
+	ml_rows_number(value, isnull, first + 3, difference->low);
+	ml_rows_number(value, isnull, first + 4, difference->high);
+	ml_rows_number(value, isnull, first + 5, difference->p_value);
+	value[first + 6] = Int64GetDatum(difference->n);
+	value[first + 7] = Int64GetDatum(difference->needed);
+	isnull[first + 7] = difference->needed == 0;
+}
+
 static void
 add_row(MlRows *rows, const char *slice, const char *metric, const MlDifference *difference)
 {
@@ -23,15 +35,7 @@ add_row(MlRows *rows, const char *slice, const char *metric, const MlDifference 
 
 	ml_rows_text(values, nulls, 0, slice);
 	ml_rows_text(values, nulls, 1, metric);
-	ml_rows_number(values, nulls, 2, difference->candidate);
-	ml_rows_number(values, nulls, 3, difference->champion);
-	ml_rows_number(values, nulls, 4, difference->difference);
-	ml_rows_number(values, nulls, 5, difference->low);
-	ml_rows_number(values, nulls, 6, difference->high);
-	ml_rows_number(values, nulls, 7, difference->p_value);
-	values[8] = Int64GetDatum(difference->n);
-	values[9] = Int64GetDatum(difference->needed);
-	nulls[9] = difference->needed == 0;
+	ml_difference_columns(values, nulls, 2, difference);
 	ml_rows_add(rows, values, nulls);
 }
 

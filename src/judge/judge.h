@@ -122,6 +122,9 @@ extern void ml_judge_compare(const MlJudged *candidate, const MlJudged *champion
 struct MlPaired;
 extern void ml_difference_of_paired(const struct MlPaired *paired, int64 n, MlDifference *result);
 
+/* eight columns of a row of a result: candidate, champion, difference, low, high, p_value, n, needed */
+extern void ml_difference_columns(Datum *value, bool *isnull, int first, const MlDifference *difference);
+
 /*
  * Evaluates the versions of a model that are in use on the newest edition of a
  * validation set, or of each of them (NULL), and stores what it finds, as the

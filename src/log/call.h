@@ -1,7 +1,6 @@
 /*
  * call.h
- *		A call of a scorer, as the log knows it. Apart from watch.h, because the
- *		registry has an MlStatement of its own.
+ *		A call of a scorer, as the log knows it.
  */
 #ifndef ML_CALL_RECORD_H
 #define ML_CALL_RECORD_H

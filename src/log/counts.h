@@ -26,6 +26,7 @@
 #include "frame/value.h"
 #include "lib/stringinfo.h"
 #include "log/ring.h"
+#include "log/shared.h"
 #include "model/model.h"
 #include "nodes/pg_list.h"
 
@@ -155,8 +156,7 @@ extern void ml_counts_publish_one(MlCounts *counts);
 
 /* ---- shared memory (counts_shared.c, counts_worker.c) ---- */
 
-/* asks for the memory; in _PG_init of a library that is preloaded */
-extern void ml_counts_request(void);
+extern const MlSharedPiece ml_counts_piece;
 extern bool ml_counts_exist(void);
 
 /* adds the counters of a process to those of all, or to what is lost; raises nothing */

@@ -87,43 +87,30 @@ mlops_add_counts(PG_FUNCTION_ARGS)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("bigint out of range"),
-					 errdetail("Count %d of the two arrays adds up to more.", i + 1)));
+					 errdetail("Count %d of the two arrays adds up to more.", i + 1),
+					 errhint("Add up fewer parts of the time.")));
 	PG_RETURN_ARRAYTYPE_P(sum);
 }
 
+/* ---- rows; inside a scope ---- */
+
+/* counters are unsigned, and far from where that would matter */
 static void
 bind_counts(MlArguments *args, const uint64 *count, int n, bool isnull)
 {
-	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		element[i] = Int64GetDatum((int64) count[i]);
-	ml_bind_datum(args, INT8ARRAYOID,
-				  PointerGetDatum(construct_array(element, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), isnull);
+	ml_bind_int8s(args, (const int64 *) count, n, isnull);
 }
-
-static void
-bind_texts(MlArguments *args, char *const *value, int n, bool isnull)
-{
-	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		element[i] = CStringGetTextDatum(value[i]);
-	ml_bind_datum(args, TEXTARRAYOID, PointerGetDatum(construct_array(element, n, TEXTOID, -1, false, TYPALIGN_INT)), isnull);
-}
-
-/* ---- rows; inside a scope ---- */
 
 /* $1 to $6 of both tables */
 static void
 bind_place(MlArguments *args, const MlTakenCounts *taken)
 {
 	ml_bind_text(args, taken->key.model);
-	ml_bind_datum(args, TIMESTAMPTZOID, TimestampTzGetDatum(taken->since), false);
+	ml_bind_time(args, taken->since);
 	ml_bind_int(args, taken->key.version);
 	ml_bind_text(args, taken->key.role);
-	ml_bind_datum(args, TIMESTAMPTZOID, TimestampTzGetDatum(taken->until), false);
-	ml_bind_datum(args, TIMESTAMPTZOID, TimestampTzGetDatum(taken->last_at), false);
+	ml_bind_time(args, taken->until);
+	ml_bind_time(args, taken->last_at);
 }
 
 /* of an earlier model of this name */
@@ -144,8 +131,8 @@ delete_older(const MlTakenCounts *taken, TimestampTz created)
 		MlArguments args = {0};
 
 		ml_bind_text(&args, taken->key.model);
-		ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(taken->since), false);
-		ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(created), false);
+		ml_bind_time(&args, taken->since);
+		ml_bind_time(&args, created);
 		ml_statement_run(&statements[i], &args);
 	}
 }
@@ -174,7 +161,7 @@ write_statistics(const MlTakenCounts *taken, const MlCountsShape *shape)
 	ml_bind_int(&args, taken->key.rules);
 	ml_bind_int8(&args, (int64) counter[ML_COUNT_ROWS]);
 	ml_bind_int8(&args, (int64) counter[ML_COUNT_NULL_ROWS]);
-	bind_texts(&args, shape->label, shape->nlabels, false);
+	ml_bind_texts(&args, shape->label, shape->nlabels, false);
 	bind_counts(&args, counter + ML_COUNT_LABEL(0), shape->nlabels, false);
 	ml_bind_int8(&args, (int64) counter[ML_COUNT_OTHER_LABELS]);
 	bind_counts(&args, counter + ML_COUNT_RULE(shape, 0), shape->nrules, false);
@@ -215,10 +202,10 @@ write_block(const MlTakenCounts *taken, const MlCountsBlock *block)
 												(block->is_prediction ? (int64) counter[ML_COUNT_NULL_ROWS] : 0)), !has_bins);
 	ml_bind_float(&args, has_bins ? block->low : NAN);
 	ml_bind_float(&args, has_bins ? block->high : NAN);
-	bind_counts(&args, bin, has_bins ? ML_PROFILE_BINS + 2 : 0, !has_bins);
-	bind_texts(&args, block->level, block->nlevels, !is_category);
-	bind_counts(&args, bin, is_category ? block->nlevels : 0, !is_category);
-	ml_bind_datum(&args, INT8OID, is_category ? Int64GetDatum((int64) bin[block->nlevels]) : (Datum) 0, !is_category);
+	bind_counts(&args, bin, ML_PROFILE_BINS + 2, !has_bins);
+	ml_bind_texts(&args, block->level, block->nlevels, !is_category);
+	bind_counts(&args, bin, block->nlevels, !is_category);
+	ml_bind_int8_or_null(&args, is_category ? (int64) bin[block->nlevels] : 0, !is_category);
 	ml_statement_run(&upsert, &args);
 }
 
@@ -279,7 +266,7 @@ ml_counts_prune(int days, TimestampTz as_of)
 	{
 		MlArguments args = {0};
 
-		ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of - (int64) days * USECS_PER_DAY), false);
+		ml_bind_time(&args, as_of - (int64) days * USECS_PER_DAY);
 		ml_statement_run(&statements[i], &args);
 	}
 	ml_registry_leave(&scope);

@@ -35,19 +35,13 @@
 #include "log/counts_private.h"
 #include "miscadmin.h"
 #include "settings.h"
-#include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
-
-#define TRANCHE			"mlops_statistics"
 
 MlCountsShared *ml_counts = NULL;
 char	   *ml_counts_arena = NULL;
 LWLockPadded *ml_counts_locks = NULL;
 static int	my_account = ML_COUNTS_NONE;
-
-static MlShmemRequestHook previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
 
 /* ---- the memory ---- */
 
@@ -55,15 +49,6 @@ static Size
 shared_size(void)
 {
 	return add_size(MAXALIGN(sizeof(MlCountsShared)), mul_size(ml_statistics_size_kb, 1024));
-}
-
-static void
-request(void)
-{
-	if (previous_request)
-		previous_request();
-	RequestAddinShmemSpace(shared_size());
-	RequestNamedLWLockTranche(TRANCHE, ML_COUNTS_ENTRIES + 1);
 }
 
 static void
@@ -77,35 +62,27 @@ clear_account(MlCountsAccount *account, Oid database)
 		pg_atomic_init_u64(&account->lost[i], 0);
 }
 
-/* in the postmaster, again after every crash */
 static void
-startup(void)
+attach(void *memory, LWLockPadded *locks, bool is_new)
 {
-	bool		found;
-
-	if (previous_startup)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	ml_counts = ShmemInitStruct("mlops statistics", shared_size(), &found);
-	ml_counts_arena = (char *) ml_counts + MAXALIGN(sizeof(MlCountsShared));
-	ml_counts_locks = GetNamedLWLockTranche(TRANCHE);
-	if (!found)
-	{
-		memset(ml_counts, 0, sizeof(MlCountsShared));
-		ml_counts->size = (Size) ml_statistics_size_kb * 1024;
-		for (int i = 0; i < ML_COUNTS_ACCOUNTS; i++)
-			clear_account(&ml_counts->account[i], InvalidOid);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	ml_counts = memory;
+	ml_counts_arena = (char *) memory + MAXALIGN(sizeof(MlCountsShared));
+	ml_counts_locks = locks;
+	if (!is_new)
+		return;
+	memset(ml_counts, 0, sizeof(MlCountsShared));
+	ml_counts->size = (Size) ml_statistics_size_kb * 1024;
+	for (int i = 0; i < ML_COUNTS_ACCOUNTS; i++)
+		clear_account(&ml_counts->account[i], InvalidOid);
 }
 
-void
-ml_counts_request(void)
-{
-	ml_request_shmem(request, previous_request);
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
-}
+const MlSharedPiece ml_counts_piece = {
+	.name = "mlops statistics",
+	.tranche = "mlops_statistics",
+	.nlocks = ML_COUNTS_ENTRIES + 1,
+	.size = shared_size,
+	.attach = attach
+};
 
 bool
 ml_counts_exist(void)

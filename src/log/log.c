@@ -89,6 +89,8 @@ mlops_flush_log(PG_FUNCTION_ARGS)
 	TimestampTz end = GetCurrentTimestamp() + ml_watch_interval(PG_GETARG_INTERVAL_P(0));
 
 	ml_registry_require_writable("wait for the log");
+	if (!ml_ring_exists())
+		ml_watch_say_not_preloaded("logs");
 	while (ml_ring_hurry())
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -76,6 +76,7 @@ extern bool ml_log_has_tables(void);
 
 /* microseconds of an interval, months of 30 days; more than a thousand years are a thousand */
 extern int64 ml_watch_interval(const Interval *interval);
+extern void ml_watch_say_not_preloaded(const char *verb);
 
 /* 22023 unless they make [as_of - delay - period, as_of - delay); lengths in microseconds */
 extern void ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of);

@@ -188,8 +188,7 @@ ml_watch_preload(void)
 {
 	if (IsBinaryUpgrade)
 		return;
-	ml_ring_request();
-	ml_counts_request();
+	ml_shared_request();
 	ml_launcher_register();
 	previous_planner = planner_hook;
 	planner_hook = plan;

@@ -42,19 +42,14 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "settings.h"
-#include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #define NAP				500L	/* microseconds between looks at a full ring */
-#define TRANCHE			"mlops_log"
 
 MlRing	   *ml_ring = NULL;
 char	   *ml_ring_blocks = NULL;
 LWLockPadded *ml_ring_locks = NULL;
-static MlShmemRequestHook previous_request = NULL;
-static shmem_startup_hook_type previous_startup = NULL;
-
 static int	my_slot = ML_RING_NONE; /* of the session's database */
 
 /* ---- the memory ---- */
@@ -72,15 +67,6 @@ ring_size(void)
 }
 
 static void
-request(void)
-{
-	if (previous_request)
-		previous_request();
-	RequestAddinShmemSpace(ring_size());
-	RequestNamedLWLockTranche(TRANCHE, ML_RING_SLOTS + 1);
-}
-
-static void
 make_ring(void)
 {
 	memset(ml_ring, 0, sizeof(MlRing));
@@ -92,30 +78,23 @@ make_ring(void)
 		ml_ring->slot[i].first = ml_ring->slot[i].last = ml_ring->slot[i].taken = ML_RING_NONE;
 }
 
-/* in the postmaster, again after every crash */
 static void
-startup(void)
+attach(void *memory, LWLockPadded *locks, bool is_new)
 {
-	bool		found;
-
-	if (previous_startup)
-		previous_startup();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	ml_ring = ShmemInitStruct("mlops log", ring_size(), &found);
-	ml_ring_blocks = (char *) ml_ring + MAXALIGN(sizeof(MlRing));
-	ml_ring_locks = GetNamedLWLockTranche(TRANCHE);
-	if (!found)
+	ml_ring = memory;
+	ml_ring_blocks = (char *) memory + MAXALIGN(sizeof(MlRing));
+	ml_ring_locks = locks;
+	if (is_new)
 		make_ring();
-	LWLockRelease(AddinShmemInitLock);
 }
 
-void
-ml_ring_request(void)
-{
-	ml_request_shmem(request, previous_request);
-	previous_startup = shmem_startup_hook;
-	shmem_startup_hook = startup;
-}
+const MlSharedPiece ml_ring_piece = {
+	.name = "mlops log",
+	.tranche = "mlops_log",
+	.nlocks = ML_RING_SLOTS + 1,
+	.size = ring_size,
+	.attach = attach
+};
 
 bool
 ml_ring_exists(void)

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "log/shared.h"
 #include "score/key.h"
 
 struct Latch;
@@ -61,8 +62,7 @@ typedef struct MlRingCounts
 	bool		has_worker;
 } MlRingCounts;
 
-/* asks for the memory; in _PG_init of a library that is preloaded */
-extern void ml_ring_request(void);
+extern const MlSharedPiece ml_ring_piece;
 
 /* is there a ring? */
 extern bool ml_ring_exists(void);

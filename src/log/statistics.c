@@ -131,12 +131,13 @@ put_row(uint64 row, int bins, MlRows *rows)
 	ml_rows_add(rows, value, isnull);
 }
 
-static void
-say_not_preloaded(void)
+/* verb: what it does not do */
+void
+ml_watch_say_not_preloaded(const char *verb)
 {
 	ereport(NOTICE,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("this server counts no calls of mlops_predict"),
+			 errmsg("this server %s no calls of mlops_predict", verb),
 			 errdetail("Its shared_preload_libraries does not have mlops."),
 			 errhint("Set shared_preload_libraries = 'mlops' and start the server again.")));
 }
@@ -149,7 +150,7 @@ say_why_nothing(const char *model)
 
 	ml_registry_log_settings(model, &settings);
 	if (!ml_counts_exist())
-		say_not_preloaded();
+		ml_watch_say_not_preloaded("counts");
 	else if (!settings.statistics)
 		ereport(NOTICE,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -193,9 +194,8 @@ mlops_statistics(PG_FUNCTION_ARGS)
 	bins = take_bins(fcinfo);
 	as_of = PG_GETARG_TIMESTAMPTZ(3);
 	ml_bind_text(&args, model);
-	ml_bind_datum(&args, TIMESTAMPTZOID,
-				  TimestampTzGetDatum(as_of - ml_watch_interval(PG_GETARG_INTERVAL_P(1))), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of - ml_watch_interval(PG_GETARG_INTERVAL_P(1)));
+	ml_bind_time(&args, as_of);
 	ml_rows_begin(fcinfo, &rows);
 	ml_registry_enter(&scope);
 	n = ml_statement_look(&select_histograms, &args);
@@ -243,7 +243,7 @@ mlops_flush_statistics(PG_FUNCTION_ARGS)
 	ml_registry_require_writable("wait for the statistics");
 	if (!ml_counts_exist())
 	{
-		say_not_preloaded();
+		ml_watch_say_not_preloaded("counts");
 		PG_RETURN_BOOL(true);
 	}
 	ml_counts_publish_all();

@@ -84,7 +84,6 @@ require_open(const char *model, int alert)
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	bool		isnull;
 	bool		found;
 	bool		open = false;
 
@@ -93,7 +92,7 @@ require_open(const char *model, int alert)
 	ml_registry_enter(&scope);
 	found = ml_statement_run(&select, &args) > 0;
 	if (found)
-		open = DatumGetBool(ml_result_datum(0, 1, &isnull));
+		open = ml_result_bool(0, 1);
 	ml_registry_leave(&scope);
 	if (!found)
 		error_no_alert(model, alert);
@@ -117,7 +116,6 @@ mlops_acknowledge_alert(PG_FUNCTION_ARGS)
 		"WHERE model" EQ "$1 AND number" EQ "$2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 	char	   *model;
 	int			alert;
 	uint64		n;
@@ -129,9 +127,7 @@ mlops_acknowledge_alert(PG_FUNCTION_ARGS)
 	ml_bind_bool(&args, PG_GETARG_BOOL(2));
 	ml_bind_text(&args, GetUserNameFromId(GetUserId(), false));
 	ml_bind_text(&args, ml_argument_text(fcinfo, 3));
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	n = ml_registry_run(&update, &args);
 	if (n == 0)
 		error_no_alert(model, alert);
 	PG_RETURN_VOID();
@@ -146,7 +142,6 @@ mlops_mute_alert(PG_FUNCTION_ARGS)
 		"WHERE model" EQ "$1 AND number" EQ "$2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 	char	   *model;
 	int			alert;
 
@@ -156,9 +151,7 @@ mlops_mute_alert(PG_FUNCTION_ARGS)
 	ml_bind_int(&args, alert);
 	ml_bind_datum(&args, TIMESTAMPTZOID, PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), PG_ARGISNULL(2));
 	ml_bind_text(&args, ml_argument_text(fcinfo, 3));
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 	PG_RETURN_VOID();
 }
 

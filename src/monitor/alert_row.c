@@ -9,7 +9,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "lib/stringinfo.h"
 #include "monitor/monitor.h"
@@ -37,12 +36,6 @@ notify(const char *model, const char *event, int alert)
 	pfree(json.data);
 }
 
-static void
-bind_time(MlArguments *args, TimestampTz at)
-{
-	ml_bind_datum(args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
-}
-
 void
 ml_alert_find(const MlMonitor *monitor, TimestampTz as_of, MlAlert *alert)
 {
@@ -52,20 +45,19 @@ ml_alert_find(const MlMonitor *monitor, TimestampTz as_of, MlAlert *alert)
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	bool		isnull;
 
 	memset(alert, 0, sizeof(MlAlert));
 	ml_bind_text(&args, monitor->model);
 	ml_bind_text(&args, monitor->name);
-	bind_time(&args, as_of);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	if (ml_statement_run(&select, &args) > 0)
 	{
 		alert->number = ml_result_int(0, 1, 0);
 		alert->minimum = ml_result_float(0, 2);
 		alert->maximum = ml_result_float(0, 3);
-		alert->muted = DatumGetBool(ml_result_datum(0, 4, &isnull));
-		alert->acted = DatumGetBool(ml_result_datum(0, 5, &isnull));
+		alert->muted = ml_result_bool(0, 4);
+		alert->acted = ml_result_bool(0, 5);
 		alert->version = ml_result_int(0, 6, 0);
 	}
 	ml_registry_leave(&scope);
@@ -107,9 +99,9 @@ ml_alert_open(const MlMonitor *monitor, const MlSeen *seen, TimestampTz since, T
 	ml_bind_text(&args, monitor->name);
 	ml_bind_text(&args, monitor->what);
 	ml_bind_text(&args, monitor->feature);
-	bind_time(&args, as_of);
-	bind_time(&args, since);
-	bind_time(&args, until);
+	ml_bind_time(&args, as_of);
+	ml_bind_time(&args, since);
+	ml_bind_time(&args, until);
 	ml_bind_float(&args, seen->value);
 	ml_bind_float(&args, seen->low);
 	ml_bind_float(&args, seen->high);
@@ -132,16 +124,13 @@ ml_alert_close(const char *model, int number, const char *by, TimestampTz at, co
 		"WHERE model" EQ "$1 AND number" EQ "$2 AND resolved_at IS NULL"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, number);
-	bind_time(&args, at);
+	ml_bind_time(&args, at);
 	ml_bind_text(&args, by);
 	ml_bind_text(&args, comment);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 	notify(model, "resolved", number);
 }
 
@@ -153,14 +142,11 @@ ml_alert_close_all(const char *model, const char *monitor, const char *comment)
 		"WHERE model" EQ "$1 AND monitor" EQ "$2 AND resolved_at IS NULL"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, monitor);
 	ml_bind_text(&args, comment);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 }
 
 void
@@ -171,14 +157,11 @@ ml_alert_done(const char *model, int number, const char *done, int made, Timesta
 		"WHERE model" EQ "$1 AND number" EQ "$2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, number);
 	ml_bind_text(&args, done);
 	ml_bind_int_or_null(&args, made, made == 0);
-	bind_time(&args, at);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_bind_time(&args, at);
+	ml_registry_run(&update, &args);
 }

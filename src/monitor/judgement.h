@@ -1,7 +1,7 @@
 /*
  * judgement.h
- *		The windows of a monitor while a tick judges them. Private to the files
- *		watch/monitor_judge.c, monitor_window.c and monitor_clock.c.
+ *		The windows of a monitor while a tick judges them. Private to
+ *		monitor_judge.c, monitor_window.c and monitor_clock.c.
  */
 #ifndef ML_JUDGEMENT_H
 #define ML_JUDGEMENT_H

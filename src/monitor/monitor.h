@@ -1,7 +1,7 @@
 /*
  * monitor.h
  *		Monitors: what is watched of a model while it serves. Shared by the files
- *		of watch/ that set, measure and judge.
+ *		that set, measure, judge and act.
  *
  * A monitor looks at windows of the length of its period, one after the other,
  * each once. What it sees in one is a value with an interval where there is

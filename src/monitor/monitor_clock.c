@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "log/log.h"
 #include "monitor/judgement.h"
 #include "registry/registry_catalog.h"
@@ -74,7 +73,7 @@ ml_monitors_due(TimestampTz as_of, List **models, List **names)
 	*models = *names = NIL;
 	if (TIMESTAMP_IS_NOBEGIN(as_of))
 		return;
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&select, &args);
 	for (uint64 i = 0; i < n; i++)
@@ -146,17 +145,16 @@ ml_monitor_take_clock(const char *model, TimestampTz as_of)
 	MlArguments args = {0};
 	MlRegistryScope scope;
 	TimestampTz clock = DT_NOBEGIN;
-	bool		isnull;
 	bool		taken;
 
 	ml_bind_text(&name, model);
 	ml_bind_text(&args, model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	make_clock(&name);
 	taken = ml_statement_run(&lock, &name) > 0;
 	if (taken)
-		clock = DatumGetTimestampTz(ml_result_datum(0, 1, &isnull));
+		clock = ml_result_time(0, 1);
 	taken = taken && clock <= as_of;
 	if (taken)
 		ml_statement_run(&update, &args);

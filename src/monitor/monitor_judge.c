@@ -15,7 +15,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "log/log.h"
 #include "metric/interval.h"
 #include "miscadmin.h"
@@ -250,7 +249,7 @@ first_call(const char *model, TimestampTz since)
 	TimestampTz first;
 
 	ml_bind_text(&args, model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
+	ml_bind_time(&args, since);
 	ml_registry_enter(&scope);
 	ml_statement_run(&select, &args);
 	value = ml_result_datum(0, 1, &isnull);

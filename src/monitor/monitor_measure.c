@@ -152,11 +152,10 @@ choose_row(const MlMonitor *monitor, int active, uint64 n)
 {
 	int64		most = -1;
 	int64		chosen = -1;
-	bool		isnull;
 
 	for (uint64 i = 0; i < n; i++)
 	{
-		int64		rows = DatumGetInt64(ml_result_datum(i, 2, &isnull));
+		int64		rows = ml_result_int8(i, 2);
 
 		if (ml_result_int(i, 1, 0) == active && rows >= monitor->min_rows)
 			return (int64) i;
@@ -206,10 +205,8 @@ see_count(MlSeen *seen)
 static void
 see_row(const MlMonitor *monitor, uint64 row, MlSeen *seen)
 {
-	bool		isnull;
-
 	seen->version = ml_result_int(row, 1, 0);
-	seen->n = DatumGetInt64(ml_result_datum(row, 2, &isnull));
+	seen->n = ml_result_int8(row, 2);
 	switch (monitor->measure->source)
 	{
 		case ML_WATCH_MEAN:
@@ -277,8 +274,8 @@ static void
 bind_period(const MlMonitor *monitor, TimestampTz since, TimestampTz until, MlArguments *args)
 {
 	ml_bind_text(args, monitor->model);
-	ml_bind_datum(args, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
-	ml_bind_datum(args, TIMESTAMPTZOID, TimestampTzGetDatum(until), false);
+	ml_bind_time(args, since);
+	ml_bind_time(args, until);
 	if (monitor->measure->source == ML_WATCH_LATENCY)
 		ml_bind_float(args, monitor->measure->quantile);
 	else if (monitor->measure->source == ML_WATCH_MISSING && monitor->feature != NULL)
@@ -292,12 +289,11 @@ take_rows(const MlMonitor *monitor, MlStatement *statement, const MlArguments *g
 	MlArguments args = *given;
 	uint64		n = ml_statement_run(statement, &args);
 	int64		row;
-	bool		isnull;
 
 	if (monitor->measure->source == ML_WATCH_VOLUME)
 	{
 		seen->version = active;
-		seen->n = DatumGetInt64(ml_result_datum(0, 1, &isnull));
+		seen->n = ml_result_int8(0, 1);
 		see_count(seen);
 	}
 	else if (monitor->measure->source == ML_WATCH_AGE)
@@ -384,12 +380,11 @@ measure_outcomes(const MlMonitor *monitor, TimestampTz until, MlSeen *seen)
 	row = choose_row(monitor, active, SPI_processed);
 	if (row >= 0)
 	{
-		bool		isnull;
 
 		seen->version = ml_result_int(row, 1, 0);
-		seen->n = DatumGetInt64(ml_result_datum(row, 2, &isnull));
+		seen->n = ml_result_int8(row, 2);
 		if (coverage)
-			see_share((double) DatumGetInt64(ml_result_datum(row, 6, &isnull)), seen);
+			see_share((double) ml_result_int8(row, 6), seen);
 		else
 		{
 			seen->value = ml_result_float(row, 3);

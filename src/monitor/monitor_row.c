@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
+#include "attempt.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
 #include "registry/registry_catalog.h"
@@ -22,25 +22,6 @@ const char *const ml_action_names[ML_NACTIONS] = {
 };
 
 /* ---- reading ---- */
-
-static Interval *
-result_interval(int column)
-{
-	Interval   *copy = palloc(sizeof(Interval));
-	bool		isnull;
-
-	*copy = *DatumGetIntervalP(ml_result_datum(0, column, &isnull));
-	return copy;
-}
-
-static TimestampTz
-result_time(int column)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(0, column, &isnull);
-
-	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(value);
-}
 
 MlMonitorAction
 ml_action_find(const char *name)
@@ -64,16 +45,16 @@ read_monitor(const char *model, const char *name)
 	monitor->feature = ml_result_text(0, 2);
 	monitor->minimum = ml_result_float(0, 3);
 	monitor->maximum = ml_result_float(0, 4);
-	monitor->period = result_interval(5);
-	monitor->every = result_interval(6);
-	monitor->label_delay = result_interval(7);
-	monitor->min_rows = DatumGetInt64(ml_result_datum(0, 8, &isnull));
+	monitor->period = ml_result_interval(0, 5);
+	monitor->every = ml_result_interval(0, 6);
+	monitor->label_delay = ml_result_interval(0, 7);
+	monitor->min_rows = ml_result_int8(0, 8);
 	monitor->consecutive = ml_result_int(0, 9, 1);
 	monitor->action = ml_action_find(ml_result_text(0, 10));
-	monitor->cooldown = result_interval(11);
+	monitor->cooldown = ml_result_interval(0, 11);
 	ml_author_read(&monitor->author, ml_result_text(0, 12), DatumGetJsonbPCopy(ml_result_datum(0, 13, &isnull)));
-	monitor->judged_until = result_time(14);
-	monitor->acted_until = result_time(15);
+	monitor->judged_until = ml_result_time(0, 14);
+	monitor->acted_until = ml_result_time(0, 15);
 	return monitor;
 }
 
@@ -109,33 +90,13 @@ ml_monitor_names(const char *model)
 	static MlStatement select = {
 		"SELECT name FROM mlops_catalog.monitor WHERE model" EQ "$1 ORDER BY name"
 	};
-	MemoryContext caller = CurrentMemoryContext;
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	List	   *names = NIL;
-	uint64		n;
 
 	ml_bind_text(&args, model);
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
-	for (uint64 i = 0; i < n; i++)
-	{
-		MemoryContext inside = MemoryContextSwitchTo(caller);
-
-		names = lappend(names, ml_result_text(i, 1));
-		MemoryContextSwitchTo(inside);
-	}
-	ml_registry_leave(&scope);
-	return names;
+	return ml_registry_texts(&select, &args);
 }
 
 /* ---- writing ---- */
-
-static void
-bind_interval(MlArguments *args, Interval *value)
-{
-	ml_bind_datum(args, INTERVALOID, IntervalPGetDatum(value), false);
-}
 
 static void
 run_on_monitor(MlStatement *statement, const char *model, const char *name)
@@ -162,7 +123,6 @@ ml_monitor_put(const MlMonitor *monitor)
 		"error_at = NULL"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, monitor->model);
 	ml_bind_text(&args, monitor->name);
@@ -170,18 +130,16 @@ ml_monitor_put(const MlMonitor *monitor)
 	ml_bind_text(&args, monitor->feature);
 	ml_bind_float(&args, monitor->minimum);
 	ml_bind_float(&args, monitor->maximum);
-	bind_interval(&args, monitor->period);
-	bind_interval(&args, monitor->every);
-	bind_interval(&args, monitor->label_delay);
+	ml_bind_interval(&args, monitor->period);
+	ml_bind_interval(&args, monitor->every);
+	ml_bind_interval(&args, monitor->label_delay);
 	ml_bind_int8(&args, monitor->min_rows);
 	ml_bind_int(&args, monitor->consecutive);
 	ml_bind_text(&args, ml_action_names[monitor->action]);
-	bind_interval(&args, monitor->cooldown);
+	ml_bind_interval(&args, monitor->cooldown);
 	ml_bind_text(&args, monitor->author.role);
 	ml_bind_jsonb(&args, ml_author_settings_json(&monitor->author));
-	ml_registry_enter(&scope);
-	ml_statement_run(&upsert, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&upsert, &args);
 }
 
 void
@@ -223,14 +181,11 @@ static void
 set_time(MlStatement *update, const MlMonitor *monitor, TimestampTz at)
 {
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, monitor->model);
 	ml_bind_text(&args, monitor->name);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
-	ml_registry_enter(&scope);
-	ml_statement_run(update, &args);
-	ml_registry_leave(&scope);
+	ml_bind_time(&args, at);
+	ml_registry_run(update, &args);
 }
 
 void
@@ -262,17 +217,10 @@ ml_monitor_failed(const char *model, const char *name, const ErrorData *error)
 		"WHERE model" EQ "$1 AND name" EQ "$2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, name);
 	ml_bind_text(&args, error->message);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("monitor \"%s\" of model \"%s\" could not look: %s", name, model, error->message),
-			 error->detail ? errdetail("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	ml_registry_run(&update, &args);
+	ml_attempt_warn(error, psprintf("monitor \"%s\" of model \"%s\" could not look", name, model));
 }

@@ -194,9 +194,20 @@ check_times(const MlMonitor *monitor)
 			   "Give 1 or more; the default is 50.");
 }
 
+/* 20 for 20 % would be a bound that nothing ever reaches */
+static void
+check_share(const MlMonitor *monitor, double bound)
+{
+	if (monitor->measure->scale == ML_SCALE_SHARE && (bound < 0.0 || bound > 1.0))
+		refuse(monitor, psprintf("Its bound is %g, and \"%s\" goes from 0 to 1.", bound, monitor->what),
+			   "Write 20 % as 0.2.");
+}
+
 static void
 check_bounds(const MlMonitor *monitor)
 {
+	check_share(monitor, monitor->minimum);
+	check_share(monitor, monitor->maximum);
 	if (monitor->minimum > monitor->maximum)
 		refuse(monitor, psprintf("Its minimum, %g, is above its maximum, %g.", monitor->minimum, monitor->maximum),
 			   "Exchange them, or leave one out.");
@@ -226,7 +237,6 @@ has_feature(const char *model, const char *feature, bool *active)
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	bool		isnull;
 	bool		found = false;
 
 	ml_bind_text(&args, model);
@@ -234,7 +244,7 @@ has_feature(const char *model, const char *feature, bool *active)
 	ml_registry_enter(&scope);
 	*active = ml_statement_run(&select, &args) > 0;
 	if (*active)
-		found = DatumGetBool(ml_result_datum(0, 1, &isnull));
+		found = ml_result_bool(0, 1);
 	ml_registry_leave(&scope);
 	return found;
 }
@@ -457,6 +467,7 @@ mlops_set_default_monitors(PG_FUNCTION_ARGS)
 	row = ml_registry_model_row(model);
 	if (row == NULL)
 		ml_error_no_model(model, ML_SIGHT_NOW);
+	ml_monitor_require_privilege(model, ML_ACTION_ALERT);
 	ml_rows_begin(fcinfo, &rows);
 	for (int i = 0; i < (int) lengthof(defaults); i++)
 	{

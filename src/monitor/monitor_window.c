@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "log/log.h"
 #include "monitor/judgement.h"
 #include "registry/registry_catalog.h"
@@ -19,20 +18,19 @@ read_window(MlJudgement *judgement, uint64 row)
 {
 	MlWindow	   *window = &judgement->window[judgement->nwindows++];
 	char	   *verdict = ml_result_text(row, 7);
-	bool		isnull;
 
 	memset(window, 0, sizeof(MlWindow));
-	window->until = DatumGetTimestampTz(ml_result_datum(row, 1, &isnull));
+	window->until = ml_result_time(row, 1);
 	window->seen.value = ml_result_float(row, 2);
 	window->seen.low = ml_result_float(row, 3);
 	window->seen.high = ml_result_float(row, 4);
-	window->seen.n = DatumGetInt64(ml_result_datum(row, 5, &isnull));
+	window->seen.n = ml_result_int8(row, 5);
 	window->seen.version = ml_result_int(row, 6, 0);
 	for (int i = 0; i < ML_NWINDOW_VERDICTS; i++)
 		if (strcmp(verdict_names[i], verdict) == 0)
 			window->verdict = (MlWindowVerdict) i;
 	window->alert = ml_result_int(row, 8, 0);
-	window->unreal = DatumGetBool(ml_result_datum(row, 9, &isnull));
+	window->unreal = ml_result_bool(row, 9);
 }
 
 void
@@ -72,12 +70,11 @@ ml_window_write(const MlJudgement *judgement, const MlWindow *window)
 	const MlMonitor *monitor = judgement->monitor;
 	const MlSeen *seen = &window->seen;
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, monitor->model);
 	ml_bind_text(&args, monitor->name);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window->until), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(window->until - ml_watch_interval(monitor->period)), false);
+	ml_bind_time(&args, window->until);
+	ml_bind_time(&args, window->until - ml_watch_interval(monitor->period));
 	ml_bind_float(&args, seen->value);
 	ml_bind_float(&args, seen->low);
 	ml_bind_float(&args, seen->high);
@@ -88,9 +85,7 @@ ml_window_write(const MlJudgement *judgement, const MlWindow *window)
 	ml_bind_text(&args, verdict_names[window->verdict]);
 	ml_bind_int_or_null(&args, window->alert, window->alert == 0);
 	ml_bind_text(&args, seen->note);
-	ml_registry_enter(&scope);
-	ml_statement_run(&insert, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&insert, &args);
 }
 
 /* the windows that made an alert open */
@@ -102,15 +97,12 @@ ml_windows_mark(MlJudgement *judgement, TimestampTz from)
 		"AND until OPERATOR(pg_catalog.>=) $3 AND verdict" EQ "'bad' AND alert IS NULL"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, judgement->monitor->model);
 	ml_bind_text(&args, judgement->monitor->name);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(from), false);
+	ml_bind_time(&args, from);
 	ml_bind_int(&args, judgement->alert.number);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 	for (int i = 0; i < judgement->nwindows; i++)
 		if (judgement->window[i].until >= from && judgement->window[i].verdict == ML_WINDOW_BAD)
 			judgement->window[i].alert = judgement->alert.number;
@@ -123,13 +115,9 @@ ml_windows_prune(const MlJudgement *judgement)
 		"DELETE FROM mlops_catalog.monitor_period WHERE model" EQ "$1 AND monitor" EQ "$2 AND until OPERATOR(pg_catalog.<) $3"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, judgement->monitor->model);
 	ml_bind_text(&args, judgement->monitor->name);
-	ml_bind_datum(&args, TIMESTAMPTZOID,
-				  TimestampTzGetDatum(judgement->newest - ML_KEPT_WINDOWS * ml_monitor_every(judgement->monitor)), false);
-	ml_registry_enter(&scope);
-	ml_statement_run(&delete, &args);
-	ml_registry_leave(&scope);
+	ml_bind_time(&args, judgement->newest - ML_KEPT_WINDOWS * ml_monitor_every(judgement->monitor));
+	ml_registry_run(&delete, &args);
 }

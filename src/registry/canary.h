@@ -12,7 +12,7 @@
  *
  *		seed = H(salt, ML_CANARY_SEED); position = (H(key, seed) >> 11) / 2^53
  *
- * The log's sample (watch/key.c) hashes keys under another seed, so that a
+ * The log's sample (log/sample.c) hashes keys under another seed, so that a
  * sample of 5 % has no more of a canary's rows than of others.
  */
 #ifndef ML_CANARY_H

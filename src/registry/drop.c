@@ -13,7 +13,6 @@
 
 #include "access/xact.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"

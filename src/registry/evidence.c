@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "registry/evidence.h"
 #include "registry/registry_catalog.h"
@@ -155,7 +154,7 @@ put_one(const MlEvidence *evidence, const char *evaluated_by)
 	ml_bind_float(&args, evidence->baseline);
 	ml_bind_float(&args, evidence->threshold);
 	ml_bind_int8(&args, evidence->n);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(evidence->seen), evidence->seen < 0);
+	ml_bind_int8_or_null(&args, evidence->seen, evidence->seen < 0);
 	ml_bind_text(&args, evaluated_by);
 	ml_statement_run(&insert, &args);
 }
@@ -188,27 +187,6 @@ ml_registry_age_evidence(const char *model)
 	ml_registry_leave(&scope);
 }
 
-/* the texts that a statement returns, in cxt */
-static List *
-list_texts(MlStatement *statement, const char *model, MemoryContext cxt)
-{
-	MlArguments args = {0};
-	List	   *result = NIL;
-	uint64		n;
-
-	ml_bind_text(&args, model);
-	n = ml_statement_run(statement, &args);
-	for (uint64 i = 0; i < n; i++)
-	{
-		char	   *text = ml_result_text(i, 1);
-		MemoryContext old = MemoryContextSwitchTo(cxt);
-
-		result = lappend(result, pstrdup(text));
-		MemoryContextSwitchTo(old);
-	}
-	return result;
-}
-
 void
 ml_registry_evaluated(const char *model, List **versions, List **sets)
 {
@@ -223,11 +201,9 @@ ml_registry_evaluated(const char *model, List **versions, List **sets)
 		"SELECT DISTINCT e.validation_set FROM mlops_catalog.edition e "
 		"WHERE e.model OPERATOR(pg_catalog.=) $1 ORDER BY 1"
 	};
-	MemoryContext caller = CurrentMemoryContext;
-	MlRegistryScope scope;
+	MlArguments args = {0};
 
-	ml_registry_enter(&scope);
-	*versions = list_texts(&used, model, caller);
-	*sets = list_texts(&refreshed, model, caller);
-	ml_registry_leave(&scope);
+	ml_bind_text(&args, model);
+	*versions = ml_registry_texts(&used, &args);
+	*sets = ml_registry_texts(&refreshed, &args);
 }

@@ -4,24 +4,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "registry/gate_row.h"
 #include "registry/registry_catalog.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-
-static void
-bind_slices(MlArguments *args, const MlGate *gate)
-{
-	Datum	   *element = palloc(sizeof(Datum) * Max(gate->nslices, 1));
-
-	for (int i = 0; i < gate->nslices; i++)
-		element[i] = CStringGetTextDatum(gate->slice[i]);
-	ml_bind_datum(args, TEXTARRAYOID,
-				  PointerGetDatum(construct_array(element, gate->nslices, TEXTOID, -1, false, TYPALIGN_INT)),
-				  gate->nslices == 0);
-}
 
 void
 ml_registry_set_gate(const char *model, const MlGate *gate)
@@ -38,7 +24,6 @@ ml_registry_set_gate(const char *model, const MlGate *gate)
 		"settings = EXCLUDED.settings, set_at = pg_catalog.clock_timestamp()"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, gate->name);
@@ -48,7 +33,7 @@ ml_registry_set_gate(const char *model, const MlGate *gate)
 	ml_bind_float(&args, gate->max_drop);
 	ml_bind_float(&args, gate->min_gain);
 	ml_bind_text(&args, gate->validation_set);
-	bind_slices(&args, gate);
+	ml_bind_texts(&args, gate->slice, gate->nslices, gate->nslices == 0);
 	ml_bind_int8(&args, gate->min_rows);
 	ml_bind_text(&args, gate->blocks ? "block" : "warn");
 	ml_bind_text(&args, gate->lenient ? "worse" : "better");
@@ -57,9 +42,7 @@ ml_registry_set_gate(const char *model, const MlGate *gate)
 	ml_bind_int(&args, gate->timeout_ms);
 	ml_bind_text(&args, gate->author.role);
 	ml_bind_jsonb(&args, ml_author_settings_json(&gate->author));
-	ml_registry_enter(&scope);
-	ml_statement_run(&insert, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&insert, &args);
 }
 
 bool
@@ -70,32 +53,10 @@ ml_registry_drop_gate(const char *model, const char *name)
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	uint64		n;
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, name);
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&delete, &args);
-	ml_registry_leave(&scope);
-	return n > 0;
-}
-
-static void
-read_slices(MlGate *gate, uint64 row, int column)
-{
-	bool		isnull;
-	Datum		datum = ml_result_datum(row, column, &isnull);
-	Datum	   *element;
-	bool	   *nulls;
-
-	if (isnull)
-		return;
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT,
-					  &element, &nulls, &gate->nslices);
-	gate->slice = palloc(sizeof(char *) * Max(gate->nslices, 1));
-	for (int i = 0; i < gate->nslices; i++)
-		gate->slice[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(element[i]);
+	return ml_registry_run(&delete, &args) > 0;
 }
 
 static MlGate *
@@ -111,11 +72,11 @@ read_gate(uint64 row)
 	gate->max_drop = ml_result_float(row, 5);
 	gate->min_gain = ml_result_float(row, 6);
 	gate->validation_set = ml_result_text(row, 7);
-	read_slices(gate, row, 8);
-	gate->min_rows = DatumGetInt64(ml_result_datum(row, 9, &isnull));
+	gate->slice = ml_result_texts(row, 8, &gate->nslices);
+	gate->min_rows = ml_result_int8(row, 9);
 	gate->blocks = strcmp(ml_result_text(row, 10), "block") == 0;
 	gate->lenient = strcmp(ml_result_text(row, 11), "worse") == 0;
-	gate->on_interval = DatumGetBool(ml_result_datum(row, 12, &isnull));
+	gate->on_interval = ml_result_bool(row, 12);
 	gate->query = ml_result_text(row, 13);
 	gate->timeout_ms = ml_result_int(row, 14, 0);
 	ml_author_read(&gate->author, ml_result_text(row, 15),
@@ -166,17 +127,12 @@ ml_registry_approve(const char *model, int version, const char *note)
 	};
 	const char *role = GetUserNameFromId(GetUserId(), false);
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	uint64		n;
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
 	ml_bind_text(&args, role);
 	ml_bind_text(&args, note);
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&insert, &args);
-	ml_registry_leave(&scope);
-	return n > 0;
+	return ml_registry_run(&insert, &args) > 0;
 }
 
 List *
@@ -186,23 +142,9 @@ ml_registry_approvers(const char *model, int version)
 		"SELECT approved_by FROM mlops_catalog.approval "
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND version OPERATOR(pg_catalog.=) $2 ORDER BY approved_by"
 	};
-	MemoryContext caller = CurrentMemoryContext;
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	List	   *names = NIL;
-	uint64		n;
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
-	for (uint64 i = 0; i < n; i++)
-	{
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		names = lappend(names, ml_result_text(i, 1));
-		MemoryContextSwitchTo(spi);
-	}
-	ml_registry_leave(&scope);
-	return names;
+	return ml_registry_texts(&select, &args);
 }

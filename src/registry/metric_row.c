@@ -9,34 +9,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "registry/metric_row.h"
 #include "registry/registry_catalog.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #define COLUMNS \
 	"name, aggregate, columns, tasks, higher_is_better, minimum, maximum, description, author, settings"
 
 /* ---- reading ---- */
-
-static char **
-result_texts(uint64 row, int column, int *n)
-{
-	bool		isnull;
-	Datum		datum = ml_result_datum(row, column, &isnull);
-	Datum	   *element;
-	char	  **item;
-
-	*n = 0;
-	if (isnull)
-		return NULL;
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &element, NULL, n);
-	item = palloc(sizeof(char *) * Max(*n, 1));
-	for (int i = 0; i < *n; i++)
-		item[i] = TextDatumGetCString(element[i]);
-	return item;
-}
 
 /* row i of the result, in cxt */
 static MlMetricRow *
@@ -48,9 +28,9 @@ read_row(uint64 i, MemoryContext cxt)
 
 	row->name = ml_result_text(i, 1);
 	row->aggregate = ml_result_text(i, 2);
-	row->column = result_texts(i, 3, &row->ncolumns);
-	row->task = result_texts(i, 4, &row->ntasks);
-	row->higher_is_better = DatumGetBool(ml_result_datum(i, 5, &isnull));
+	row->column = ml_result_texts(i, 3, &row->ncolumns);
+	row->task = ml_result_texts(i, 4, &row->ntasks);
+	row->higher_is_better = ml_result_bool(i, 5);
 	row->minimum = ml_result_float(i, 6);
 	row->maximum = ml_result_float(i, 7);
 	row->description = ml_result_text(i, 8);
@@ -110,14 +90,9 @@ ml_registry_hold_metric(const char *name)
 		"SELECT 1 FROM mlops_catalog.metric WHERE name OPERATOR(pg_catalog.=) $1 FOR SHARE"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	bool		found;
 
 	ml_bind_text(&args, name);
-	ml_registry_enter(&scope);
-	found = ml_statement_run(&lock, &args) > 0;
-	ml_registry_leave(&scope);
-	return found;
+	return ml_registry_run(&lock, &args) > 0;
 }
 
 /* ---- writing; inside a scope, and with the metric's row locked ---- */
@@ -151,17 +126,6 @@ refuse_used(const char *name, const char *what)
 				 errhint("Let the model name another metric first, mlops_set_model(model, '{\"metric\": ...}'), or drop the gate, mlops_drop_gate(model, name).")));
 }
 
-static void
-bind_texts(MlArguments *args, char **text, int n)
-{
-	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		element[i] = CStringGetTextDatum(text[i]);
-	ml_bind_datum(args, TEXTARRAYOID,
-				  PointerGetDatum(construct_array(element, n, TEXTOID, -1, false, TYPALIGN_INT)), false);
-}
-
 void
 ml_registry_put_metric(const MlMetricRow *row)
 {
@@ -179,8 +143,8 @@ ml_registry_put_metric(const MlMetricRow *row)
 	ml_bind_text(&name, row->name);
 	ml_bind_text(&args, row->name);
 	ml_bind_text(&args, row->aggregate);
-	bind_texts(&args, row->column, row->ncolumns);
-	bind_texts(&args, row->task, row->ntasks);
+	ml_bind_texts(&args, row->column, row->ncolumns, false);
+	ml_bind_texts(&args, row->task, row->ntasks, false);
 	ml_bind_bool(&args, row->higher_is_better);
 	ml_bind_float(&args, row->minimum);
 	ml_bind_float(&args, row->maximum);

@@ -132,13 +132,10 @@ ml_registry_complete_model(const char *name, const char *target,
 		"OR metric IS NULL AND $4 IS NOT NULL)"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, name);
 	ml_bind_text(&args, target);
 	ml_bind_text(&args, task);
 	ml_bind_text(&args, metric);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 }

@@ -287,7 +287,6 @@ mlops_grant(PG_FUNCTION_ARGS)
 	char	   *role = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	const char *privilege = check_privilege_name(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_registry_require_writable("grant a privilege");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
@@ -301,9 +300,7 @@ mlops_grant(PG_FUNCTION_ARGS)
 	ml_bind_text(&args, role);
 	ml_bind_text(&args, privilege);
 	ml_bind_text(&args, GetUserNameFromId(GetUserId(), false));
-	ml_registry_enter(&scope);
-	ml_statement_run(&insert, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&insert, &args);
 	PG_RETURN_VOID();
 }
 

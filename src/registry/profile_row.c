@@ -39,45 +39,23 @@ bind_floats(MlArguments *args, const double *value, int n)
 }
 
 static void
-bind_counts(MlArguments *args, const int64 *value, int n)
-{
-	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		element[i] = Int64GetDatum(value[i]);
-	ml_bind_datum(args, INT8ARRAYOID,
-				  PointerGetDatum(construct_array(element, n, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), n == 0);
-}
-
-static void
-bind_texts(MlArguments *args, char *const *value, int n)
-{
-	Datum	   *element = palloc(sizeof(Datum) * Max(n, 1));
-
-	for (int i = 0; i < n; i++)
-		element[i] = CStringGetTextDatum(value[i]);
-	ml_bind_datum(args, TEXTARRAYOID,
-				  PointerGetDatum(construct_array(element, n, TEXTOID, -1, false, TYPALIGN_INT)), n == 0);
-}
-
-static void
 bind_number(MlArguments *args, const MlNumberProfile *number)
 {
 	bool		present = number->n > 0;
 
-	ml_bind_datum(args, INT8OID, Int64GetDatum(number->n), !present);
+	ml_bind_int8_or_null(args, number->n, !present);
 	ml_bind_float(args, present ? number->minimum : NAN);
 	ml_bind_float(args, present ? number->maximum : NAN);
 	ml_bind_float(args, present ? number->mean : NAN);
 	ml_bind_float(args, present ? number->deviation : NAN);
 	bind_floats(args, number->edge, number->nedges);
-	bind_counts(args, number->edge_rows, present ? number->nedges + 1 : 0);
+	ml_bind_int8s(args, number->edge_rows, number->nedges + 1, !present);
 	bind_floats(args, number->knot, number->nknots);
-	bind_counts(args, number->upto, number->nknots);
-	bind_counts(args, number->equal, number->nknots);
+	ml_bind_int8s(args, number->upto, number->nknots, number->nknots == 0);
+	ml_bind_int8s(args, number->equal, number->nknots, number->nknots == 0);
 	ml_bind_float(args, present ? number->low : NAN);
 	ml_bind_float(args, present ? number->high : NAN);
-	bind_counts(args, number->bin_rows, present ? ML_PROFILE_BINS + 2 : 0);
+	ml_bind_int8s(args, number->bin_rows, ML_PROFILE_BINS + 2, !present);
 }
 
 void
@@ -104,10 +82,10 @@ ml_registry_insert_profile(const char *model, int version, int position, const M
 	ml_bind_int8(&args, profile->rows);
 	ml_bind_int8(&args, profile->missing);
 	bind_number(&args, &profile->number);
-	bind_texts(&args, category->level, category->nlevels);
-	bind_counts(&args, category->rows, category->nlevels);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(category->other_rows), !is_category);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(category->other_levels), !is_category);
+	ml_bind_texts(&args, category->level, category->nlevels, category->nlevels == 0);
+	ml_bind_int8s(&args, category->rows, category->nlevels, category->nlevels == 0);
+	ml_bind_int8_or_null(&args, category->other_rows, !is_category);
+	ml_bind_int8_or_null(&args, category->other_levels, !is_category);
 	ml_statement_run(&insert, &args);
 	ml_registry_leave(&scope);
 }
@@ -131,37 +109,12 @@ find_name(const char *const *names, int n, const char *name)
 	return 0;					/* keep the compiler quiet */
 }
 
-static int64
-count_in(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-/* the elements of an array without NULLs; 0 of them for NULL */
-static int
-elements_in(uint64 row, int column, Oid type, Datum **element)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(row, column, &isnull);
-	bool		by_value = type != TEXTOID && FLOAT8PASSBYVAL;
-	int			n = 0;
-
-	*element = NULL;
-	if (!isnull)
-		deconstruct_array(DatumGetArrayTypeP(value), type, type == TEXTOID ? -1 : 8, by_value,
-						  type == TEXTOID ? TYPALIGN_INT : TYPALIGN_DOUBLE, element, NULL, &n);
-	return n;
-}
-
 /* into the array, if it is there; else into a new one; n of them at most */
 static void *
 numbers_in(uint64 row, int column, Oid type, int n, void *array, MemoryContext cxt)
 {
 	Datum	   *element;
-	int			found = elements_in(row, column, type, &element);
+	int			found = ml_result_elements(row, column, type, &element);
 
 	if (array == NULL)
 		array = MemoryContextAllocZero(cxt, 8 * Max(n, 1));
@@ -180,18 +133,18 @@ take_number(uint64 row, MlNumberProfile *number, MemoryContext cxt)
 {
 	Datum	   *element;
 
-	number->n = count_in(row, SAMPLED);
+	number->n = ml_result_int8(row, SAMPLED);
 	number->minimum = ml_result_float(row, MINIMUM);
 	number->maximum = ml_result_float(row, MAXIMUM);
 	number->mean = ml_result_float(row, MEAN);
 	number->deviation = ml_result_float(row, DEVIATION);
 	number->low = ml_result_float(row, BIN_LOW);
 	number->high = ml_result_float(row, BIN_HIGH);
-	number->nedges = Min(elements_in(row, EDGE, FLOAT8OID, &element), ML_PROFILE_DECILES);
+	number->nedges = Min(ml_result_elements(row, EDGE, FLOAT8OID, &element), ML_PROFILE_DECILES);
 	numbers_in(row, EDGE, FLOAT8OID, number->nedges, number->edge, cxt);
 	numbers_in(row, EDGE_ROWS, INT8OID, number->nedges + 1, number->edge_rows, cxt);
 	numbers_in(row, BIN_ROWS, INT8OID, ML_PROFILE_BINS + 2, number->bin_rows, cxt);
-	number->nknots = elements_in(row, KNOT, FLOAT8OID, &element);
+	number->nknots = ml_result_elements(row, KNOT, FLOAT8OID, &element);
 	number->knot = numbers_in(row, KNOT, FLOAT8OID, number->nknots, NULL, cxt);
 	number->upto = numbers_in(row, KNOT_UPTO, INT8OID, number->nknots, NULL, cxt);
 	number->equal = numbers_in(row, KNOT_EQUAL, INT8OID, number->nknots, NULL, cxt);
@@ -202,13 +155,13 @@ take_category(uint64 row, MlCategoryProfile *category, MemoryContext cxt)
 {
 	Datum	   *element;
 
-	category->nlevels = elements_in(row, LEVEL, TEXTOID, &element);
+	category->nlevels = ml_result_elements(row, LEVEL, TEXTOID, &element);
 	category->level = MemoryContextAlloc(cxt, sizeof(char *) * Max(category->nlevels, 1));
 	for (int i = 0; i < category->nlevels; i++)
 		category->level[i] = MemoryContextStrdup(cxt, TextDatumGetCString(element[i]));
 	category->rows = numbers_in(row, LEVEL_ROWS, INT8OID, category->nlevels, NULL, cxt);
-	category->other_rows = count_in(row, OTHER_ROWS);
-	category->other_levels = count_in(row, OTHER_LEVELS);
+	category->other_rows = ml_result_int8(row, OTHER_ROWS);
+	category->other_levels = ml_result_int8(row, OTHER_LEVELS);
 }
 
 static MlProfile *
@@ -219,8 +172,8 @@ take_profile(uint64 row, MemoryContext cxt)
 	profile->role = (MlProfileRole) find_name(role_name, lengthof(role_name), ml_result_text(row, ROLE));
 	profile->name = MemoryContextStrdup(cxt, ml_result_text(row, FEATURE));
 	profile->kind = (MlKind) find_name(kind_name, lengthof(kind_name), ml_result_text(row, KIND));
-	profile->rows = count_in(row, ROWS);
-	profile->missing = count_in(row, MISSING);
+	profile->rows = ml_result_int8(row, ROWS);
+	profile->missing = ml_result_int8(row, MISSING);
 	if (profile->kind == ML_KIND_CATEGORY)
 		take_category(row, &profile->category, cxt);
 	else

@@ -1,6 +1,6 @@
 /*
  * registry.h
- *		The only code that knows the tables of mlops.
+ *		The tables that several rooms know, and the one way to any table.
  *
  * Reads that scoring makes are catalog-style index scans under the active
  * snapshot, without privileges of the caller. Everything else goes through SPI

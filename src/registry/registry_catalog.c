@@ -1,6 +1,6 @@
 /*
  * registry_catalog.c
- *		Scans of the registry's tables, and statements with kept plans.
+ *		Scans of the registry's tables.
  *
  * Tables and indexes are found by name; known.c keeps what was found until
  * the server says that it changed. Scans are made as the server reads its
@@ -24,7 +24,6 @@
 #include "registry/registry_catalog.h"
 #include "storage/bufmgr.h"
 #include "utils/builtins.h"
-#include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -264,144 +263,23 @@ ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, uint8 *digest
 	memcpy(digest, VARDATA_ANY(bytes), ML_SHA256_LENGTH);
 }
 
-/* ---- arguments ---- */
+/* ---- names ---- */
 
 void
-ml_bind_datum(MlArguments *args, Oid type, Datum value, bool isnull)
+ml_scan_offer(MlNearest *nearest, const char *table, const char *index, text *model)
 {
-	if (args->n >= ML_MAX_ARGUMENTS)
-		elog(ERROR, "too many arguments of a statement");
-	args->type[args->n] = type;
-	args->value[args->n] = value;
-	args->null[args->n] = isnull ? 'n' : ' ';
-	args->n++;
+	ScanKeyData key[1];
+	MlScan		scan;
+	HeapTuple	tuple;
+
+	ml_key_text(key, 0, 1, model);
+	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, table, index, key, 1);
+	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
+		ml_nearest_offer(nearest, ml_column_text(&scan, tuple, 2));
+	ml_scan_end(&scan);
 }
 
-void
-ml_bind_text(MlArguments *args, const char *value)
-{
-	ml_bind_datum(args, TEXTOID, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
-}
-
-void
-ml_bind_int(MlArguments *args, int value)
-{
-	ml_bind_datum(args, INT4OID, Int32GetDatum(value), false);
-}
-
-void
-ml_bind_int_or_null(MlArguments *args, int value, bool isnull)
-{
-	ml_bind_datum(args, INT4OID, Int32GetDatum(value), isnull);
-}
-
-void
-ml_bind_int8(MlArguments *args, int64 value)
-{
-	ml_bind_datum(args, INT8OID, Int64GetDatum(value), false);
-}
-
-void
-ml_bind_float(MlArguments *args, double value)
-{
-	ml_bind_datum(args, FLOAT8OID, Float8GetDatum(value), isnan(value));
-}
-
-void
-ml_bind_bool(MlArguments *args, bool value)
-{
-	ml_bind_datum(args, BOOLOID, BoolGetDatum(value), false);
-}
-
-void
-ml_bind_jsonb(MlArguments *args, Jsonb *value)
-{
-	ml_bind_datum(args, JSONBOID, value ? JsonbPGetDatum(value) : (Datum) 0, value == NULL);
-}
-
-void
-ml_bind_bytes(MlArguments *args, const void *bytes, int length)
-{
-	bytea	   *value = NULL;
-
-	if (bytes != NULL)
-	{
-		value = palloc(VARHDRSZ + length);
-		SET_VARSIZE(value, VARHDRSZ + length);
-		memcpy(VARDATA(value), bytes, length);
-	}
-	ml_bind_datum(args, BYTEAOID, PointerGetDatum(value), value == NULL);
-}
-
-/* ---- statements ---- */
-
-static uint64
-run_statement(MlStatement *statement, MlArguments *args, bool looks)
-{
-	int			code;
-
-	if (statement->plan == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare(statement->sql, args->n, args->type);
-
-		if (plan == NULL)
-			elog(ERROR, "could not prepare \"%s\": %s", statement->sql,
-				 SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not keep the plan of \"%s\"", statement->sql);
-		statement->plan = plan;
-	}
-	code = SPI_execute_plan(statement->plan, args->value, args->null, looks, 0);
-	if (code < 0)
-		elog(ERROR, "could not run \"%s\": %s", statement->sql,
-			 SPI_result_code_string(code));
-	return SPI_processed;
-}
-
-uint64
-ml_statement_run(MlStatement *statement, MlArguments *args)
-{
-	return run_statement(statement, args, false);
-}
-
-uint64
-ml_statement_look(MlStatement *statement, MlArguments *args)
-{
-	return run_statement(statement, args, true);
-}
-
-Datum
-ml_result_datum(uint64 row, int column, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column, isnull);
-}
-
-char *
-ml_result_text(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		datum = ml_result_datum(row, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(datum);
-}
-
-int
-ml_result_int(uint64 row, int column, int if_null)
-{
-	bool		isnull;
-	Datum		datum = ml_result_datum(row, column, &isnull);
-
-	return isnull ? if_null : DatumGetInt32(datum);
-}
-
-double
-ml_result_float(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		datum = ml_result_datum(row, column, &isnull);
-
-	return isnull ? get_float8_nan() : DatumGetFloat8(datum);
-}
+/* ---- arguments of SQL functions ---- */
 
 char *
 ml_argument_text(FunctionCallInfo fcinfo, int n)

@@ -12,8 +12,11 @@
 #include "access/genam.h"
 #include "access/skey.h"
 #include "compat.h"
+#include "datatype/timestamp.h"
+#include "errors.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "nodes/pg_list.h"
 #include "registry/registry.h"
 #include "storage/buf.h"
 #include "utils/relcache.h"
@@ -126,6 +129,9 @@ extern double ml_column_float(MlScan *scan, HeapTuple tuple, AttrNumber column, 
 extern bytea *ml_column_bytes(MlScan *scan, HeapTuple tuple, AttrNumber column);	/* not NULL */
 extern void ml_column_sha256(MlScan *scan, HeapTuple tuple, AttrNumber column, uint8 *digest);
 
+/* the names of a model's rows, as candidates: of a table whose first columns, and index, are model and name */
+extern void ml_scan_offer(MlNearest *nearest, const char *table, const char *index, text *model);
+
 /* OID of a table or index of mlops_catalog; 3F000 if the extension is not there */
 extern Oid	ml_catalog_oid(const char *name);
 extern Oid	ml_catalog_namespace(const char *schema);
@@ -165,10 +171,15 @@ extern void ml_bind_text(MlArguments *args, const char *value);	/* NULL is NULL,
 extern void ml_bind_int(MlArguments *args, int value);
 extern void ml_bind_int_or_null(MlArguments *args, int value, bool isnull);
 extern void ml_bind_int8(MlArguments *args, int64 value);
+extern void ml_bind_int8_or_null(MlArguments *args, int64 value, bool isnull);
 extern void ml_bind_float(MlArguments *args, double value);	/* NaN is NULL */
 extern void ml_bind_bool(MlArguments *args, bool value);
 extern void ml_bind_jsonb(MlArguments *args, Jsonb *value);
 extern void ml_bind_bytes(MlArguments *args, const void *bytes, int length);
+extern void ml_bind_time(MlArguments *args, TimestampTz value);
+extern void ml_bind_interval(MlArguments *args, const Interval *value);
+extern void ml_bind_texts(MlArguments *args, char *const *value, int n, bool isnull);	/* text[], no element NULL */
+extern void ml_bind_int8s(MlArguments *args, const int64 *value, int n, bool isnull);	/* bigint[] */
 extern void ml_bind_datum(MlArguments *args, Oid type, Datum value, bool isnull);
 
 /*
@@ -187,10 +198,22 @@ extern uint64 ml_statement_run(MlStatement *statement, MlArguments *args);
 /* a SELECT under the active snapshot: what the caller's statement sees, and nothing later */
 extern uint64 ml_statement_look(MlStatement *statement, MlArguments *args);
 
+/* in a scope of its own: rows affected; and the first column of what a SELECT returns, in the current context */
+extern uint64 ml_registry_run(MlStatement *statement, MlArguments *args);
+extern List *ml_registry_texts(MlStatement *statement, MlArguments *args);
+
 /* columns of a row of SPI_tuptable, copied into the current context; NULL for NULL */
 extern char *ml_result_text(uint64 row, int column);
 extern int	ml_result_int(uint64 row, int column, int if_null);
+extern int64 ml_result_int8(uint64 row, int column);	/* 0 for NULL */
 extern double ml_result_float(uint64 row, int column);	/* NaN for NULL */
+extern bool ml_result_bool(uint64 row, int column);	/* false for NULL */
+extern TimestampTz ml_result_time(uint64 row, int column);	/* -infinity for NULL */
+extern Interval *ml_result_interval(uint64 row, int column);
+extern char **ml_result_texts(uint64 row, int column, int *n);	/* of text[]; 0 for NULL */
+
+/* elements of an array of text, bigint or double precision, none of which is NULL; 0 of them for NULL */
+extern int	ml_result_elements(uint64 row, int column, Oid type, Datum **element);
 extern Datum ml_result_datum(uint64 row, int column, bool *isnull);
 
 /* ---- words of errors that several files raise ---- */

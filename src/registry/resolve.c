@@ -262,17 +262,10 @@ resolve_canary(text *model, MlResolved *resolved)
 static void
 error_no_alias(const char *model, const char *alias, text *name)
 {
-	ScanKeyData key[1];
 	MlNearest	nearest;
-	MlScan		scan;
-	HeapTuple	tuple;
 
 	ml_nearest_begin(&nearest, alias);
-	ml_key_text(key, 0, Anum_ml_alias_model, name);
-	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "alias", "alias_pkey", key, 1);
-	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
-		ml_nearest_offer(&nearest, ml_column_text(&scan, tuple, Anum_ml_alias_alias));
-	ml_scan_end(&scan);
+	ml_scan_offer(&nearest, "alias", "alias_pkey", name);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" has no alias \"%s\"", model, alias),

@@ -7,7 +7,6 @@
 #include "catalog/pg_type.h"
 #include "registry/registry_catalog.h"
 #include "registry/rollout_row.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -34,26 +33,12 @@ compare_of(const char *name)
 static void
 read_step(uint64 row, MlRolloutStep *step)
 {
-	bool		isnull;
-	Datum		datum;
-	Datum	   *element;
-	bool	   *nulls;
-
 	step->name = ml_result_text(row, 1);
 	step->share = ml_result_float(row, 2);
-	datum = ml_result_datum(row, 3, &isnull);
-	if (!isnull)
-	{
-		step->min_time = palloc(sizeof(Interval));
-		*step->min_time = *DatumGetIntervalP(datum);
-	}
-	step->min_rows = DatumGetInt64(ml_result_datum(row, 4, &isnull));
-	step->min_outcomes = DatumGetInt64(ml_result_datum(row, 5, &isnull));
-	datum = ml_result_datum(row, 6, &isnull);
-	deconstruct_array(DatumGetArrayTypeP(datum), TEXTOID, -1, false, TYPALIGN_INT, &element, &nulls, &step->ngates);
-	step->gate = palloc(sizeof(char *) * Max(step->ngates, 1));
-	for (int i = 0; i < step->ngates; i++)
-		step->gate[i] = TextDatumGetCString(element[i]);
+	step->min_time = ml_result_interval(row, 3);
+	step->min_rows = ml_result_int8(row, 4);
+	step->min_outcomes = ml_result_int8(row, 5);
+	step->gate = ml_result_texts(row, 6, &step->ngates);
 	step->compare = compare_of(ml_result_text(row, 7));
 }
 
@@ -82,7 +67,6 @@ static MlRollout *
 read_rollout(const char *model)
 {
 	MlRollout  *rollout = palloc0(sizeof(MlRollout));
-	bool		isnull;
 
 	rollout->model = pstrdup(model);
 	rollout->number = ml_result_int(0, 1, 0);
@@ -90,8 +74,8 @@ read_rollout(const char *model)
 	rollout->author = ml_result_text(0, 3);
 	rollout->step = ml_result_int(0, 4, 0);
 	rollout->deployment = ml_result_int(0, 5, 0);
-	rollout->entered_at = DatumGetTimestampTz(ml_result_datum(0, 6, &isnull));
-	rollout->looked_at = DatumGetTimestampTz(ml_result_datum(0, 7, &isnull));
+	rollout->entered_at = ml_result_time(0, 6);
+	rollout->looked_at = ml_result_time(0, 7);
 	return rollout;
 }
 
@@ -129,23 +113,9 @@ ml_registry_rollout_models(void)
 	static MlStatement select = {
 		"SELECT model FROM mlops_catalog.rollout WHERE state" EQ "'running' ORDER BY model"
 	};
-	MemoryContext caller = CurrentMemoryContext;
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	List	   *models = NIL;
-	uint64		n;
 
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
-	for (uint64 i = 0; i < n; i++)
-	{
-		MemoryContext spi = MemoryContextSwitchTo(caller);
-
-		models = lappend(models, ml_result_text(i, 1));
-		MemoryContextSwitchTo(spi);
-	}
-	ml_registry_leave(&scope);
-	return models;
+	return ml_registry_texts(&select, &args);
 }
 
 /* ---- beginning ---- */
@@ -158,21 +128,17 @@ insert_step(const MlRollout *rollout, int i)
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 	};
 	const MlRolloutStep *step = &rollout->steps[i];
-	Datum	   *gate = palloc(sizeof(Datum) * Max(step->ngates, 1));
 	MlArguments args = {0};
 
-	for (int k = 0; k < step->ngates; k++)
-		gate[k] = CStringGetTextDatum(step->gate[k]);
 	ml_bind_text(&args, rollout->model);
 	ml_bind_int(&args, rollout->number);
 	ml_bind_int(&args, i + 1);
 	ml_bind_text(&args, step->name);
 	ml_bind_float(&args, step->share);
-	ml_bind_datum(&args, INTERVALOID, step->min_time == NULL ? (Datum) 0 : IntervalPGetDatum(step->min_time), step->min_time == NULL);
+	ml_bind_interval(&args, step->min_time);
 	ml_bind_int8(&args, step->min_rows);
 	ml_bind_int8(&args, step->min_outcomes);
-	ml_bind_datum(&args, TEXTARRAYOID,
-				  PointerGetDatum(construct_array(gate, step->ngates, TEXTOID, -1, false, TYPALIGN_INT)), false);
+	ml_bind_texts(&args, step->gate, step->ngates, false);
 	ml_bind_text(&args, ml_compare_names[step->compare]);
 	ml_statement_run(&insert, &args);
 }
@@ -189,7 +155,7 @@ enter_step(const MlRollout *rollout, int step, int deployment, TimestampTz as_of
 
 	ml_bind_text(&args, rollout->model);
 	ml_bind_int(&args, rollout->number);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_bind_int(&args, deployment);
 	ml_bind_int(&args, step);
 	ml_statement_run(&update, &args);
@@ -230,7 +196,7 @@ ml_registry_add_rollout(const MlRollout *rollout, const char *reason, TimestampT
 	ml_bind_int(&args, rollout->version);
 	ml_bind_text(&args, rollout->author);
 	ml_bind_text(&args, reason);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	(void) ml_serving_lock(rollout->model);
 	refuse_second(rollout->model);
@@ -304,7 +270,7 @@ ml_registry_rollout_waits(const MlRollout *rollout, const char *why, Jsonb *seen
 
 	ml_bind_text(&args, rollout->model);
 	ml_bind_int(&args, rollout->number);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_bind_text(&args, why);
 	ml_bind_int(&args, rollout->step);
 	ml_registry_enter(&scope);
@@ -327,7 +293,7 @@ ml_registry_rollout_moves(const MlRollout *rollout, int deployment, Jsonb *seen,
 	ml_bind_text(&args, rollout->model);
 	ml_bind_int(&args, rollout->number);
 	ml_bind_int(&args, rollout->step + 1);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_bind_bool(&args, rollout->step + 1 == rollout->nsteps);
 	ml_registry_enter(&scope);
 	put_seen(rollout, seen, as_of, "passed");
@@ -350,7 +316,7 @@ ml_registry_end_rollout(const MlRollout *rollout, const char *state, const char 
 	ml_bind_text(&args, rollout->model);
 	ml_bind_int(&args, rollout->number);
 	ml_bind_text(&args, state);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_bind_text(&args, reason);
 	ml_registry_enter(&scope);
 	ended = ml_statement_run(&update, &args) > 0;

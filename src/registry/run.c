@@ -67,7 +67,7 @@ ml_registry_start_run(pg_uuid_t *id, const char *model, const char *algorithm, J
 	ml_bind_text(&args, algorithm);
 	ml_bind_jsonb(&args, spec);
 	ml_bind_int(&args, MyProcPid);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
+	ml_bind_time(&args, MyStartTimestamp);
 	ml_bind_text(&args, GetUserNameFromId(GetUserId(), false));
 	ml_registry_enter(&scope);
 	mark_lost(model);
@@ -87,16 +87,13 @@ ml_registry_report_run(const pg_uuid_t *id, const char *phase,
 		"FROM pg_catalog.clock_timestamp() AS t WHERE id OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	bind_uuid(&args, id);
 	ml_bind_text(&args, phase);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(done), done < 0);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(total), total < 0);
+	ml_bind_int8_or_null(&args, done, done < 0);
+	ml_bind_int8_or_null(&args, total, total < 0);
 	ml_bind_float(&args, objective);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 }
 
 /* the candidates of a search end with it */
@@ -112,16 +109,13 @@ ml_registry_end_run(const pg_uuid_t *id, MlRunStatus status, int version,
 		"OR (search OPERATOR(pg_catalog.=) $1 AND status OPERATOR(pg_catalog.=) 'running')"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	bind_uuid(&args, id);
 	ml_bind_text(&args, run_status_names[status]);
 	ml_bind_int_or_null(&args, version, version <= 0);
 	ml_bind_text(&args, sqlstate);
 	ml_bind_text(&args, message);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 }
 
 /* ---- is its backend still there? ---- */

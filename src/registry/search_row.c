@@ -34,7 +34,7 @@ static void
 bind_backend(MlArguments *args)
 {
 	ml_bind_int(args, MyProcPid);
-	ml_bind_datum(args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
+	ml_bind_time(args, MyStartTimestamp);
 }
 
 static void
@@ -143,7 +143,6 @@ ml_registry_report_candidate(const pg_uuid_t *id, int64 rows, const char *metric
 		"reported_at = pg_catalog.clock_timestamp() WHERE id OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 	Datum	   *values = palloc(sizeof(Datum) * nrungs);
 
 	for (int i = 0; i < nrungs; i++)
@@ -156,9 +155,7 @@ ml_registry_report_candidate(const pg_uuid_t *id, int64 rows, const char *metric
 	ml_bind_datum(&args, FLOAT8ARRAYOID,
 				  PointerGetDatum(construct_array(values, nrungs, FLOAT8OID, sizeof(float8),
 												  FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)), false);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 }
 
 void
@@ -171,16 +168,13 @@ ml_registry_end_candidate(const pg_uuid_t *id, MlSearchedStatus status, const ch
 		"FROM pg_catalog.clock_timestamp() AS t WHERE id OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	bind_uuid(&args, id);
 	ml_bind_text(&args, status_name[status]);
 	ml_bind_text(&args, message);
 	ml_bind_bool(&args, status == ML_SEARCHED_RUNNING);
 	bind_backend(&args);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 }
 
 static MlSearchedStatus

@@ -51,20 +51,14 @@ ml_noreturn static void error_no_shadow(const char *model, const char *name, tex
 static void
 error_no_shadow(const char *model, const char *name, text *key_of_model)
 {
-	ScanKeyData key[1];
 	MlNearest	nearest;
-	MlScan		scan;
-	HeapTuple	tuple;
 
 	ml_nearest_begin(&nearest, name);
-	ml_key_text(key, 0, Anum_ml_shadow_model, key_of_model);
-	ml_scan_begin(&scan, ML_SIGHT_STATEMENT, "shadow", "shadow_pkey", key, 1);
-	while (HeapTupleIsValid(tuple = ml_scan_next(&scan)))
-		ml_nearest_offer(&nearest, ml_column_text(&scan, tuple, Anum_ml_shadow_name));
-	ml_scan_end(&scan);
+	ml_scan_offer(&nearest, "shadow", "shadow_pkey", key_of_model);
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" has no shadow \"%s\"", model, name),
+			 errdetail("No version is asked beside the active one under this name."),
 			 nearest.best ? errhint("Perhaps you meant %s.",
 									quote_literal_cstr(psprintf("%s@" ML_SHADOW_PREFIX "%s", model, nearest.best))) :
 			 errhint("Make a version one with mlops_shadow(%s, version, name => %s).",

@@ -130,7 +130,7 @@ ml_registry_kept_rows(const char *model, int version,
 			bool		isnull;
 
 			each(arg, DatumGetJsonbP(ml_result_datum(i, 1, &isnull)));
-			last = DatumGetInt64(ml_result_datum(i, 2, &isnull));
+			last = ml_result_int8(i, 2);
 		}
 		ml_registry_leave(&scope);
 		rows += got;

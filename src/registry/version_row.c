@@ -47,18 +47,6 @@ bind_fingerprint(MlArguments *args, const MlHash128 *hash)
 	ml_bind_bytes(args, bytes, FINGERPRINT_LENGTH);
 }
 
-static void
-bind_warnings(MlArguments *args, const MlVersionRow *row)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(row->nwarnings, 1));
-
-	for (int i = 0; i < row->nwarnings; i++)
-		elements[i] = CStringGetTextDatum(row->warnings[i]);
-	ml_bind_datum(args, TEXTARRAYOID,
-				 PointerGetDatum(construct_array(elements, row->nwarnings, TEXTOID, -1,
-												 false, TYPALIGN_INT)), false);
-}
-
 /* $1 - $13: what it is */
 static void
 bind_identity(MlArguments *args, const MlVersionRow *row, int version, const uint8 *sha256)
@@ -103,10 +91,10 @@ bind_results(MlArguments *args, const MlVersionRow *row, const char *trained_by)
 	ml_bind_jsonb(args, row->holdout_metrics);
 	ml_bind_jsonb(args, row->baseline_metrics);
 	ml_bind_jsonb(args, row->facts);
-	bind_warnings(args, row);
+	ml_bind_texts(args, row->warnings, row->nwarnings, false);
 	ml_bind_jsonb(args, row->durations);
 	ml_bind_bool(args, row->row_security);
-	ml_bind_datum(args, INT8OID, Int64GetDatum(row->rows_kept), row->rows_kept < 0);
+	ml_bind_int8_or_null(args, row->rows_kept, row->rows_kept < 0);
 	ml_bind_text(args, row->note);
 	ml_bind_text(args, trained_by);
 	ml_bind_jsonb(args, row->builds);
@@ -198,16 +186,13 @@ ml_registry_insert_kept_rows(const char *model, int version, int64 before, Datum
 		"FROM pg_catalog.unnest($4) WITH ORDINALITY AS r(data, n)"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, version);
 	ml_bind_int8(&args, before);
 	ml_bind_datum(&args, JSONBARRAYOID,
 				  PointerGetDatum(construct_array(rows, n, JSONBOID, -1, false, TYPALIGN_INT)), false);
-	ml_registry_enter(&scope);
-	ml_statement_run(&insert, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&insert, &args);
 }
 
 /* ---- reading ---- */

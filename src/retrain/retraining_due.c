@@ -12,7 +12,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "judge/judge.h"
 #include "recipe/recipe.h"
 #include "registry/registry_catalog.h"
@@ -64,7 +63,7 @@ look(const MlRetrainPolicy *policy, TimestampTz as_of, Situation *now)
 
 	memset(now, 0, sizeof(*now));
 	ml_bind_text(&args, policy->model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	if (ml_statement_run(&select, &args) > 0)
 	{
@@ -91,14 +90,13 @@ count_labels(const MlRetrainPolicy *policy, TimestampTz since, TimestampTz as_of
 	MlArguments args = {0};
 	MlRegistryScope scope;
 	int64		n;
-	bool		isnull;
 
 	ml_bind_text(&args, policy->model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, since);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	ml_statement_run(&select, &args);
-	n = DatumGetInt64(ml_result_datum(0, 1, &isnull));
+	n = ml_result_int8(0, 1);
 	ml_registry_leave(&scope);
 	return n;
 }
@@ -145,13 +143,12 @@ last_evaluated(const MlRetrainPolicy *policy, int version, const char *metric, T
 	};
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	bool		isnull;
 
 	*estimate = (MlLiveEstimate) {NAN, NAN, NAN, NAN, 0, 0};
 	ml_bind_text(&args, policy->model);
 	ml_bind_int(&args, version);
 	ml_bind_text(&args, metric);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_bind_int8(&args, policy->min_rows);
 	ml_registry_enter(&scope);
 	if (ml_statement_run(&select, &args) > 0)
@@ -159,7 +156,7 @@ last_evaluated(const MlRetrainPolicy *policy, int version, const char *metric, T
 		estimate->value = ml_result_float(0, 1);
 		estimate->low = ml_result_float(0, 2);
 		estimate->high = ml_result_float(0, 3);
-		estimate->n = DatumGetInt64(ml_result_datum(0, 4, &isnull));
+		estimate->n = ml_result_int8(0, 4);
 	}
 	ml_registry_leave(&scope);
 }

@@ -6,19 +6,11 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "registry/registry_catalog.h"
 #include "retrain/retraining.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-static void
-bind_interval(MlArguments *args, Interval *value)
-{
-	ml_bind_datum(args, INTERVALOID, IntervalPGetDatum(value), value == NULL);
-}
 
 void
 ml_retrain_store_policy(const MlRetrainPolicy *policy, Jsonb *settings)
@@ -34,38 +26,26 @@ ml_retrain_store_policy(const MlRetrainPolicy *policy, Jsonb *settings)
 		"set_at = pg_catalog.clock_timestamp()"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, policy->model);
-	bind_interval(&args, policy->every);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(policy->new_labels), policy->new_labels == 0);
+	ml_bind_interval(&args, policy->every);
+	ml_bind_int8_or_null(&args, policy->new_labels, policy->new_labels == 0);
 	ml_bind_float(&args, policy->drop);
 	ml_bind_jsonb(&args, policy->changes);
 	ml_bind_bool(&args, policy->promote);
-	bind_interval(&args, policy->period);
+	ml_bind_interval(&args, policy->period);
 	ml_bind_text(&args, policy->time_column);
-	bind_interval(&args, policy->label_delay);
-	bind_interval(&args, policy->pause);
-	bind_interval(&args, policy->live_period);
+	ml_bind_interval(&args, policy->label_delay);
+	ml_bind_interval(&args, policy->pause);
+	ml_bind_interval(&args, policy->live_period);
 	ml_bind_int8(&args, policy->min_rows);
 	ml_bind_text(&args, policy->author.role);
 	ml_bind_jsonb(&args, settings);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(policy->as_of), false);
-	ml_registry_enter(&scope);
-	ml_statement_run(&upsert, &args);
-	ml_registry_leave(&scope);
+	ml_bind_time(&args, policy->as_of);
+	ml_registry_run(&upsert, &args);
 }
 
 /* ---- out of it ---- */
-
-static Interval *
-take_interval(int column)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(0, column, &isnull);
-
-	return isnull ? NULL : DatumGetIntervalP(datumCopy(value, false, sizeof(Interval)));
-}
 
 static Jsonb *
 take_jsonb(int column)
@@ -79,23 +59,21 @@ static MlRetrainPolicy *
 take_policy(void)
 {
 	MlRetrainPolicy *policy = palloc0(sizeof(MlRetrainPolicy));
-	bool		isnull;
 
 	policy->model = ml_result_text(0, 1);
-	policy->every = take_interval(2);
-	policy->new_labels = DatumGetInt64(ml_result_datum(0, 3, &isnull));
-	policy->new_labels = isnull ? 0 : policy->new_labels;
+	policy->every = ml_result_interval(0, 2);
+	policy->new_labels = ml_result_int8(0, 3);
 	policy->drop = ml_result_float(0, 4);
 	policy->changes = take_jsonb(5);
-	policy->promote = DatumGetBool(ml_result_datum(0, 6, &isnull));
-	policy->period = take_interval(7);
+	policy->promote = ml_result_bool(0, 6);
+	policy->period = ml_result_interval(0, 7);
 	policy->time_column = ml_result_text(0, 8);
-	policy->label_delay = take_interval(9);
-	policy->pause = take_interval(10);
-	policy->live_period = take_interval(11);
-	policy->min_rows = DatumGetInt64(ml_result_datum(0, 12, &isnull));
+	policy->label_delay = ml_result_interval(0, 9);
+	policy->pause = ml_result_interval(0, 10);
+	policy->live_period = ml_result_interval(0, 11);
+	policy->min_rows = ml_result_int8(0, 12);
 	ml_author_read(&policy->author, ml_result_text(0, 13), take_jsonb(14));
-	policy->as_of = DatumGetTimestampTz(ml_result_datum(0, 15, &isnull));
+	policy->as_of = ml_result_time(0, 15);
 	return policy;
 }
 
@@ -144,19 +122,7 @@ List *
 ml_retrain_models(void)
 {
 	static MlStatement select = {"SELECT model FROM mlops_catalog.retraining_policy ORDER BY model"};
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext inside;
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	List	   *models = NIL;
-	uint64		n;
 
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
-	inside = MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < n; i++)
-		models = lappend(models, ml_result_text(i, 1));
-	MemoryContextSwitchTo(inside);
-	ml_registry_leave(&scope);
-	return models;
+	return ml_registry_texts(&select, &args);
 }

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
@@ -49,7 +48,7 @@ ml_retrain_request(const char *model, const char *why, TimestampTz as_of)
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, why);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_bind_text(&args, GetUserNameFromId(GetUserId(), false));
 	ml_registry_enter(&scope);
 	mark_lost(model);
@@ -78,8 +77,8 @@ ml_retrain_take(const char *model, TimestampTz as_of, MlRetrainRequest *request)
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, MyProcPid);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(MyStartTimestamp), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, MyStartTimestamp);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	mark_lost(model);
 	found = ml_statement_run(&update, &args) > 0;
@@ -102,7 +101,6 @@ ml_retrain_end(const char *model, int number, const char *status, int version, i
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_int(&args, number);
@@ -113,9 +111,7 @@ ml_retrain_end(const char *model, int number, const char *status, int version, i
 	ml_bind_text(&args, error ? unpack_sql_state(error->sqlerrcode) : NULL);
 	ml_bind_text(&args, error ? error->message : NULL);
 	ml_bind_text(&args, error ? error->detail : NULL);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&update, &args);
 }
 
 /* ---- asking by hand ---- */

@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "attempt.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "errors.h"
@@ -226,11 +227,7 @@ fail(Retraining *work, const char *status, const char *verb, ErrorData *error)
 	end(work, is_cancel(error) ? "cancelled" : status, error);
 	if (is_cancel(error))
 		ReThrowError(error);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("model \"%s\" was not %s: %s", work->model, verb, error->message),
-			 error->detail ? errdetail("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	ml_attempt_warn(error, psprintf("model \"%s\" was not %s", work->model, verb));
 }
 
 static ErrorData *

@@ -205,14 +205,9 @@ static bool
 found_row(MlStatement *statement, const char *model)
 {
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	bool		found;
 
 	ml_bind_text(&args, model);
-	ml_registry_enter(&scope);
-	found = ml_statement_run(statement, &args) > 0;
-	ml_registry_leave(&scope);
-	return found;
+	return ml_registry_run(statement, &args) > 0;
 }
 
 /* all that can be refused without reading a row; little is known before something serves */
@@ -301,6 +296,7 @@ mlops_drop_retraining(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("model \"%s\" has no retraining policy", model),
+				 errdetail("There is none to drop."),
 				 errhint("SELECT * FROM mlops.retraining_policy lists those that there are.")));
 	(void) found_row(&cancel, model);
 	PG_RETURN_VOID();

@@ -18,7 +18,6 @@
 #include "deploy/ask.h"
 #include "fmgr.h"
 #include "json.h"
-#include "lib/stringinfo.h"
 #include "log/log.h"
 #include "miscadmin.h"
 #include "registry/author.h"

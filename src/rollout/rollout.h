@@ -1,7 +1,7 @@
 /*
  * rollout.h
  *		Rollouts: a version is brought out in steps, by the tick. Private to
- *		watch/.
+ *		rollout/.
  */
 #ifndef ML_ROLLOUT_H
 #define ML_ROLLOUT_H

@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "rule/opcode.h"
 #include "rule/value.h"
 #include "utils/float.h"

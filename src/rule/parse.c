@@ -4,8 +4,8 @@
  *		into the text.
  *
  * The server's parser reads SELECT (condition). What comes back must be that
- * and nothing more: whatever closes the parenthesis early is told from a
- * condition by what else the statement has. The setting on which the reading of
+ * and nothing more; and SELECT condition must be one expression as well, which
+ * nothing is that closes the parenthesis early and opens another. The setting on which the reading of
  * string literals rests is given its standard value meanwhile.
  */
 #include "postgres.h"
@@ -18,6 +18,7 @@
 
 #define PREFIX	"SELECT ("
 #define SUFFIX	"\n)"			/* the line's end ends a comment */
+#define BARE	"SELECT  "		/* as long as PREFIX */
 
 /* characters, from 1, of a place in the text that was parsed; 0: not in the condition */
 static int
@@ -64,12 +65,12 @@ syntax_error(void *arg)
 }
 
 static List *
-parse(MlRuleMaker *maker)
+parse(MlRuleMaker *maker, const char *before, const char *after)
 {
 	ErrorContextCallback context;
 	List	   *statements;
 	int			level = NewGUCNestLevel();
-	char	   *text = psprintf("%s%s%s", PREFIX, maker->condition, SUFFIX);
+	char	   *text = psprintf("%s%s%s", before, maker->condition, after);
 
 	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -115,8 +116,8 @@ ml_rule_parse(MlRuleMaker *maker)
 				 errmsg("a condition is too long"),
 				 errdetail("It has %zu bytes; at most %d are read.", strlen(maker->condition), ML_RULE_MAX_CONDITION),
 				 errhint("Divide it between rules.")));
-	node = only_expression(parse(maker));
-	if (node == NULL)
+	node = only_expression(parse(maker, PREFIX, SUFFIX));
+	if (node == NULL || only_expression(parse(maker, BARE, "")) == NULL)
 		ml_rule_refuse(maker, strlen(PREFIX), ERRCODE_SYNTAX_ERROR, "a condition must be one expression",
 					   "The text is more than that.", "Write it as after WHERE: a > 1 AND b = 'x'.");
 	return node;

@@ -11,10 +11,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "score/hot.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"

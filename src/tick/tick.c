@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "attempt.h"
 #include "fmgr.h"
 #include "judge/judge.h"
 #include "log/counts.h"
@@ -124,37 +125,25 @@ monitor_failed(const Tick *tick, const ErrorData *error)
 static void
 outcomes_failed(const Tick *tick, const ErrorData *error)
 {
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("outcomes of model \"%s\" were not pulled: %s", tick->model, error->message),
-			 error->detail ? errdetail("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	ml_attempt_warn(error, psprintf("outcomes of model \"%s\" were not pulled", tick->model));
 }
 
 static void
 rollout_failed(const Tick *tick, const ErrorData *error)
 {
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("the rollout of model \"%s\" did not move: %s", tick->model, error->message),
-			 error->detail ? errdetail_internal("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	ml_attempt_warn(error, psprintf("the rollout of model \"%s\" did not move", tick->model));
 }
 
 static void
 prune_failed(const Tick *tick, const ErrorData *error)
 {
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("old days of the log were not dropped: %s", error->message)));
+	ml_attempt_warn(error, "old days of the log were not dropped");
 }
 
 static void
 statistics_failed(const Tick *tick, const ErrorData *error)
 {
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("old serving statistics were not deleted: %s", error->message)));
+	ml_attempt_warn(error, "old serving statistics were not deleted");
 }
 
 /* ---- one after the other ---- */

@@ -131,15 +131,7 @@ read_frame(MlTraining *training, const char *source, bool choosing)
 	const MlSpec *spec = &training->spec;
 	MlFrameRequest request = {0};
 
-	request.source = source;
-	request.target = spec->target;
-	request.weight = spec->weight;
-	request.key = spec->key;
-	request.time_column = spec->time_column;
-	request.features = spec->features;
-	request.nfeatures = spec->nfeatures;
-	request.exclude = spec->exclude;
-	request.nexclude = spec->nexclude;
+	ml_spec_request(spec, source, &request);
 	request_offset(training, &request);
 	ml_groups_request(training, &request);
 	request.described = check_columns;

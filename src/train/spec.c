@@ -184,6 +184,20 @@ append_bound(StringInfo query, const MlSpec *spec, const char *operator, const c
 						 quote_identifier(spec->time_column), operator, quote_literal_cstr(bound));
 }
 
+void
+ml_spec_request(const MlSpec *spec, const char *source, MlFrameRequest *request)
+{
+	request->source = source;
+	request->target = spec->target;
+	request->weight = spec->weight;
+	request->key = spec->key;
+	request->time_column = spec->time_column;
+	request->features = spec->features;
+	request->nfeatures = spec->nfeatures;
+	request->exclude = spec->exclude;
+	request->nexclude = spec->nexclude;
+}
+
 char *
 ml_spec_source(const MlSpec *spec)
 {

@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "frame/frame.h"
 #include "registry/author.h"
 #include "utils/jsonb.h"
 
@@ -81,6 +82,9 @@ extern void ml_spec_check(const MlSpec *spec);
 
 /* what is read: the source, or those of its rows whose time is from since until before until */
 extern char *ml_spec_source(const MlSpec *spec);
+
+/* the columns to be read of a source */
+extern void ml_spec_request(const MlSpec *spec, const char *source, MlFrameRequest *request);
 
 /* from JSON: unknown keys are refused with the nearest; not yet checked */
 extern void ml_spec_read(MlSpec *spec, Jsonb *json);

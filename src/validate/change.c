@@ -118,8 +118,8 @@ take_newest(MlChange *change)
 	Names		names = {change};
 	bool		isnull;
 
-	change->rows = DatumGetInt64(ml_result_datum(0, 1, &isnull));
-	change->pinned = DatumGetInt64(ml_result_datum(0, 2, &isnull));
+	change->rows = ml_result_int8(0, 1);
+	change->pinned = ml_result_int8(0, 2);
 	change->fingerprint = ml_fingerprint_of(ml_result_datum(0, 3, &isnull));
 	ml_json_each(DatumGetJsonbP(ml_result_datum(0, 4, &isnull)), take_count, &names);
 	change->time_from = ml_result_text(0, 5);
@@ -186,7 +186,7 @@ take_stored(uint64 i, MlStored *row)
 	Datum		datum;
 
 	row->place = *(ItemPointer) DatumGetPointer(ml_result_datum(i, 1, &isnull));
-	row->key_hash = (uint64) DatumGetInt64(ml_result_datum(i, 2, &isnull));
+	row->key_hash = (uint64) ml_result_int8(i, 2);
 	row->fingerprint = ml_fingerprint_of(ml_result_datum(i, 3, &isnull));
 	datum = ml_result_datum(i, 4, &isnull);
 	row->bucket = isnull ? 0 : DatumGetInt64(datum);
@@ -195,7 +195,7 @@ take_stored(uint64 i, MlStored *row)
 	row->slice = numbers_of(datum, isnull, &row->nslices);
 	datum = ml_result_datum(i, 7, &isnull);
 	row->group = numbers_of(datum, isnull, &row->ngroups);
-	row->pinned = DatumGetBool(ml_result_datum(i, 8, &isnull));
+	row->pinned = ml_result_bool(i, 8);
 	row->entered = ml_result_int(i, 9, 0);
 	row->left = ml_result_int(i, 10, 0);
 	row->live = row->left == 0;
@@ -547,7 +547,7 @@ write_edition(MlChange *change)
 	ml_bind_text(&args, change->set->name);
 	ml_bind_int(&args, change->edition);
 	ml_bind_text(&args, change->event);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(change->as_of), false);
+	ml_bind_time(&args, change->as_of);
 	ml_bind_int8(&args, change->rows);
 	ml_bind_int8(&args, change->pinned);
 	ml_bind_int8(&args, change->rows_in);
@@ -595,8 +595,8 @@ write_set(const MlChange *change)
 	ml_bind_text(&args, change->set->model);
 	ml_bind_text(&args, change->set->name);
 	ml_bind_int(&args, change->edition);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(change->as_of), false);
-	ml_bind_datum(&args, INT8OID, Int64GetDatum(change->watermark), !change->moves_watermark);
+	ml_bind_time(&args, change->as_of);
+	ml_bind_int8_or_null(&args, change->watermark, !change->moves_watermark);
 	ml_bind_jsonb(&args, ml_groups_json(change->set));
 	ml_bind_int(&args, change->set->last_slice);
 	ml_statement_run(&update, &args);

@@ -315,12 +315,6 @@ ml_set_make_table(MlSet *set)
 }
 
 static void
-bind_interval(MlArguments *args, Interval *interval)
-{
-	ml_bind_datum(args, INTERVALOID, IntervalPGetDatum(interval), interval == NULL);
-}
-
-static void
 bind_array(MlArguments *args, FunctionCallInfo fcinfo, int argument)
 {
 	ml_bind_datum(args, TEXTARRAYOID, PG_ARGISNULL(argument) ? PointerGetDatum(construct_empty_array(TEXTOID)) :
@@ -347,12 +341,12 @@ insert_set(const MlSet *set, FunctionCallInfo fcinfo, const char *created_by)
 	ml_bind_text(&args, set->target);
 	ml_bind_text(&args, set->key);
 	ml_bind_text(&args, set->time_column);
-	bind_interval(&args, set->time_unit);
+	ml_bind_interval(&args, set->time_unit);
 	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(set->time_origin), set->clock != ML_CLOCK_INTEGER);
-	bind_interval(&args, set->period);
-	bind_interval(&args, set->label_delay);
-	bind_interval(&args, set->lateness);
-	bind_interval(&args, set->every);
+	ml_bind_interval(&args, set->period);
+	ml_bind_interval(&args, set->label_delay);
+	ml_bind_interval(&args, set->lateness);
+	ml_bind_interval(&args, set->every);
 	ml_bind_int8(&args, set->max_rows);
 	ml_bind_int8(&args, set->min_rows);
 	bind_array(&args, fcinfo, ARG_SLICES);

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
+#include "attempt.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 #include "validate/set.h"
@@ -30,7 +30,7 @@ ml_sets_due(TimestampTz as_of, List **models, List **names)
 	MlRegistryScope scope;
 	uint64		n;
 
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&select, &args);
 	inside = MemoryContextSwitchTo(caller);
@@ -83,17 +83,10 @@ ml_set_failed(const char *model, const char *name, const ErrorData *error)
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, name);
 	ml_bind_text(&args, error->message);
-	ml_registry_enter(&scope);
-	ml_statement_run(&update, &args);
-	ml_registry_leave(&scope);
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("validation set \"%s\" of model \"%s\" was not refreshed: %s", name, model, error->message),
-			 error->detail ? errdetail("%s", error->detail) : 0,
-			 error->hint ? errhint("%s", error->hint) : 0));
+	ml_registry_run(&update, &args);
+	ml_attempt_warn(error, psprintf("validation set \"%s\" of model \"%s\" was not refreshed", name, model));
 }

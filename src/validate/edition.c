@@ -58,7 +58,7 @@ rows_of_edition(const MlSet *set, int edition, MlHash128 *fingerprint)
 	ml_registry_enter(&scope);
 	if (ml_statement_look(&select, &args) > 0)
 	{
-		rows = DatumGetInt64(ml_result_datum(0, 1, &isnull));
+		rows = ml_result_int8(0, 1);
 		*fingerprint = ml_fingerprint_of(ml_result_datum(0, 2, &isnull));
 	}
 	ml_registry_leave(&scope);

@@ -179,14 +179,9 @@ is_active(const char *model)
 		"SELECT 1 FROM mlops_catalog.serving WHERE model OPERATOR(pg_catalog.=) $1 AND version IS NOT NULL"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	bool		active;
 
 	ml_bind_text(&args, model);
-	ml_registry_enter(&scope);
-	active = ml_statement_run(&select, &args) > 0;
-	ml_registry_leave(&scope);
-	return active;
+	return ml_registry_run(&select, &args) > 0;
 }
 
 /* rows of the newest edition and what the active version says of them */

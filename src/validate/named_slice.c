@@ -267,7 +267,6 @@ mlops_drop_slice(PG_FUNCTION_ARGS)
 	MlSet	   *set;
 	const MlSetSlice *slice;
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_registry_require_writable("drop a slice");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
@@ -284,8 +283,6 @@ mlops_drop_slice(PG_FUNCTION_ARGS)
 	ml_bind_text(&args, set->model);
 	ml_bind_text(&args, set->name);
 	ml_bind_int(&args, slice->number);
-	ml_registry_enter(&scope);
-	ml_statement_run(&delete, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&delete, &args);
 	PG_RETURN_VOID();
 }

@@ -41,16 +41,11 @@ is_pinned(const MlSet *set, const char *key)
 		"AND validation_set OPERATOR(pg_catalog.=) $2 AND key OPERATOR(pg_catalog.=) $3"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	bool		found;
 
 	ml_bind_text(&args, set->model);
 	ml_bind_text(&args, set->name);
 	ml_bind_text(&args, key);
-	ml_registry_enter(&scope);
-	found = ml_statement_run(&select, &args) > 0;
-	ml_registry_leave(&scope);
-	return found;
+	return ml_registry_run(&select, &args) > 0;
 }
 
 static void
@@ -358,7 +353,6 @@ record(FunctionCallInfo fcinfo, MlStatement *upsert, MlPrivilege privilege)
 	char	   *by = GetUserNameFromId(GetUserId(), false);
 	char	   *model;
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "key");
@@ -371,9 +365,7 @@ record(FunctionCallInfo fcinfo, MlStatement *upsert, MlPrivilege privilege)
 	ml_bind_text(&args, ml_argument_text(fcinfo, 3));
 	ml_bind_text(&args, PG_ARGISNULL(4) ? by : ml_argument_text(fcinfo, 4));
 	ml_bind_text(&args, by);
-	ml_registry_enter(&scope);
-	ml_statement_run(upsert, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(upsert, &args);
 }
 
 /* mlops_record_failure(model, key, correct_label, note, annotator): a report, which pinning believes */

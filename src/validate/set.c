@@ -218,9 +218,9 @@ read_row(MlSet *set)
 	ml_shape_from_json(jsonb_of(0, 19), &set->ncolumns, &set->column);
 	find_slices_by(set, 0, 16);
 	set->stratify = ml_set_texts(ml_result_datum(0, 17, &isnull), &set->nstratify);
-	set->classes = DatumGetBool(ml_result_datum(0, 18, &isnull));
+	set->classes = ml_result_bool(0, 18);
 	set->seed = bigint_of(0, 20, &isnull);
-	set->frozen = DatumGetBool(ml_result_datum(0, 21, &isnull));
+	set->frozen = ml_result_bool(0, 21);
 	set->edition = ml_result_int(0, 22, 0);
 	set->as_of = bigint_of(0, 23, &isnull);
 	set->watermark = bigint_of(0, 24, &isnull);

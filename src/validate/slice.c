@@ -5,7 +5,8 @@
  * A slice is a value of a column, or of two, found as rows come in; or a
  * condition that somebody wrote. A condition must be one boolean expression, checked on
  * the parse tree of SELECT (condition): whatever would close the parenthesis and
- * go on shows there as a second column, a FROM or a second statement. It is decided in
+ * go on shows there as a second column, a FROM or a second statement, or, where it opens
+ * another, as what SELECT condition cannot be. It is decided in
  * the query that reads the source where slice and source have one author, and
  * else in a query of its own over the rows that enter, as its author, who sees rows of the
  * set and nothing else with rights other than their own.
@@ -206,6 +207,7 @@ ml_slice_of_value(MlSet *set, MlSliceBy *by, char *const *value)
 
 #define ROWS "mlops_rows"
 #define CONDITION_BEFORE	"SELECT ("
+#define CONDITION_BARE		"SELECT  "	/* as long */
 
 typedef struct Condition
 {
@@ -253,9 +255,9 @@ is_bare(const SelectStmt *select)
 }
 
 static void
-check_bare(const char *condition, const char *name)
+check_statement(const char *text, const char *name)
 {
-	List	   *statements = pg_parse_query(psprintf(CONDITION_BEFORE "%s\n)", condition));
+	List	   *statements = pg_parse_query(text);
 	Node	   *statement;
 
 	if (list_length(statements) != 1)
@@ -264,6 +266,14 @@ check_bare(const char *condition, const char *name)
 	if (!IsA(statement, SelectStmt) || !is_bare((SelectStmt *) statement) ||
 		linitial_node(ResTarget, ((SelectStmt *) statement)->targetList)->name != NULL)
 		refuse_condition(name, "It goes on after the expression.");
+}
+
+/* one expression in parentheses and without them: nothing closes them early and opens others */
+static void
+check_bare(const char *condition, const char *name)
+{
+	check_statement(psprintf(CONDITION_BEFORE "%s\n)", condition), name);
+	check_statement(psprintf(CONDITION_BARE "%s", condition), name);
 }
 
 static void

@@ -13,14 +13,12 @@
 static void
 take_stratum(uint64 i, MlStratum *stratum)
 {
-	bool		isnull;
-
 	memset(stratum, 0, sizeof(*stratum));
-	stratum->bucket = DatumGetInt64(ml_result_datum(i, 1, &isnull));
+	stratum->bucket = ml_result_int8(i, 1);
 	stratum->stratum = ml_result_int(i, 2, 0);
-	stratum->population = DatumGetInt64(ml_result_datum(i, 3, &isnull));
-	stratum->kept = DatumGetInt64(ml_result_datum(i, 4, &isnull));
-	stratum->guarded = DatumGetInt64(ml_result_datum(i, 5, &isnull));
+	stratum->population = ml_result_int8(i, 3);
+	stratum->kept = ml_result_int8(i, 4);
+	stratum->guarded = ml_result_int8(i, 5);
 	stratum->weight = ml_result_float(i, 6);
 }
 

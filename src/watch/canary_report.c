@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "registry/registry_catalog.h"
@@ -47,10 +46,9 @@ ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage)
 	MlArguments args = {0};
 	MlRegistryScope scope;
 	bool		found;
-	bool		isnull;
 
 	ml_bind_text(&args, model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, as_of);
 	ml_registry_enter(&scope);
 	found = ml_statement_run(&select, &args) > 0;
 	if (found)
@@ -63,7 +61,7 @@ ml_canary_stage(const char *model, TimestampTz as_of, MlCanaryStage *stage)
 		stage->threshold = ml_result_float(0, 7);
 		stage->rules = ml_result_int(0, 8, 0);
 		stage->active_deployment = ml_result_int(0, 9, 0);
-		stage->since = DatumGetTimestampTz(ml_result_datum(0, 6, &isnull));
+		stage->since = ml_result_time(0, 6);
 	}
 	ml_registry_leave(&scope);
 	return found;
@@ -87,21 +85,20 @@ count_keys(const char *model, TimestampTz as_of, MlCanaryReport *report)
 	const MlCanaryStage *stage = &report->stage;
 	MlArguments args = {0};
 	MlRegistryScope scope;
-	bool		isnull;
 
 	ml_bind_text(&args, model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(stage->since), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(as_of), false);
+	ml_bind_time(&args, stage->since);
+	ml_bind_time(&args, as_of);
 	ml_bind_int(&args, stage->first);
 	ml_bind_int(&args, stage->last);
 	ml_bind_int(&args, stage->active_deployment);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(stage->since + SETTLING), false);
+	ml_bind_time(&args, stage->since + SETTLING);
 	ml_registry_enter(&scope);
 	(void) ml_statement_run(&select, &args);
-	report->active.predictions = DatumGetInt64(ml_result_datum(0, 1, &isnull));
-	report->canary.predictions = DatumGetInt64(ml_result_datum(0, 2, &isnull));
-	report->active.keys = DatumGetInt64(ml_result_datum(0, 3, &isnull));
-	report->canary.keys = DatumGetInt64(ml_result_datum(0, 4, &isnull));
+	report->active.predictions = ml_result_int8(0, 1);
+	report->canary.predictions = ml_result_int8(0, 2);
+	report->active.keys = ml_result_int8(0, 3);
+	report->canary.keys = ml_result_int8(0, 4);
 	ml_registry_leave(&scope);
 	ml_sequential_share(report->canary.keys, report->active.keys, stage->share, ML_SPLIT_ALPHA, &report->split);
 	report->broken = report->split.p_value <= ML_SPLIT_ALPHA;

@@ -16,7 +16,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "json.h"
 #include "judge/hearing.h"
@@ -35,7 +34,7 @@ PG_FUNCTION_INFO_V1(mlops_compare_live);
 typedef struct Question
 {
 	char	   *model;
-	char	   *shadow;			/* name or version, as given */
+	char	   *shadow;			/* name or version, as text */
 	int			candidate;
 	int			champion;
 	char	   *acknowledge;	/* or NULL */
@@ -54,6 +53,20 @@ refuse_shadow(const Question *question)
 			 errmsg("model \"%s\" has no shadow \"%s\"", question->model, question->shadow),
 			 errdetail("It is neither the name of a shadow nor the number of a version."),
 			 errhint("SELECT * FROM mlops.shadow lists them; one that was taken away is named by its version.")));
+}
+
+/* a name, or the reference that mlops_shadow returned, 'churn@shadow.next', or 'churn/7' */
+static char *
+name_of(const char *model, char *shadow)
+{
+	size_t		length = strlen(model);
+	char	   *rest = shadow + length;
+
+	if (strncmp(shadow, model, length) != 0)
+		return shadow;
+	if (strncmp(rest, "@" ML_SHADOW_PREFIX, strlen(ML_SHADOW_PREFIX) + 1) == 0)
+		return rest + strlen(ML_SHADOW_PREFIX) + 1;
+	return *rest == '/' ? rest + 1 : shadow;
 }
 
 /* 0: it is no number */
@@ -189,15 +202,7 @@ put_difference(MlRows *rows, const MlLiveGroup *group, const char *metric, const
 
 	ml_rows_text(value, isnull, 0, group->slice);
 	ml_rows_text(value, isnull, 1, metric);
-	ml_rows_number(value, isnull, 2, difference->candidate);
-	ml_rows_number(value, isnull, 3, difference->champion);
-	ml_rows_number(value, isnull, 4, difference->difference);
-	ml_rows_number(value, isnull, 5, difference->low);
-	ml_rows_number(value, isnull, 6, difference->high);
-	ml_rows_number(value, isnull, 7, difference->p_value);
-	value[8] = Int64GetDatum(difference->n);
-	value[9] = Int64GetDatum(difference->needed);
-	isnull[9] = difference->needed == 0;
+	ml_difference_columns(value, isnull, 2, difference);
 	value[10] = Int64GetDatum(group->predictions);
 	ml_rows_add(rows, value, isnull);
 }
@@ -259,7 +264,7 @@ read_question(FunctionCallInfo fcinfo, Question *question)
 	ml_require_argument(fcinfo, 6, "label_delay");
 	ml_require_argument(fcinfo, 8, "as_of");
 	question->model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	question->shadow = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	question->shadow = name_of(question->model, text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	ml_privilege_require(question->model, ML_PRIVILEGE_READ);
 	question->champion = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT32(3);
 	question->acknowledge = ml_argument_text(fcinfo, 7);

@@ -424,6 +424,7 @@ share_argument(FunctionCallInfo fcinfo, int i, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"%s\" of mlops_drift must be from 0 to 1, not %g", name, value),
+				 errdetail("Effects and impacts are from 0 to 1."),
 				 errhint("Leave it out for the default.")));
 	return value;
 }
@@ -450,6 +451,7 @@ take_arguments(FunctionCallInfo fcinfo, Drift *drift, int64 *period, TimestampTz
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"min_rows\" of mlops_drift must be at least 1, not %d", PG_GETARG_INT32(ARG_MIN_ROWS)),
+				 errdetail("With fewer rows than that nothing is said of a column."),
 				 errhint("Leave it out for the default.")));
 }
 

@@ -10,7 +10,6 @@
 #include "catalog/pg_type.h"
 #include "drift/prediction.h"
 #include "registry/registry_catalog.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "watch/drift.h"
 
@@ -32,44 +31,17 @@ static MlStatement select_counts = {
 	"GROUP BY h.subject, h.feature, h.kind, h.bin_low, h.bin_high, h.level"
 };
 
-static int64
-count_in(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(row, column, &isnull);
-
-	return isnull ? 0 : DatumGetInt64(value);
-}
-
-/* elements of an array without NULLs; 0 of them for NULL */
-static int
-elements_in(uint64 row, int column, Oid type, Datum **element)
-{
-	bool		isnull;
-	Datum		value = ml_result_datum(row, column, &isnull);
-	int			n = 0;
-
-	*element = NULL;
-	if (isnull)
-		return 0;
-	if (type == TEXTOID)
-		deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, element, NULL, &n);
-	else
-		deconstruct_array(DatumGetArrayTypeP(value), INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, element, NULL, &n);
-	return n;
-}
-
 /* some of the rows stand for many: what chance can do follows from how many were put into bins */
 static void
 take_bins(uint64 row, MlProfile *profile)
 {
 	MlNumberProfile *number = &profile->number;
 	Datum	   *element;
-	int			n = elements_in(row, BIN_ROWS, INT8OID, &element);
+	int			n = ml_result_elements(row, BIN_ROWS, INT8OID, &element);
 
 	for (int i = 0; i < Min(n, ML_PROFILE_BINS + 2); i++)
 		number->bin_rows[i] = DatumGetInt64(element[i]);
-	number->n = count_in(row, BINNED);
+	number->n = ml_result_int8(row, BINNED);
 	number->low = ml_result_float(row, LOW);
 	number->high = ml_result_float(row, HIGH);
 	ml_profile_of_bins(number);
@@ -81,13 +53,13 @@ take_levels(uint64 row, MlProfile *profile)
 	MlCategoryProfile *category = &profile->category;
 	Datum	   *level;
 	Datum	   *rows;
-	int			n = elements_in(row, LEVEL, TEXTOID, &level);
+	int			n = ml_result_elements(row, LEVEL, TEXTOID, &level);
 	int64		present;
 
-	n = Min(n, elements_in(row, LEVEL_ROWS, INT8OID, &rows));
+	n = Min(n, ml_result_elements(row, LEVEL_ROWS, INT8OID, &rows));
 	category->level = palloc(sizeof(char *) * Max(n, 1));
 	category->rows = palloc(sizeof(int64) * Max(n, 1));
-	category->other_rows = present = count_in(row, OTHER_ROWS);
+	category->other_rows = present = ml_result_int8(row, OTHER_ROWS);
 	for (int i = 0; i < n; i++)
 	{
 		if (DatumGetInt64(rows[i]) == 0)
@@ -108,8 +80,8 @@ take_profile(uint64 row)
 	profile->role = prediction ? ML_PROFILE_PREDICTION : ML_PROFILE_FEATURE;
 	profile->name = prediction ? ML_PREDICTION_NAME : ml_result_text(row, FEATURE);
 	profile->kind = strcmp(ml_result_text(row, KIND), "category") == 0 ? ML_KIND_CATEGORY : ML_KIND_NUMBER;
-	profile->rows = count_in(row, ROWS);
-	profile->missing = count_in(row, MISSING);
+	profile->rows = ml_result_int8(row, ROWS);
+	profile->missing = ml_result_int8(row, MISSING);
 	if (profile->kind == ML_KIND_CATEGORY)
 		take_levels(row, profile);
 	else
@@ -129,8 +101,8 @@ ml_drift_counts(const MlResolved *resolved, TimestampTz from, TimestampTz until)
 
 	ml_bind_text(&args, resolved->model);
 	ml_bind_int(&args, resolved->version);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(from), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(until), false);
+	ml_bind_time(&args, from);
+	ml_bind_time(&args, until);
 	ml_registry_enter(&scope);
 	n = ml_statement_run(&select_counts, &args);
 	old = MemoryContextSwitchTo(caller);

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "log/log.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"

@@ -74,9 +74,9 @@ static const char labelled_rows[] =
 "FROM mlops_catalog.outcome AS c WHERE c.model" EQ "$1 AND c.key" EQ "p.key AND c.at" GE "p.at AND c.at" LE "$4 "
 "AND (p.next_at IS NULL OR c.at" LT "p.next_at)) AS o ON true LEFT JOIN b ON b.version" EQ "p.version "
 "CROSS JOIN LATERAL (SELECT ''::pg_catalog.text AS slice UNION ALL "
-"SELECT pg_catalog.concat(f.name, ' = ', CASE pg_catalog.jsonb_typeof(p.input OPERATOR(pg_catalog.->) f.name) "
-"WHEN 'string' THEN pg_catalog.quote_literal(p.input OPERATOR(pg_catalog.->>) f.name) "
-"WHEN 'null' THEN 'NULL' ELSE p.input OPERATOR(pg_catalog.->>) f.name END) "
+"SELECT pg_catalog.concat(f.name, CASE pg_catalog.jsonb_typeof(p.input OPERATOR(pg_catalog.->) f.name) "
+"WHEN 'string' THEN ' = ' OPERATOR(pg_catalog.||) pg_catalog.quote_literal(p.input OPERATOR(pg_catalog.->>) f.name) "
+"WHEN 'null' THEN ' IS NULL' ELSE ' = ' OPERATOR(pg_catalog.||) (p.input OPERATOR(pg_catalog.->>) f.name) END) "
 "FROM pg_catalog.unnest($7) AS f (name) WHERE p.input OPERATOR(pg_catalog.?) f.name) AS s "
 "WHERE p.at" LT "$3 AND ($12 IS NULL OR p.shadow IS NOT NULL AND COALESCE(p.rules_fired, 0)" EQ "0)%s "
 "ORDER BY 1, 2, 3, s.slice COLLATE \"C\", p.at, p.id";
@@ -379,9 +379,9 @@ open_cursor(const MlLive *live, const char *policy)
 	foreach(cell, live->columns)
 		column[n++] = CStringGetTextDatum(lfirst(cell));
 	ml_bind_text(&args, request->model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(request->from), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(request->until), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(request->as_of), false);
+	ml_bind_time(&args, request->from);
+	ml_bind_time(&args, request->until);
+	ml_bind_time(&args, request->as_of);
 	ml_bind_text(&args, policy);
 	ml_bind_float(&args, (double) request->width / USECS_PER_SEC);
 	ml_bind_datum(&args, TEXTARRAYOID, request->slices != (Datum) 0 ? request->slices :

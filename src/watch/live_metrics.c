@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "interrupts.h"
 #include "metric/custom.h"
 #include "metric/interval.h"
@@ -13,6 +14,8 @@
 #include "registry/gate_row.h"
 #include "registry/registry.h"
 #include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "watch/live.h"
 
 int
@@ -156,11 +159,49 @@ has_rows(const MlLive *live)
 	return false;
 }
 
+/* is one of the groups a slice by this column: 'plan = ...', 'plan IS NULL'? */
+static bool
+is_sliced_by(const MlLive *live, const char *column)
+{
+	ListCell   *cell;
+
+	foreach(cell, live->groups)
+	{
+		const char *slice = ((MlLiveGroup *) lfirst(cell))->slice;
+
+		if (strncmp(slice, column, strlen(column)) == 0 && slice[strlen(column)] == ' ')
+			return true;
+	}
+	return false;
+}
+
+static void
+tell_missing_slices(const MlLive *live)
+{
+	Datum	   *column;
+	bool	   *null;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(live->request->slices), TEXTOID, -1, false, TYPALIGN_INT, &column, &null, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (null[i] || is_sliced_by(live, TextDatumGetCString(column[i])))
+			continue;
+		ereport(NOTICE,
+				(errmsg("no logged input of model \"%s\" has column \"%s\" to slice by", live->kind.model,
+						TextDatumGetCString(column[i])),
+				 errhint("SELECT mlops_set_model('%s', '{\"log_input\": true}') logs the rows that are predicted from now on.",
+						 live->kind.model)));
+	}
+}
+
 void
 ml_live_tell_missing(const MlLive *live)
 {
 	ListCell   *cell;
 
+	if (live->request->slices != (Datum) 0 && has_rows(live))
+		tell_missing_slices(live);
 	foreach(cell, has_rows(live) ? live->request->metrics : NIL)
 	{
 		const MlCustomMetric *metric = ml_judge_metric_registered(lfirst(cell));

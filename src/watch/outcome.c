@@ -11,7 +11,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
 #include "errors.h"
 #include "lib/stringinfo.h"
 #include "log/log.h"
@@ -176,7 +175,7 @@ is_predicted(const char *model, const char *key, TimestampTz at)
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, key);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_time(&args, at);
 	return ml_statement_run(&select, &args) > 0;
 }
 
@@ -193,7 +192,7 @@ insert(const char *model, const char *key, const char *outcome, TimestampTz at,
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, key);
 	ml_bind_text(&args, outcome);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(at), false);
+	ml_bind_time(&args, at);
 	ml_bind_text(&args, source);
 	ml_bind_text(&args, annotator);
 	return ml_statement_run(&insert, &args) == 1;

@@ -44,7 +44,6 @@ typedef struct OutcomeSource
 	char	   *time_column;
 	Interval   *lateness;
 	MlAuthor	author;
-	bool		has_until;
 	TimestampTz until;			/* of what was pulled before */
 } OutcomeSource;
 
@@ -159,19 +158,16 @@ store_source(const char *model, const OutcomeSource *from)
 		"pulled_until = NULL, pulled_at = NULL, set_at = pg_catalog.clock_timestamp()"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
 	ml_bind_text(&args, from->source);
 	ml_bind_text(&args, from->key);
 	ml_bind_text(&args, from->outcome);
 	ml_bind_text(&args, from->time_column);
-	ml_bind_datum(&args, INTERVALOID, IntervalPGetDatum(from->lateness), false);
+	ml_bind_interval(&args, from->lateness);
 	ml_bind_text(&args, from->author.role);
 	ml_bind_jsonb(&args, ml_author_settings_json(&from->author));
-	ml_registry_enter(&scope);
-	ml_statement_run(&upsert, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&upsert, &args);
 }
 
 static void
@@ -181,12 +177,9 @@ delete_source(const char *model)
 		"DELETE FROM mlops_catalog.outcome_source WHERE model OPERATOR(pg_catalog.=) $1"
 	};
 	MlArguments args = {0};
-	MlRegistryScope scope;
 
 	ml_bind_text(&args, model);
-	ml_registry_enter(&scope);
-	ml_statement_run(&delete, &args);
-	ml_registry_leave(&scope);
+	ml_registry_run(&delete, &args);
 }
 
 /* mlops_set_outcomes(model, source, key, outcome, time_column, lateness) */
@@ -252,8 +245,7 @@ find_source(const char *model, bool wait, OutcomeSource *from)
 		from->outcome = ml_result_text(0, 3);
 		from->time_column = ml_result_text(0, 4);
 		ml_author_read(&from->author, ml_result_text(0, 5), DatumGetJsonbPCopy(settings));
-		from->until = DatumGetTimestampTz(ml_result_datum(0, 8, &isnull));
-		from->has_until = !isnull;
+		from->until = ml_result_time(0, 8);
 		MemoryContextSwitchTo(old);
 	}
 	ml_registry_leave(&scope);
@@ -346,7 +338,6 @@ write_pull(const Pull *pull, const char *model, const char *author)
 		CStringGetTextDatum(model), CStringGetTextDatum(SOURCE_NAME), CStringGetTextDatum(author)
 	};
 	MlRegistryScope scope;
-	bool		isnull;
 
 	ml_registry_enter(&scope);
 	register_batch(pull);
@@ -358,8 +349,8 @@ write_pull(const Pull *pull, const char *model, const char *author)
 							  "AND p.model OPERATOR(pg_catalog.=) $1 AND p.at OPERATOR(pg_catalog.<=) a.at)) FROM added AS a",
 							  3, type, value, NULL, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not write outcomes");
-	pull->pulled->added = DatumGetInt64(ml_result_datum(0, 1, &isnull));
-	pull->pulled->unpredicted = DatumGetInt64(ml_result_datum(0, 2, &isnull));
+	pull->pulled->added = ml_result_int8(0, 1);
+	pull->pulled->unpredicted = ml_result_int8(0, 2);
 	pull->pulled->known = pull->n - pull->pulled->added;
 	if (SPI_execute_with_args("UPDATE mlops_catalog.outcome_source SET pulled_at = pg_catalog.clock_timestamp(), "
 							  "pulled_until = GREATEST(pulled_until, (SELECT pg_catalog.max(b.at) FROM " BATCH " AS b)) "
@@ -378,7 +369,7 @@ ml_outcomes_pull(const char *model, TimestampTz as_of, bool wait, MlPulled *pull
 	if (!find_source(model, wait, &from))
 		return false;
 	begin_pull(&pull, model, pulled);
-	read_source(&from, model, from.has_until ? from.until : DT_NOBEGIN, as_of, take_row, &pull);
+	read_source(&from, model, from.until, as_of, take_row, &pull);
 	write_pull(&pull, model, from.author.role);
 	tuplestore_end(pull.store);
 	return true;
@@ -390,23 +381,9 @@ ml_outcomes_models(void)
 	static MlStatement select = {
 		"SELECT model FROM mlops_catalog.outcome_source ORDER BY model"
 	};
-	MemoryContext caller = CurrentMemoryContext;
 	MlArguments args = {0};
-	MlRegistryScope scope;
-	List	   *models = NIL;
-	uint64		n;
 
-	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
-	for (uint64 i = 0; i < n; i++)
-	{
-		MemoryContext inside = MemoryContextSwitchTo(caller);
-
-		models = lappend(models, ml_result_text(i, 1));
-		MemoryContextSwitchTo(inside);
-	}
-	ml_registry_leave(&scope);
-	return models;
+	return ml_registry_texts(&select, &args);
 }
 
 /* mlops_pull_outcomes(model text, as_of timestamptz) */

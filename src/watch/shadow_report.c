@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "log/log.h"
 #include "registry/registry_catalog.h"
@@ -63,8 +62,8 @@ report(const char *model, TimestampTz from, TimestampTz until, MlRows *rows)
 	uint64		n;
 
 	ml_bind_text(&args, model);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(from), false);
-	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(until), false);
+	ml_bind_time(&args, from);
+	ml_bind_time(&args, until);
 	ml_bind_bool(&args, classes);
 	ml_registry_enter(&scope);
 	n = ml_statement_look(&select, &args);

@@ -88,29 +88,52 @@ run_examples()
 	tally_output examples "$SANDBOX/examples.out" $status
 }
 
+# one file of TAP tests; what it said and its status are left in files
+run_tap_file()
+{
+	local file=$1 log=$2 status=0 since=$SECONDS
+
+	PERL5LIB=$PGXS_DIR/src/test/perl TESTDIR=$SANDBOX/tap MLOPS_DATA=${MLOPS_DATA:-$SANDBOX/data} \
+		PG_REGRESS=$PGXS_DIR/src/test/regress/pg_regress PGPORT=65432 \
+		perl -I test/t "$file" >"$log" 2>&1 || status=$?
+	echo $status $((SECONDS - since)) >"$log.status"
+	say "$file: $(count '^ok\b' "$log") ok, $(count '^not ok\b' "$log") not ok"
+}
+
+report_tap_file()
+{
+	local file=$1 log=$2 status=1 seconds=0
+
+	[ ! -s "$log.status" ] || read -r status seconds <"$log.status"
+	SINCE=$((SECONDS - seconds))
+	grep -E '^(ok|not ok)\b.*# *(SKIP|skip)|^1\.\.0' "$log" | sed "s|^|$file: |" || true
+	if [ "$status" != 0 ]; then
+		say "---- $file ----"
+		grep -v '^ok' "$log" | tail -n 40 || true
+		tail -n 30 "$SANDBOX/tap/tmp_check/log/regress_log_$(basename "$file" .pl)" || true
+	fi
+	if grep -q '^1\.\.0' "$log" && [ "$status" = 0 ]; then
+		SUMMARY+=$(printf '%-26s skipped: %s' "tap" "$(basename "$file")")$'\n'
+	else
+		tally_output "tap $(basename "$file" .pl)" "$log" "$status"
+	fi
+}
+
+# as many files at a time as there are processors; each has servers of its own
 run_tap()
 {
-	local file log status
+	local file
 
 	mkdir -p "$SANDBOX/tap"
 	for file in test/t/*.pl; do
-		log=$SANDBOX/$(basename "$file").out
-		status=0
-		PERL5LIB=$PGXS_DIR/src/test/perl TESTDIR=$SANDBOX/tap MLOPS_DATA=${MLOPS_DATA:-$SANDBOX/data} \
-			PG_REGRESS=$PGXS_DIR/src/test/regress/pg_regress PGPORT=65432 \
-			perl -I test/t "$file" >"$log" 2>&1 || status=$?
-		grep -E '^(ok|not ok)\b.*# *(SKIP|skip)|^1\.\.0' "$log" | sed "s|^|$file: |" || true
-		if [ $status != 0 ]; then
-			say "---- $file ----"
-			grep -v '^ok' "$log" | tail -n 40 || true
-			tail -n 30 "$SANDBOX/tap/tmp_check/log/regress_log_$(basename "$file" .pl)" || true
-		fi
-		if grep -q '^1\.\.0' "$log" && [ $status = 0 ]; then
-			SUMMARY+=$(printf '%-26s skipped: %s' "tap" "$(basename "$file")")$'\n'
-		else
-			tally_output "tap $(basename "$file" .pl)" "$log" $status
-		fi
-		say "$file: $(count '^ok\b' "$log") ok, $(count '^not ok\b' "$log") not ok"
+		while [ "$(jobs -pr | wc -l)" -ge "$((JOBS < 4 ? JOBS : 4))" ]; do
+			wait -n || true
+		done
+		run_tap_file "$file" "$SANDBOX/$(basename "$file").out" &
+	done
+	wait
+	for file in test/t/*.pl; do
+		report_tap_file "$file" "$SANDBOX/$(basename "$file").out"
 	done
 }
 

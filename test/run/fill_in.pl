@@ -1,7 +1,8 @@
 # fill_in.pl DATABASE FILE
 #	Prints a markdown file with real output in it: every ```sql block is run, in
 #	order, in one session; a ```text block right behind it is replaced by what it
-#	printed. The block between the demo's markers becomes the text of $DEMO.
+#	printed. The block between the demo's markers becomes the text of $DEMO. A line
+#	that differs from what is there in seconds or identifiers only stays as it is.
 use strict;
 use warnings;
 
@@ -29,6 +30,8 @@ die "an example failed:\n$printed" if $? != 0;
 
 my (undef, @output) = split /^==block==\n/m, $printed;
 
+my %there = map { alike($_) => $_ } split /^/m, $text;
+
 $text =~ s{^(```sql\n.*?^```\n)(```text\n.*?^```\n)?}
 		  {my $o = shift @output; $1 . (defined $2 ? "```text\n" . tidy($o) . "```\n" : '')}smge;
 my $demo = tidy(slurp($ENV{DEMO}));
@@ -43,5 +46,15 @@ sub tidy
 	$t =~ s/^psql:\S+?:\d+: //mg;
 	$t =~ s/^\n+//;
 	$t =~ s/\s+\z/\n/;
-	return $t;
+	return join '', map { $there{alike($_)} // $_ } split /^/m, $t;
+}
+
+# a line without what no two runs have in common
+sub alike
+{
+	my ($line) = @_;
+
+	$line =~ s/\b\d+\.\d\d s$/# s/;
+	$line =~ s/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/#/;
+	return $line;
 }

@@ -116,6 +116,11 @@ RESET max_parallel_workers_per_gather;
 -- what it looks like while it runs
 SELECT version, canary_version, canary_share, deployment, canary_deployment, canary_salt, stack FROM mlops.serving WHERE model = 'shop';
 SELECT version, canary, canary_share FROM mlops_status() WHERE model = 'shop';
+-- since when the active version serves, whatever the canary began later
+SELECT s.deployed_at = d.deployed_at AS of_the_active, s.deployed_at < c.deployed_at AS before_the_canary
+  FROM mlops_status() AS s JOIN mlops.serving AS b USING (model)
+  JOIN mlops.deployment AS d ON d.model = s.model AND d.number = b.deployment
+  JOIN mlops.deployment AS c ON c.model = s.model AND c.number = b.canary_deployment WHERE s.model = 'shop';
 SELECT regexp_replace(line, '^ +', '') AS line FROM regexp_split_to_table(mlops_describe('shop/2'), E'\n') AS line WHERE line LIKE '%canary of%';
 -- a rollback ends it, and touches nothing else
 SELECT version, share, deployment, previous_version FROM mlops_rollback('shop', reason => 'slow');

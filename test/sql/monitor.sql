@@ -154,7 +154,7 @@ SELECT what, unit, bound, feature FROM mlops_measures();
 -- 148 calls, of which 15 gave nothing: Newcombe 1998, "Two-sided confidence intervals for the single proportion", Statistics in
 -- Medicine 17, table I: 0.0624 to 0.1605. 37 of 148 had no pages, which is one feature of two
 SELECT logged('2024-05-01', 148, 148, nothing => 15, without => 37, version => 1);
-SELECT count(mlops_set_monitor('watched', what || coalesce(' of ' || feature, ''), what, feature => feature, maximum => 1e6))
+SELECT count(mlops_set_monitor('watched', what || coalesce(' of ' || feature, ''), what, feature => feature, maximum => CASE WHEN what LIKE '%share' THEN 1 ELSE 1e6 END))
   FROM (VALUES ('null_share', NULL), ('missing_share', NULL), ('missing_share', 'pages'), ('missing_share', 'page'), ('rules_fired_share', NULL),
                ('prediction_mean', NULL), ('latency_p50', NULL), ('latency_p99', NULL), ('volume', NULL), ('outcome_share', NULL)) AS w (what, feature);
 CALL mlops_tick('2024-05-02');

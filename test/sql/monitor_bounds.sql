@@ -92,6 +92,15 @@ SELECT mlops_set_default_monitors('learns', label_delay => '1 day', action => 'r
 SELECT name, what, action, label_delay, learns FROM mlops.monitor WHERE name <> 'mean' ORDER BY name;
 -- those that are there stay as they are
 SELECT count(*) FROM mlops_set_default_monitors('learns');
+-- and who may not set them is told so
+CREATE ROLE regress_ml_watches;
+SELECT mlops_grant('learns', 'regress_ml_watches', 'read');
+SET ROLE regress_ml_watches;
+SELECT mlops_set_default_monitors('learns');
+\echo :LAST_ERROR_SQLSTATE
+RESET ROLE;
+SELECT mlops_revoke('learns', 'regress_ml_watches', 'read');
+DROP ROLE regress_ml_watches;
 SELECT mlops_drop_model('learns', force => true);
 SET client_min_messages = error;
 DROP SCHEMA monitor_bounds_test CASCADE;

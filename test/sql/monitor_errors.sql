@@ -28,6 +28,8 @@ SELECT mlops_set_monitor('refused', 'm', 'volume', 10, minimum => 5);
 SELECT mlops_set_monitor('refused', 'm', 'volume', minimum => 5, maximum => 4);
 SELECT mlops_set_monitor('refused', 'm', 'volume', 'NaN');
 SELECT mlops_set_monitor('refused', 'm', 'age');
+SELECT mlops_set_monitor('refused', 'm', 'missing_share', 20);
+SELECT mlops_set_monitor('refused', 'm', 'outcome_share', -0.1);
 -- features
 SELECT mlops_set_monitor('refused', 'm', 'volume', 10, feature => 'pages');
 SELECT mlops_set_monitor('refused', 'm', 'missing_share', 0.1, feature => 'sheets');

@@ -14,6 +14,7 @@ SELECT pg_temp.try('true) FROM pg_authid WHERE (true');
 SELECT pg_temp.try('true); DROP TABLE x; SELECT (true');
 SELECT pg_temp.try('true), (SELECT passwd FROM pg_shadow LIMIT 1');
 SELECT pg_temp.try('true) AS x, (true');
+SELECT pg_temp.try('tenure < 2) OR (true');
 SELECT pg_temp.try('true -- a comment is fine');
 SELECT pg_temp.try('true) -- not this one');
 -- functions: the listed ones, which are not those of any catalog

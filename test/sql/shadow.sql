@@ -91,6 +91,9 @@ SELECT c.metric, c.n, c.predictions, c.difference > 0 AS better,
 
 -- an outcome belongs to the last call of its key: those of earlier ones are not compared; a version will do as a name
 SELECT metric, n, predictions > n AS more_calls FROM mlops_compare_live('shade', '2', as_of => clock_timestamp());
+-- or as mlops_shadow returned it, or as a version is written elsewhere
+SELECT metric, n FROM mlops_compare_live('shade', 'shade@shadow.next', as_of => clock_timestamp());
+SELECT metric, n FROM mlops_compare_live('shade', 'shade/2', as_of => clock_timestamp());
 -- calls of one key are one cluster: twice the calls of the same keys make the interval hardly narrower
 SELECT count(*) FROM mlops_score('shade', 'SELECT * FROM customer', 'id');
 SELECT count(mlops_record_outcome('shade', id::text, left_us, clock_timestamp())) AS outcomes FROM customer;

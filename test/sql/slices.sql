@@ -42,6 +42,7 @@ SELECT mlops_create_slice('churn', 'recent', 'x', 'tenure <');
 SELECT mlops_create_slice('churn', 'recent', 'x', 'tenure');
 SELECT mlops_create_slice('churn', 'recent', 'x', 'true), (true');
 SELECT mlops_create_slice('churn', 'recent', 'x', 'true) FROM customer WHERE (true');
+SELECT mlops_create_slice('churn', 'recent', 'x', 'tenure < 6) OR (true');
 SELECT mlops_create_slice('churn', 'recent', 'x', 'true) UNION SELECT (true');
 SELECT mlops_create_slice('churn', 'recent', 'x', 'true); DROP TABLE customer; SELECT (true');
 SELECT mlops_create_slice('churn', 'recent', 'x', 'true) --');
