@@ -237,16 +237,16 @@ SELECT model, version, share FROM mlops_promote('churn', 7, reason => 'the canar
 
 \echo
 \echo '19. A monitor watches the live quality, and goes back by itself if it must. (A period is a day, usually;'
-\echo '    here it is three seconds, so that we need not wait.)'
+\echo '    here it is two seconds, so that we need not wait.)'
 \echo
-SELECT mlops_set_monitor('churn', 'live log-loss', 'log_loss', maximum => 0.8, period => '3 seconds', min_rows => 200, action => 'rollback');
+SELECT mlops_set_monitor('churn', 'live log-loss', 'log_loss', maximum => 0.8, period => '2 seconds', label_delay => '2 seconds', min_rows => 200, action => 'rollback');
 \echo
 \echo '    Somebody in a hurry promotes the version with the inverted flag, whatever the gates say.'
 \echo
 SELECT model, version FROM mlops_promote('churn', 4, force => true, reason => 'was in a hurry');
 SELECT count(*) AS scored FROM mlops_score('churn', 'newest_customer', key => 'customer_id');
 SELECT count(mlops_record_outcome('churn', customer_id, churned::text)) AS outcomes FROM newest_customer;
-SELECT pg_sleep(3);
+SELECT pg_sleep(4);
 CALL mlops_tick();
 SELECT alert, monitor, round(value::numeric, 3) AS value, round(low::numeric, 3) AS low, round(high::numeric, 3) AS high, maximum, version, done
   FROM mlops.alert WHERE model = 'churn';

@@ -7,8 +7,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "commands/async.h"
 #include "lib/stringinfo.h"
 #include "monitor/monitor.h"

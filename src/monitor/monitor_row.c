@@ -4,10 +4,7 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "attempt.h"
-#include "miscadmin.h"
 #include "monitor/monitor.h"
 #include "registry/registry_catalog.h"
 #include "utils/timestamp.h"

@@ -4,12 +4,9 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "registry/registry_catalog.h"
 #include "retrain/retraining.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 void

@@ -45,12 +45,15 @@ sub adds_up
 		't', "$_[0]: every call is logged, waits or is counted");
 }
 
-# the launcher has no database, and is in no view
+# the launcher has no database, and is in no view; a server beside this one may have the same name
 sub launchers
 {
-	my $name = $_[0]->name;
+	my ($postmaster) = slurp_file($_[0]->data_dir . '/postmaster.pid') =~ /^(\d+)/;
 
-	return grep { (eval { slurp_file($_) } // '') =~ /postgres: $name: mlops log launcher/ } glob('/proc/[0-9]*/cmdline');
+	return grep {
+		(eval { slurp_file("${_}cmdline") } // '') =~ /mlops log launcher/
+		  && (eval { slurp_file("${_}status") } // '') =~ /^PPid:\s+$postmaster$/m
+	} glob('/proc/[0-9]*/');
 }
 
 sub writers { return sql(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'mlops log writer'}); }
