@@ -155,7 +155,7 @@ extern MlJury *ml_jury_open(const MlJuryRequest *request, const MlJurySource *so
 
 /* ---- slices.c ---- */
 
-/* the query with the slices of the source as columns; columns: those of the query without them */
+/* the query with the conditions of the source as columns; columns: those of the query without them */
 extern MlSlicer *ml_slicer_begin(MlJury *jury, const MlJurySource *source, const MlFrame *columns);
 extern const char *ml_slicer_query(const MlSlicer *slicer);	/* instead of the source's */
 extern void ml_slicer_tee(void *slicer, TupleDesc desc, TupleTableSlot *slot);

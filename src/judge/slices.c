@@ -3,9 +3,10 @@
  *		Which slices the rows of a jury are in, noted while they are read.
  *
  * Of a query: each text is the name of a column, whose values are a slice each,
- * or a condition. Both become columns of the query, so that they are computed by
- * the server as the caller, like all else in it. Of an edition: the numbers in
- * the column mlops_slices, which were decided when the row came in.
+ * or a condition. Conditions become columns of the query, so that they are computed by
+ * the server as the caller, like all else in it; without any the query stays as it is,
+ * since a table that is read whole comes without its columns being copied. Of an edition:
+ * the numbers in the column mlops_slices, which were decided when the row came in.
  */
 #include "postgres.h"
 
@@ -47,6 +48,7 @@ typedef struct Growing
 typedef struct Asked
 {
 	const MlColumn *column;		/* NULL: a condition */
+	int			attribute;		/* of the query, from 0 */
 	Growing    *last;			/* that a row was in: mostly the next one is too, or one of few */
 	int			first;			/* of its slices; a condition has one */
 	int			nslices;
@@ -103,36 +105,33 @@ can_be_sliced(const MlColumn *column)
 	return column->type.kind == ML_KIND_CATEGORY || column->type.kind == ML_KIND_NUMBER;
 }
 
-MlSlicer *
-ml_slicer_begin(MlJury *jury, const MlJurySource *source, const MlFrame *columns)
+/* an edition says which slices there are */
+static void
+ask_edition(MlSlicer *slicer, const MlEdition *edition, const MlFrame *columns)
 {
-	MlSlicer   *slicer;
-	StringInfoData query;
-
-	if (source->edition == NULL && source->nslices == 0)
-		return NULL;
-	slicer = palloc0(sizeof(MlSlicer));
-	slicer->jury = jury;
-	slicer->cxt = CurrentMemoryContext;
-	if (source->edition != NULL)
+	slicer->edition = true;
+	slicer->query = edition->query;
+	slicer->weight = ml_frame_find(columns, "mlops_weight");
+	slicer->slices = ml_frame_find(columns, "mlops_slices");
+	for (int s = 0; s < edition->nslices; s++)
 	{
-		slicer->edition = true;
-		slicer->query = source->edition->query;
-		slicer->weight = ml_frame_find(columns, "mlops_weight");
-		slicer->slices = ml_frame_find(columns, "mlops_slices");
-		for (int s = 0; s < source->edition->nslices; s++)
-		{
-			Growing    *slice = add_slice(slicer, source->edition->slice[s].name);
+		Growing    *slice = add_slice(slicer, edition->slice[s].name);
 
-			slice->number = source->edition->slice[s].number;
-			slice->min_rows = source->edition->slice[s].min_rows;
-		}
-		add_slice(slicer, ML_SLICE_PINNED)->pinned = true;
-		return slicer;
+		slice->number = edition->slice[s].number;
+		slice->min_rows = edition->slice[s].min_rows;
 	}
+	add_slice(slicer, ML_SLICE_PINNED)->pinned = true;
+}
+
+/* columns are looked for by where they are: no condition may be more than an expression, and move them */
+static void
+ask_query(MlSlicer *slicer, const MlJurySource *source, const MlFrame *columns)
+{
+	StringInfoData conditions;
+	int			attribute = columns->ncols;
+
 	slicer->asked = palloc0(sizeof(Asked) * source->nslices);
-	initStringInfo(&query);
-	appendStringInfoString(&query, "SELECT q.*");
+	initStringInfo(&conditions);
 	for (int s = 0; s < source->nslices; s++)
 	{
 		int			i = ml_frame_find(columns, source->slice[s]);
@@ -141,21 +140,37 @@ ml_slicer_begin(MlJury *jury, const MlJurySource *source, const MlFrame *columns
 		if (i >= 0)
 		{
 			asked->column = &columns->cols[i];
+			asked->attribute = i;
 			if (!can_be_sliced(asked->column))
 				refuse_column(asked->column);
-			appendStringInfo(&query, ", q.%s", quote_identifier(source->slice[s]));
+			continue;
 		}
-		else
-		{
-			asked->first = slicer->n;
-			asked->nslices = 1;
-			add_slice(slicer, source->slice[s]);
-			appendStringInfo(&query, ", (%s\n) IS TRUE", source->slice[s]);
-		}
-		appendStringInfo(&query, " AS \"mlops slice %d\"", s + 1);
+		ml_slice_check(source->source, source->slice[s], source->slice[s]);
+		asked->attribute = attribute++;
+		asked->first = slicer->n;
+		asked->nslices = 1;
+		add_slice(slicer, source->slice[s]);
+		appendStringInfo(&conditions, ", (%s\n) IS TRUE AS \"mlops slice %d\"", source->slice[s], s + 1);
 	}
-	appendStringInfo(&query, " FROM (%s\n) AS q", ml_source_query(source->source));
-	slicer->query = query.data;
+	slicer->query = ml_source_query(source->source);
+	if (conditions.len > 0)
+		slicer->query = psprintf("SELECT q.*%s FROM (%s\n) AS q", conditions.data, slicer->query);
+}
+
+MlSlicer *
+ml_slicer_begin(MlJury *jury, const MlJurySource *source, const MlFrame *columns)
+{
+	MlSlicer   *slicer;
+
+	if (source->edition == NULL && source->nslices == 0)
+		return NULL;
+	slicer = palloc0(sizeof(MlSlicer));
+	slicer->jury = jury;
+	slicer->cxt = CurrentMemoryContext;
+	if (source->edition != NULL)
+		ask_edition(slicer, source->edition, columns);
+	else
+		ask_query(slicer, source, columns);
 	return slicer;
 }
 
@@ -273,13 +288,13 @@ slice_of_value(MlSlicer *slicer, Asked *asked, Datum datum, bool isnull)
 }
 
 static void
-put_asked(MlSlicer *slicer, TupleTableSlot *slot, int first)
+put_asked(MlSlicer *slicer, TupleTableSlot *slot)
 {
 	for (int a = 0; a < slicer->nasked; a++)
 	{
 		Asked	   *asked = &slicer->asked[a];
-		Datum		value = slot->tts_values[first + a];
-		bool		isnull = slot->tts_isnull[first + a];
+		Datum		value = slot->tts_values[asked->attribute];
+		bool		isnull = slot->tts_isnull[asked->attribute];
 
 		if (asked->column != NULL)
 			put_row(slicer, slice_of_value(slicer, asked, value, isnull));
@@ -350,7 +365,7 @@ ml_slicer_tee(void *arg, TupleDesc desc, TupleTableSlot *slot)
 	if (slicer->edition)
 		put_numbers(slicer, slot);
 	else
-		put_asked(slicer, slot, desc->natts - slicer->nasked);
+		put_asked(slicer, slot);
 	slicer->nrows++;
 }
 

@@ -4,7 +4,9 @@
  *
  * Rows are gathered in a tuplestore, which the statement that inserts them
  * sees as a relation named "batch" (as triggers see transition tables): the
- * executor routes them to partitions and keeps the index. Rows of models that
+ * executor routes them to partitions and keeps the index. They go in by key, as
+ * the index has them: rows that come to one of its pages come one after the other, which
+ * is most of what a row costs where there are many. Rows of models that
  * are not there, or are younger than the row, are left out: a model that
  * takes the name of a dropped one does not get its calls. Models are looked up
  * by a scan of the registry, once for all rows, rather than by the statement,
@@ -22,7 +24,6 @@
 #include "log/log.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
-#include "settings.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -93,8 +94,7 @@ ml_log_rows_begin(MlLogRows *rows, int process)
 	rows->desc = CreateTemplateTupleDesc(NCOLUMNS);
 	for (int i = 0; i < NCOLUMNS; i++)
 		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
-	/* what the writer takes at a time is a part of the ring: it need not go through a file */
-	rows->store = tuplestore_begin_heap(false, false, Max(work_mem, ml_log_ring_size_kb));
+	rows->store = tuplestore_begin_heap(false, false, work_mem);
 	rows->model_cxt = CurrentMemoryContext;
 	rows->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops log row", ALLOCSET_DEFAULT_SIZES);
 	rows->models = NIL;
@@ -269,7 +269,8 @@ ml_log_rows_write(MlLogRows *rows)
 	if (SPI_execute("INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, "
 					"prediction, label, rules_fired, rule_errors, checks_failed, latency_us, input, shadows) "
 					"SELECT b.at, b.model, b.version, b.role, b.deployment, b.key, "
-					"b.prediction, b.label, b.rules_fired, b.rule_errors, b.checks_failed, b.latency_us, b.input, b.shadows FROM " BATCH " AS b",
+					"b.prediction, b.label, b.rules_fired, b.rule_errors, b.checks_failed, b.latency_us, b.input, b.shadows FROM " BATCH " AS b "
+					"ORDER BY b.key COLLATE pg_catalog.\"C\", b.at",
 					false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the rows of the log");
 	written = SPI_processed;

@@ -69,10 +69,17 @@ leave(int code, Datum slot)
 		ml_ring_detach(DatumGetInt32(slot));
 }
 
-/* settings that a database or a role may have, and that the writer must not follow */
+/*
+ * Settings that a database or a role may have, and that the writer must not follow.
+ * What it takes at a time is a quarter of the ring: it need not go through a file to be put in order.
+ */
 static void
 settle(void)
 {
+	char		work_mem_kb[16];
+
+	snprintf(work_mem_kb, sizeof(work_mem_kb), "%d", ml_log_ring_size_kb);
+	SetConfigOption("work_mem", work_mem_kb, PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);

@@ -322,9 +322,7 @@ extern MlDrawn *ml_sample_rows(const MlStratum *stratum, int64 *n);
 /* 'plan', 'plan, country', 'plan x country': columns of the source; else 0 */
 extern int	ml_slice_columns(int n, const MlSetColumn *column, const char *text, char **name);
 
-/* 42601, 42703, 42804, 42803: what is not one boolean expression over the source's columns */
-extern void ml_slice_check(const char *source, const char *condition, const char *name);
-/* the same over the rows of a set, as they are stored */
+/* ml_slice_check over the rows of a set, as they are stored */
 extern void ml_slice_check_rows(const MlSet *set, const char *condition, const char *name);
 extern MlSetSlice *ml_slice_of_value(MlSet *set, MlSliceBy *by, char *const *value);
 extern void ml_slices_store(MlSet *set);	/* inside a scope: those that are fresh */

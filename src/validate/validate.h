@@ -80,6 +80,12 @@ extern List *ml_validation_slices(const char *model, const char *validation_set)
  */
 extern MlFrame *ml_edition_read(const MlEdition *edition, MlFrameRequest *request, MlBudget *budget);
 
+/*
+ * Refuses what is not one boolean expression over the columns of the source: 42601, 42703, 42804, 42803.
+ * Only then may it be made a part of a query: anything else could make another query of it.
+ */
+extern void ml_slice_check(const char *source, const char *condition, const char *name);
+
 /* ---- by the clock (due.c) ---- */
 
 /* models and names of the sets that may be due at that time, lists of char * of one length */

@@ -23,6 +23,10 @@ SELECT * FROM mlops_evaluate_query('churn/1', 'SELECT * FROM customer WHERE fals
 -- slices
 SELECT * FROM mlops_evaluate_query('churn/1', 'customer', slices => '{region}');
 SELECT * FROM mlops_evaluate_query('churn/1', 'customer', slices => '{age + 1}');
+-- a condition is one expression: it cannot become another query, of other columns
+SELECT * FROM mlops_evaluate_query('churn/1', 'customer', slices => ARRAY['plan', 'true) IS TRUE FROM (VALUES (1)) AS q UNION ALL SELECT 1, (true']);
+SELECT * FROM mlops_evaluate_query('churn/1', 'customer', slices => ARRAY['plan', 'true), (true']);
+SELECT * FROM mlops_evaluate_query('churn/1', 'customer', slices => '{avg(age) > 40}');
 SELECT * FROM mlops_evaluate_query('churn/1', 'customer', slices => '{used}');
 SELECT * FROM mlops_evaluate_query('churn/1', 'SELECT *, now() AS at FROM customer', slices => '{at}');
 SELECT * FROM mlops_evaluate_query('churn/1', 'customer', slices => '{NULL}');
