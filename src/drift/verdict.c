@@ -58,6 +58,8 @@ static const Unit units[] = {
 #define UNIT_SHAPE		0.08	/* KS statistic after that */
 #define CHANGED_SHAPE	0.3		/* and before, at least */
 #define BETTER_BY		3		/* and how many times less it has become */
+#define RARER			2		/* units beside a power of ten make KS that many times less than it does */
+#define UNLIKELY		0.01	/* and the power is that unlikely by chance */
 
 static void
 try_unit(const MlNumberProfile *reference, const MlNumberProfile *current, double scale, double offset,
@@ -108,7 +110,10 @@ ml_drift_unit(const MlNumberProfile *reference, const MlNumberProfile *current, 
 		for (int way = -1; way <= 1; way += 2)
 			if (is_power(then, now * pow(10, way * tens)))
 				try_unit(reference, current, pow(10, way * tens), 0, NULL, &best, &said);
-	best = Min(best, UNIT_SHAPE);
+	/* 1000 is likelier than 1024: few rows, or a slight shift beside, must not make kibibytes of thousands */
+	if (said != NULL && ml_drift_ks_tail(best, reference->n, current->n) >= UNLIKELY)
+		return said;
+	best = Min(said != NULL ? best / RARER : best, UNIT_SHAPE);
 	for (int i = 0; i < lengthof(units); i++)
 	{
 		const Unit *unit = &units[i];

@@ -91,6 +91,9 @@ SELECT * FROM broken('SELECT 1.5::float8 AS used, age, plan, spent, member FROM 
 SELECT * FROM broken('SELECT used * 1000 AS used, age, plan, spent / 100 AS spent, member FROM before');
 SELECT * FROM broken('SELECT used * 1.05 / 2.54 AS used, age, plan, spent, member FROM before');
 SELECT * FROM broken('SELECT used, age * 1.8 + 32 AS age, plan, spent, member FROM (SELECT used, age::numeric, plan, spent, member FROM before) AS b') WHERE verdict = 'broken';
+-- a thousand is likelier than 1024: few rows whose values have moved a little are of the former, many rows that 1000 does not fit of the latter
+SELECT * FROM broken('SELECT spent * 1015 AS spent, used, age, plan, member FROM before WHERE id <= 300');
+SELECT feature, verdict, reason FROM mlops_drift('drift', 'SELECT (500 + used) * 1024 AS used FROM before', 'SELECT 500 + used AS used FROM before') WHERE feature = 'used';
 -- twice as much is no other unit
 SELECT * FROM broken('SELECT used * 2 AS used, age, plan, spent, member FROM before');
 SELECT * FROM broken('SELECT used / 2 AS used, age, plan, spent, member FROM before');
