@@ -134,6 +134,7 @@ sub judge
 
 # above a million different scores states keep bins: what is exact lies within their bounds, which are near
 $node->safe_psql('postgres', q{
+	SET seed = 0.3;
 	CREATE TABLE many AS SELECT i % 3 AS part, random() AS score, random() ^ 2 AS other, 0.5 + random() AS weight FROM generate_series(1, 1100000) AS i;
 	ALTER TABLE many ADD label boolean; UPDATE many SET label = other < score});
 my %binned = (roc_auc => 'score, label, weight', pr_auc => 'score, label, weight', ks => 'score, label, weight',

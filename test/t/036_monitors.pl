@@ -17,7 +17,16 @@ $node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\ntimezone =
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION mlops');
 
-sub sql { return $node->safe_psql('postgres', shift); }
+# Each call has random numbers of its own, the same ones in every run; MLOPS_SEED draws others.
+my $seed = $ENV{MLOPS_SEED} // 1;
+my $calls = 0;
+
+sub sql
+{
+	my $position = 0.618033988749895 * ($calls++ + 1000 * $seed);
+
+	return $node->safe_psql('postgres', sprintf("SET seed = %.12f;\n", $position - int($position)) . shift);
+}
 
 # Customers: whether they leave depends on income and plan, and hardly on age, which is missing now and then.
 # The odds and the number of calls differ from day to day, and on Sundays half as many call.
@@ -31,7 +40,6 @@ sql(q{
 		               (ARRAY['basic', 'basic', 'plus', 'plus', 'pro'])[1 + floor(random() * 5)] AS plan
 		          FROM generate_series(1, n) OFFSET 0) AS c
 	$$;
-	SELECT setseed(0.25);
 	CREATE TABLE customer AS SELECT row_number() OVER () AS id, c.* FROM customers(3000) AS c;
 	CREATE TABLE shuffled AS SELECT id, age, plan, (id % 3 = 0) AS gone, 3000 + 10 * (id % 7) AS income FROM customer;
 	-- a day of calls: fault is what happens to the rows before they are scored
