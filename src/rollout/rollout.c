@@ -279,6 +279,12 @@ why_over(const MlRollout *rollout, MlCanaryStage *stage)
 	return NULL;
 }
 
+static const char *
+whom(double share)
+{
+	return share == 1 ? "all rows" : psprintf("%g of the rows", share);
+}
+
 static void
 settle(const MlRollout *rollout, const Finding *finding, TimestampTz as_of)
 {
@@ -299,8 +305,8 @@ settle(const MlRollout *rollout, const Finding *finding, TimestampTz as_of)
 	}
 	ml_registry_rollout_moves(rollout, act(rollout, NULL), finding->seen, as_of);
 	ereport(NOTICE,
-			(errmsg("rollout %d of model \"%s\" serves version %d to %g of the rows", rollout->number, rollout->model,
-					rollout->version, rollout->steps[rollout->step].share)));
+			(errmsg("rollout %d of model \"%s\" serves version %d to %s", rollout->number, rollout->model,
+					rollout->version, whom(rollout->steps[rollout->step].share))));
 }
 
 void
