@@ -44,7 +44,7 @@ CREATE FUNCTION mlops_performance_by_deployment(model text, period interval DEFA
 RETURNS SETOF record LANGUAGE sql VOLATILE PARALLEL UNSAFE COST 1000 ROWS 20
 SET search_path = pg_catalog, pg_temp
 AS $$
-SELECT l.number, l.role, l.version, a.rules, d.deployed_at,
+SELECT l.number, l.role, l.version, d.rules, d.deployed_at,
        -- what is active goes on beside a canary
        (SELECT pg_catalog.min(n.deployed_at) FROM mlops.deployment AS n
          WHERE n.model = d.model AND n.number > d.number AND (n.share = 1 OR d.share < 1)),
@@ -52,9 +52,6 @@ SELECT l.number, l.role, l.version, a.rules, d.deployed_at,
   FROM mlops.live_by_deployment(mlops_performance_by_deployment.model, mlops_performance_by_deployment.period,
                                 mlops_performance_by_deployment.as_of) AS l
   LEFT JOIN mlops.deployment AS d ON d.model = mlops_performance_by_deployment.model AND d.number = l.number
-  LEFT JOIN LATERAL (SELECT e.rules FROM mlops.deployment AS e
-                      WHERE e.model = d.model AND e.number <= d.number AND e.version = l.version
-                      ORDER BY e.number DESC LIMIT 1) AS a ON true
  ORDER BY l.number, l.role, l.version
 $$;
 COMMENT ON FUNCTION mlops_performance_by_deployment(text, interval, timestamptz) IS
@@ -80,7 +77,8 @@ BEGIN
     SELECT m.settings ->> 'outcome_policy' INTO policy FROM mlops.model AS m WHERE m.model = mlops_trace.model;
     RETURN QUERY
     SELECT p.at, p.role, p.version, p.deployment, p.prediction, p.label,
-           COALESCE(d.threshold, v.threshold), d.rules,
+           -- what a rule or the fallback answers has its version's own threshold
+           CASE WHEN d.version = p.version THEN d.threshold ELSE v.threshold END, d.rules,
            CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(mlops_trace.model, d.number, p.rules_fired), '{}') END,
            CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.check_names(mlops_trace.model, d.number, p.checks_failed), '{}') END,
            o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
@@ -89,10 +87,8 @@ BEGIN
       FROM (SELECT l.*, pg_catalog.lead(l.at) OVER (PARTITION BY l.role ORDER BY l.at) AS next_at
               FROM mlops.prediction AS l
              WHERE l.model = mlops_trace.model AND l.key = mlops.logged_key(mlops_trace.key)) AS p
-      -- of the bundle: the newest deployment of the version by then
-      LEFT JOIN LATERAL (SELECT e.number, e.threshold, e.rules FROM mlops.deployment AS e
-                          WHERE e.model = mlops_trace.model AND e.number <= p.deployment AND e.version = p.version
-                          ORDER BY e.number DESC LIMIT 1) AS d ON true
+      -- the bundle is that of the deployment, whichever version it had answer
+      LEFT JOIN mlops.deployment AS d ON d.model = mlops_trace.model AND d.number = p.deployment
       LEFT JOIN mlops.version AS v ON v.model = mlops_trace.model AND v.version = p.version
       LEFT JOIN mlops.dropped_version AS g ON g.model = mlops_trace.model AND g.version = p.version AND g.trained_at <= p.at
       LEFT JOIN LATERAL (SELECT c.outcome, c.at FROM mlops.outcome AS c

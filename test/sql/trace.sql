@@ -70,6 +70,29 @@ SELECT count(*) FROM mlops_score('traced/3', 'SELECT * FROM visit WHERE id = 5',
 SELECT mlops_drop_version('traced', 3);
 SELECT t.version, t.role, t.artifact = encode(g.sha256, 'hex') AS artifact, t.source FROM mlops_trace('traced', 5) AS t JOIN mlops.dropped_version AS g ON g.model = 'traced';
 
+-- A rule, a hard check and a canary may have another version answer: rules, checks and deployment are those of the bundle that
+-- the row went to, whatever that version served with at another time (version 1: threshold 0.4 and no rules); the threshold of
+-- what a rule or the fallback answers is the version's own, which has none: 0.5.
+SELECT mlops_set_alias('traced', 'fallback', 1);
+SELECT mlops_create_rules('traced', '{"columns": {"pages": "int"}, "rules": [{"name": "all", "when": "pages >= 0", "then": {"clip": [0, 1]}},
+                                      {"name": "elsewhere", "when": "pages = 3", "then": {"use": 1}}]}',
+                          checks => '[{"name": "many", "check": "range", "column": "pages", "high": 5, "severity": "hard"}]');
+SELECT version FROM mlops_promote('traced', 2, rules => 3, threshold => 0.6);
+SELECT count(*) FROM mlops_score('traced', 'SELECT id + 1000 AS id, pages FROM visit WHERE id IN (2, 3, 6)', 'id');
+SELECT count(*) FROM mlops_score('traced@fallback', 'SELECT id + 1000 AS id, pages FROM visit WHERE id = 4', 'id');
+SELECT count(*) FROM mlops_score('traced/1', 'SELECT id + 1000 AS id, pages FROM visit WHERE id = 5', 'id');
+SELECT key, t.role, t.version, t.deployment, t.threshold, t.rules, t.fired, t.checks_failed
+  FROM generate_series(1002, 1006) AS k (key), mlops_trace('traced', key) AS t ORDER BY key;
+SELECT mlops_train_now('traced', 'visit', 'bought', features => '{pages}', params => '{"l2": 2}') AS version;
+SELECT version, share FROM mlops_promote('traced', 4, share => 0.5, rules => 1, threshold => 0.7, force => true, reason => 'half of them');
+SELECT count(*) FROM mlops_score('traced', 'SELECT id + 2000 AS id, pages FROM visit WHERE id < 40', 'id');
+SELECT t.role, t.version, t.deployment, t.threshold, t.rules, count(*) > 0 AS some, array_agg(DISTINCT f.name ORDER BY f.name) AS fired
+  FROM generate_series(2001, 2039) AS k (key), mlops_trace('traced', key) AS t LEFT JOIN LATERAL unnest(t.fired) AS f (name) ON true
+ GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2;
+SELECT version FROM mlops_rollback('traced');
+-- live quality by deployment has the same rules
+SELECT role, version, deployment, rules, predictions FROM mlops_performance_by_deployment('traced', as_of => now() + interval '1 hour') WHERE deployment > 5 ORDER BY deployment, version;
+
 -- What is refused
 SELECT * FROM mlops_trace('trace', 7);
 \echo :LAST_ERROR_SQLSTATE
