@@ -186,6 +186,7 @@ REGRESS = \
 	score_log \
 	statistics \
 	shadow \
+	shadow_compare \
 	shadow_errors \
 	shadow_tasks \
 	outcomes \

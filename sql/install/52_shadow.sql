@@ -44,8 +44,9 @@ CREATE FUNCTION mlops_compare_live(model text, shadow text, period interval DEFA
        metrics text[] DEFAULT NULL, slices text[] DEFAULT NULL, label_delay interval DEFAULT '0', acknowledge text DEFAULT NULL,
        as_of timestamptz DEFAULT pg_catalog.now(),
        OUT slice text, OUT metric text, OUT candidate float8, OUT champion float8, OUT difference float8, OUT low float8, OUT high float8,
-       OUT p_value float8, OUT n bigint, OUT needed bigint, OUT predictions bigint)
+       OUT p_value float8, OUT n bigint, OUT needed bigint, OUT predictions bigint,
+       OUT always_low float8, OUT always_high float8, OUT always_p_value float8)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 10;
 COMMENT ON FUNCTION mlops_compare_live(text, text, interval, integer, text[], text[], interval, text, timestamptz) IS
-'a shadow, by name or version, and the active version on the same logged calls whose outcomes are known: differences with intervals of 95 % and p values';
+'a shadow, by name or version, and the active version on the same logged calls whose outcomes are known: differences with intervals of 95 % and p values of one look, and with always_... those of all looks';

@@ -241,7 +241,7 @@ ml_judge_custom_compare(const MlJudged *candidate, const MlJudged *champion,
 	const double *two = said->other_value + slice * (1 + GROUPS);
 	const MlGathered *gathered = ml_judged_gather(candidate, champion, slice);
 	MlPaired	paired = {.first = one[0], .second = two[0], .difference = one[0] - two[0],
-		.low = NAN, .high = NAN, .p_value = NAN, .needed = NAN};
+		.low = NAN, .high = NAN, .p_value = NAN, .needed = NAN, .error = NAN};
 
 	if (isfinite(paired.difference))
 		ml_paired_by_error(&paired, ml_custom_jackknife(one, two), GROUPS - 1, gathered->sample.rows.n);

@@ -108,6 +108,7 @@ typedef struct MlPaired
 	double		high;
 	double		p_value;		/* of no difference, two-sided */
 	double		needed;			/* rows by which one of this size would be told from none; NaN: not known */
+	double		error;			/* standard error of the difference; NaN: not known */
 } MlPaired;
 
 /* two samples of the same rows: they differ in prediction, order, value and threshold */

@@ -26,6 +26,7 @@ ml_paired_by_error(MlPaired *result, double error, double df, int64 n)
 	double		half = ml_quantile_t(df) * error;
 	double		ratio = (ML_NORMAL_975 + ML_NORMAL_80) * error / d;
 
+	result->error = error;
 	if (isnan(error))
 		return;
 	result->low = d - half;
@@ -156,7 +157,7 @@ ml_interval_paired(const MlMetric *metric, const MlSample *first, const MlSample
 
 	memset(result, 0, sizeof(MlPaired));
 	result->first = result->second = result->difference = NAN;
-	result->low = result->high = result->p_value = result->needed = NAN;
+	result->low = result->high = result->p_value = result->needed = result->error = NAN;
 	if (first->rows.n == 0)
 		return;
 	if (kind != ML_INTERVAL_BOOTSTRAP && kind != ML_INTERVAL_NONE)

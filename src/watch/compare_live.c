@@ -27,7 +27,8 @@
 #include "utils/timestamp.h"
 #include "watch/live.h"
 
-#define NCOLUMNS 11				/* slice, metric, candidate, champion, difference, low, high, p_value, n, needed, predictions */
+#define NCOLUMNS 14				/* slice, metric, candidate, champion, difference, low, high, p_value, n, needed, predictions,
+								 * always_low, always_high, always_p_value */
 
 PG_FUNCTION_INFO_V1(mlops_compare_live);
 
@@ -174,75 +175,75 @@ read_metrics(FunctionCallInfo fcinfo, int n, const char *model)
 	MlTask		task = ml_live_task(model);
 	char	  **name = NULL;
 	int			nnames = 0;
-	List	   *metrics;
-	ListCell   *cell;
 
 	if (task == 0)
 		return NIL;
 	if (!PG_ARGISNULL(n))
 		name = ml_argument_texts(fcinfo, n, "metrics", &nnames);
-	metrics = nnames > 0 ? ml_live_metrics(model, task, name, nnames, true) : list_make1(ml_judge_metric(model, task, NULL));
-	foreach(cell, metrics)
-	{
-		if (ml_judge_metric_builtin(lfirst(cell)) == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("registered metric \"%s\" is not compared live", ml_judge_metric_name(lfirst(cell))),
-					 errdetail("The log has what a shadow said, and not what the metric takes of it."),
-					 errhint("Name metrics as in metrics => '{roc_auc}'; mlops_compare takes registered ones.")));
-	}
-	return metrics;
+	return nnames > 0 ? ml_live_metrics(model, task, name, nnames, true) : list_make1(ml_judge_metric(model, task, NULL));
 }
 
 static void
-put_difference(MlRows *rows, const MlLiveGroup *group, const char *metric, const MlDifference *difference)
+put_difference(MlRows *rows, const MlLiveGroup *group, const char *metric, const MlLiveDifference *difference)
 {
 	Datum		value[NCOLUMNS];
 	bool		isnull[NCOLUMNS] = {0};
 
 	ml_rows_text(value, isnull, 0, group->slice);
 	ml_rows_text(value, isnull, 1, metric);
-	ml_difference_columns(value, isnull, 2, difference);
+	ml_difference_columns(value, isnull, 2, &difference->once);
 	value[10] = Int64GetDatum(group->predictions);
+	ml_rows_number(value, isnull, 11, difference->always.low);
+	ml_rows_number(value, isnull, 12, difference->always.high);
+	ml_rows_number(value, isnull, 13, difference->always.p_value);
 	ml_rows_add(rows, value, isnull);
 }
 
 static void
 compare_group(MlLive *live, MlLiveGroup *group, MlRows *rows)
 {
-	static const MlDifference nothing = {NAN, NAN, NAN, NAN, NAN, NAN, 0, 0};
 	MlLiveGroup *shadow = ml_live_shadow(live, group);
 	ListCell   *cell;
 
 	foreach(cell, live->request->metrics)
 	{
-		MlDifference difference = nothing;
+		MlLiveDifference difference;
 
-		CHECK_FOR_INTERRUPTS();
-		if (group->n == 0 || ml_live_compare(live, shadow, group, lfirst(cell), &difference))
+		if (ml_live_compare(live, shadow, group, lfirst(cell), &difference))
 			put_difference(rows, group, ml_judge_metric_name(lfirst(cell)), &difference);
 	}
 	ml_live_forget(live, shadow);
 	ml_live_forget(live, group);
 }
 
+/* what others answered is nothing to compare with, nor to say of what the log lacks */
 static void
-compare(const Question *question, MlRows *rows)
+keep_champion(MlLive *live, int champion)
 {
-	MlLive	   *live = ml_live_read(&question->live);
-	bool		found = false;
+	List	   *kept = NIL;
 	ListCell   *cell;
 
 	foreach(cell, live->groups)
 	{
 		MlLiveGroup *group = lfirst(cell);
 
-		if (group->version != question->champion || strcmp(group->role, "active") != 0)
-			continue;
-		compare_group(live, group, rows);
-		found = true;
+		if (group->version == champion && strcmp(group->role, "active") == 0)
+			kept = lappend(kept, group);
 	}
-	if (!found)
+	live->groups = kept;
+}
+
+static void
+compare(const Question *question, MlRows *rows)
+{
+	MlLive	   *live = ml_live_read(&question->live);
+	ListCell   *cell;
+
+	keep_champion(live, question->champion);
+	foreach(cell, live->groups)
+		compare_group(live, lfirst(cell), rows);
+	ml_live_tell_missing(live);
+	if (live->groups == NIL)
 		ereport(NOTICE,
 				(errmsg("no call of model \"%s\" that version %d answered was also asked of version %d in that time",
 						question->model, question->champion, question->candidate),

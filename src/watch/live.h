@@ -17,6 +17,7 @@
 #include "budget.h"
 #include "datatype/timestamp.h"
 #include "judge/judge.h"
+#include "metric/sequential.h"
 #include "nodes/pg_list.h"
 #include "watch/outcome.h"
 
@@ -116,13 +117,22 @@ typedef struct MlLiveEstimate
  */
 extern bool ml_live_estimate(MlLive *live, MlLiveGroup *group, const MlJudgeMetric *metric, MlLiveEstimate *result);
 
-/*
- * The shadow of the request against what was answered, on the rows of a group; shadow: made of the group by
- * ml_live_shadow(). The metric is one of ours. false: the log does not know enough for it.
- */
+/* the shadow of the request on the rows of a group */
 extern MlLiveGroup *ml_live_shadow(MlLive *live, const MlLiveGroup *group);
+
+/* a shadow less what was answered */
+typedef struct MlLiveDifference
+{
+	MlDifference once;			/* with the interval and p value of one look */
+	MlSequential always;		/* those of all looks; NaN: there are none of the metric, or of so few keys */
+} MlLiveDifference;
+
+/*
+ * A shadow, made of the group by ml_live_shadow(), against what was answered, not within a scope of the registry.
+ * false: the log does not know enough for the metric.
+ */
 extern bool ml_live_compare(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlJudgeMetric *metric,
-							MlDifference *result);
+							MlLiveDifference *result);
 
 /* place of a column of metrics in the texts of a row; -1: none, it is the weight */
 extern int	ml_live_column(const MlLive *live, const char *name);

@@ -22,6 +22,8 @@
 
 #define SEED	42
 #define SOFT	0.9				/* of 1, for the label; the rest to the others */
+#define ALPHA	0.05			/* how often a difference may be found, at any look, where there is none */
+#define LEAST_KEYS	100			/* fewer are too few to estimate the error of a difference for all looks */
 
 /* what the metrics of a group share; random, order and cluster are as in MlSample */
 struct MlLivePrepared
@@ -280,52 +282,15 @@ estimate(MlLive *live, MlLiveGroup *group, const MlMetric *metric, MlLiveEstimat
 	return known;
 }
 
-/* ---- a shadow beside what was answered ---- */
-
-MlLiveGroup *
-ml_live_shadow(MlLive *live, const MlLiveGroup *group)
-{
-	MlLiveGroup *shadow = MemoryContextAlloc(live->cxt, sizeof(MlLiveGroup));
-
-	*shadow = *group;
-	shadow->prediction = group->shadow_prediction;
-	shadow->class = group->shadow_class;
-	shadow->prepared = NULL;
-	return shadow;
-}
-
-bool
-ml_live_compare(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlJudgeMetric *metric, MlDifference *result)
-{
-	const MlMetric *builtin = ml_judge_metric_builtin(metric);
-	MlLivePrepared *prepared = prepare(live, group);
-	MlLivePrepared *of_shadow = prepare(live, shadow);
-	Size		bytes = ml_size_mul(memory_of(builtin, group), 2);
-	MemoryContext cxt = AllocSetContextCreate(live->cxt, "mlops live metric", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(cxt);
-	MlSample	first = {0};
-	MlSample	second = {0};
-	MlPaired	paired;
-	bool		known;
-
-	ml_budget_take(&live->budget, bytes, "measuring live predictions");
-	describe_rows(live, shadow, &first.rows);
-	describe_rows(live, group, &second.rows);
-	known = is_known(live, of_shadow, builtin, &first.rows) && is_known(live, prepared, builtin, &second.rows);
-	if (known)
-	{
-		complete_sample(live, shadow, builtin, &first);
-		complete_sample(live, group, builtin, &second);
-		ml_interval_paired_clustered(builtin, &first, &second, prepared->cluster, prepared->nclusters, &paired);
-		ml_difference_of_paired(&paired, group->n, result);
-	}
-	ml_budget_give(&live->budget, bytes);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
-	return known;
-}
-
 /* ---- registered ones ---- */
+
+/* rows as a registered metric takes them */
+typedef struct RegisteredRows
+{
+	char	  **text;			/* n x columns of the metric */
+	double	   *label;			/* NaN: the row lacks a column */
+	int64		n;				/* rows that have all */
+} RegisteredRows;
 
 /* the texts of the metric's columns; rows that lack one get no label. How many have all */
 static int64
@@ -353,31 +318,51 @@ pick_columns(const MlLive *live, const MlLiveGroup *group, const MlCustomMetric 
 	return n;
 }
 
+/* said: of all rows, then without each fold */
 static void
-ask(MlLive *live, MlLiveGroup *group, const MlCustomMetric *metric, char **text, const double *label,
-	MlLiveEstimate *result)
+ask(MlLive *live, MlLiveGroup *group, const MlCustomMetric *metric, const RegisteredRows *taken, double *said)
 {
 	MlLivePrepared *prepared = group->prepared;
 	MlCustomRows rows = {0};
-	double		said[1 + ML_CUSTOM_FOLDS];
 	int32	   *fold = palloc_extended(sizeof(int32) * group->n, MCXT_ALLOC_HUGE);
-	double		half;
 
 	for (int64 i = 0; i < group->n; i++)
 		fold[i] = (int32) (prepared->random[i] % ML_CUSTOM_FOLDS);
 	rows.model = live->kind.model;
 	rows.task = live->kind.task;
 	rows.n = group->n;
-	rows.label = label;
+	rows.label = taken->label;
 	rows.prediction = prepared->certain != NULL ? prepared->certain : group->prediction;
 	rows.said = live->kind.task == ML_TASK_REGRESSION ? NULL : group->class;
 	rows.nclasses = live->kind.nclasses;
 	rows.class_label = live->kind.class_label;
 	rows.positive = live->kind.positive;
-	rows.text = text;
+	rows.text = taken->text;
 	rows.nfolds = ML_CUSTOM_FOLDS;
 	rows.fold = fold;
 	ml_custom_measure(metric, &rows, said);
+	pfree(fold);
+}
+
+/* the bytes that it took from the budget */
+static Size
+take_registered(MlLive *live, const MlLiveGroup *group, const MlCustomMetric *metric, RegisteredRows *taken)
+{
+	Size		row = sizeof(double) + sizeof(int32) + sizeof(char *) * metric->ncolumns;
+	Size		bytes = ml_size_mul(group->n, row);
+
+	ml_budget_take(&live->budget, bytes, "measuring live predictions");
+	taken->label = palloc_extended(sizeof(double) * group->n, MCXT_ALLOC_HUGE);
+	taken->text = palloc_extended(sizeof(char *) * group->n * Max(metric->ncolumns, 1), MCXT_ALLOC_HUGE);
+	taken->n = pick_columns(live, group, metric, taken->text, taken->label);
+	return bytes;
+}
+
+static void
+estimate_of_said(const MlCustomMetric *metric, const double *said, MlLiveEstimate *result)
+{
+	double		half;
+
 	result->value = said[0];
 	result->error = ml_custom_jackknife(said, NULL);
 	half = ml_quantile_t(ML_CUSTOM_FOLDS - 1) * result->error;
@@ -388,20 +373,19 @@ ask(MlLive *live, MlLiveGroup *group, const MlCustomMetric *metric, char **text,
 static bool
 estimate_registered(MlLive *live, MlLiveGroup *group, const MlCustomMetric *metric, MlLiveEstimate *result)
 {
-	Size		row = sizeof(double) + sizeof(int32) + sizeof(char *) * metric->ncolumns;
-	Size		bytes = ml_size_mul(group->n, row);
-	double	   *label;
-	char	  **text;
+	double		said[1 + ML_CUSTOM_FOLDS];
+	RegisteredRows taken;
+	Size		bytes = take_registered(live, group, metric, &taken);
 
-	ml_budget_take(&live->budget, bytes, "measuring live predictions");
-	label = palloc_extended(sizeof(double) * group->n, MCXT_ALLOC_HUGE);
-	text = palloc_extended(sizeof(char *) * group->n * Max(metric->ncolumns, 1), MCXT_ALLOC_HUGE);
-	result->n = pick_columns(live, group, metric, text, label);
+	result->n = taken.n;
 	result->keys = Min(group->prepared->nclusters, result->n);
-	if (result->n > 0)
-		ask(live, group, metric, text, label, result);
+	if (taken.n > 0)
+	{
+		ask(live, group, metric, &taken, said);
+		estimate_of_said(metric, said, result);
+	}
 	ml_budget_give(&live->budget, bytes);
-	return result->n > 0;
+	return taken.n > 0;
 }
 
 /* ---- either ---- */
@@ -424,6 +408,107 @@ ml_live_estimate(MlLive *live, MlLiveGroup *group, const MlJudgeMetric *metric, 
 	old = MemoryContextSwitchTo(cxt);
 	given = builtin != NULL ? estimate(live, group, builtin, result) :
 		estimate_registered(live, group, ml_judge_metric_registered(metric), result);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return given;
+}
+
+/* ---- a shadow beside what was answered ---- */
+
+MlLiveGroup *
+ml_live_shadow(MlLive *live, const MlLiveGroup *group)
+{
+	MlLiveGroup *shadow = MemoryContextAlloc(live->cxt, sizeof(MlLiveGroup));
+
+	*shadow = *group;
+	shadow->prediction = group->shadow_prediction;
+	shadow->class = group->shadow_class;
+	shadow->prepared = NULL;
+	return shadow;
+}
+
+/* rows differ by their influence, keys are independent: what a sequence needs. Replicates of a bootstrap are not */
+static void
+look_always(const MlMetric *metric, const MlSample *sample, const MlPaired *paired, int64 nkeys, MlSequential *always)
+{
+	MlIntervalKind kind = ml_interval_kind(metric, &sample->rows);
+
+	if (kind != ML_INTERVAL_BOOTSTRAP && kind != ML_INTERVAL_NONE && nkeys >= LEAST_KEYS)
+		ml_sequential_difference(paired->difference, paired->error, nkeys, ALPHA, always);
+}
+
+static bool
+compare(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlMetric *metric, MlLiveDifference *result)
+{
+	const MlLivePrepared *prepared = group->prepared;
+	Size		bytes = ml_size_mul(memory_of(metric, group), 2);
+	MlSample	first = {0};
+	MlSample	second = {0};
+	MlPaired	paired;
+	bool		known;
+
+	ml_budget_take(&live->budget, bytes, "measuring live predictions");
+	describe_rows(live, shadow, &first.rows);
+	describe_rows(live, group, &second.rows);
+	known = is_known(live, shadow->prepared, metric, &first.rows) && is_known(live, prepared, metric, &second.rows);
+	if (known)
+	{
+		complete_sample(live, shadow, metric, &first);
+		complete_sample(live, group, metric, &second);
+		ml_interval_paired_clustered(metric, &first, &second, prepared->cluster, prepared->nclusters, &paired);
+		ml_difference_of_paired(&paired, group->n, &result->once);
+		look_always(metric, &first, &paired, prepared->nclusters, &result->always);
+	}
+	ml_budget_give(&live->budget, bytes);
+	return known;
+}
+
+/* both are asked of the same rows, left out in the same folds: no sequence, as thirty folds do not tell an error ever better */
+static bool
+compare_registered(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlCustomMetric *metric,
+				   MlLiveDifference *result)
+{
+	double		one[1 + ML_CUSTOM_FOLDS];
+	double		two[1 + ML_CUSTOM_FOLDS];
+	MlPaired	paired = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+	RegisteredRows taken;
+	Size		bytes = take_registered(live, group, metric, &taken);
+
+	if (taken.n > 0)
+	{
+		ask(live, shadow, metric, &taken, one);
+		ask(live, group, metric, &taken, two);
+		paired.first = one[0];
+		paired.second = two[0];
+		paired.difference = one[0] - two[0];
+		if (isfinite(paired.difference))
+			ml_paired_by_error(&paired, ml_custom_jackknife(one, two), ML_CUSTOM_FOLDS - 1, taken.n);
+		ml_difference_of_paired(&paired, taken.n, &result->once);
+	}
+	ml_budget_give(&live->budget, bytes);
+	return taken.n > 0;
+}
+
+bool
+ml_live_compare(MlLive *live, MlLiveGroup *shadow, MlLiveGroup *group, const MlJudgeMetric *metric,
+				MlLiveDifference *result)
+{
+	const MlMetric *builtin = ml_judge_metric_builtin(metric);
+	MemoryContext cxt;
+	MemoryContext old;
+	bool		given;
+
+	CHECK_FOR_INTERRUPTS();
+	result->once = (MlDifference) {NAN, NAN, NAN, NAN, NAN, NAN, 0, 0};
+	result->always = (MlSequential) {NAN, NAN, NAN};
+	if (group->n == 0)
+		return true;
+	(void) prepare(live, group);
+	(void) prepare(live, shadow);
+	cxt = AllocSetContextCreate(live->cxt, "mlops live metric", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	given = builtin != NULL ? compare(live, shadow, group, builtin, result) :
+		compare_registered(live, shadow, group, ml_judge_metric_registered(metric), result);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 	return given;

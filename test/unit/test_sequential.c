@@ -102,6 +102,81 @@ test_sides(void)
 	check(isnan(got.p_value), "a side without a known error: nothing is said");
 }
 
+/* xorshift: the same numbers everywhere */
+static double
+draw(void)
+{
+	static uint64_t state = 88172645463325252;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (state >> 11) * 0x1p-53;
+}
+
+/*
+ * Shadows and active versions that are right equally often, ten keys a look; disagree: share of the keys on which they
+ * are not right together. Shares of the shadows that are called better or worse at any of 500 looks, of 100 keys on,
+ * by the sequence and by intervals of one look.
+ */
+static void
+look_at_pairs(double disagree, double *always, double *once)
+{
+	enum {SHADOWS = 1000};
+
+	*always = *once = 0;
+	for (int i = 0; i < SHADOWS; i++)
+	{
+		double		n = 0;
+		double		sum = 0;
+		double		squares = 0;
+		bool		by_sequence = false;
+		bool		by_one = false;
+
+		for (int look = 0; look < 500; look++)
+		{
+			double		error;
+			MlSequential got;
+
+			for (int key = 0; key < 10; key++, n++)
+			{
+				double		r = draw();
+				double		d = r < disagree / 2 ? 1 : r < disagree ? -1 : 0;
+
+				sum += d;
+				squares += d * d;
+			}
+			error = sqrt(squares - sum * sum / n) / n;
+			ml_sequential_difference(sum / n, error, n, ALPHA, &got);
+			by_sequence |= n >= 100 && (got.low > 0 || got.high < 0);
+			by_one |= n >= 100 && fabs(sum / n) > 1.96 * error;
+		}
+		*always += (double) by_sequence / SHADOWS;
+		*once += (double) by_one / SHADOWS;
+	}
+}
+
+/* differences of pairs, whose error comes from the pairs themselves; docs/shadows.md has the shares */
+static void
+test_pairs(void)
+{
+	const double disagree[] = {0.01, 0.05, 0.4};
+	char		name[80];
+
+	for (int i = 0; i < 3; i++)
+	{
+		double		always;
+		double		once;
+
+		look_at_pairs(disagree[i], &always, &once);
+		snprintf(name, sizeof(name), "no difference, %g %% discordant: seldom found in 500 looks", disagree[i] * 100);
+		check(always <= 0.05, name);
+		snprintf(name, sizeof(name), "... by intervals of one look often");
+		check(once > 0.25, name);
+		printf("# %g, %g of one look\n", always, once);
+	}
+}
+
 /* log of the mixture over share: ones first, each predicted from those before it */
 static double
 predicted(int ones, int zeros, double share)
@@ -150,6 +225,7 @@ main(void)
 {
 	test_difference();
 	test_sides();
+	test_pairs();
 	test_share();
 	return checks_done();
 }
