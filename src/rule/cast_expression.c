@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "common/int.h"
 #include "rule/compile.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "common/int.h"
 #include "datatype/timestamp.h"
 #include "frame/isotime.h"
 #include "miscadmin.h"
