@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "registry/registry_catalog.h"
-#include "access/table.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -159,8 +158,5 @@ ml_know_privilege(const char *model, Oid user, MlPrivilege privilege, uint64 rea
 void
 ml_privileges_changed(void)
 {
-	Relation	table = table_open(ml_catalog_oid("model"), NoLock);
-
-	CacheInvalidateRelcache(table);
-	table_close(table, NoLock);
+	CacheInvalidateRelcacheByRelid(ml_catalog_oid("model"));
 }

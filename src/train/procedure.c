@@ -218,9 +218,14 @@ void
 ml_procedure_run(MlTraining *training, bool atomic,
 				 void (*phases) (MlTraining *training, void *arg), void *arg)
 {
+	MemoryContext cxt = CurrentMemoryContext;
+
 	training->atomic = atomic;
 	if (atomic)
+	{
 		phases(training, arg);
+		MemoryContextSwitchTo(cxt);
+	}
 	else
 		run_with_commits(training, phases, arg);
 }
