@@ -6,8 +6,10 @@
 
 #include "access/xact.h"
 #include "attempt.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
 static bool
 must_go_on(int sqlstate)
@@ -43,6 +45,43 @@ ml_attempt(void (*attempt) (void *arg), void *arg)
 	if (error != NULL && must_go_on(error->sqlerrcode))
 		ReThrowError(error);
 	return error;
+}
+
+/* ---- reading ---- */
+
+typedef struct Reading
+{
+	const char *text;
+	PGFunction	read;
+	Datum		result;
+} Reading;
+
+static void
+read_text(void *arg)
+{
+	Reading    *reading = arg;
+
+	reading->result = DirectFunctionCall3(reading->read, CStringGetDatum(reading->text),
+										  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
+
+Interval *
+ml_attempt_interval(const char *text)
+{
+	Reading		reading = {.text = text, .read = interval_in};
+
+	return ml_attempt(read_text, &reading) == NULL ? DatumGetIntervalP(reading.result) : NULL;
+}
+
+bool
+ml_attempt_time(const char *text, TimestampTz *moment)
+{
+	Reading		reading = {.text = text, .read = timestamptz_in};
+
+	if (ml_attempt(read_text, &reading) != NULL)
+		return false;
+	*moment = DatumGetTimestampTz(reading.result);
+	return true;
 }
 
 void
