@@ -339,6 +339,18 @@ take_bound(MlSpec *spec, const char *key, const JsonbValue *value)
 	return number ? psprintf(INT64_FORMAT, take_integer(key, value)) : ml_json_string(value);
 }
 
+/* what the server would not take when the source is read */
+static void
+check_setting(const char *name, const char *value)
+{
+	if (set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, false, DEBUG5, false) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("setting \"%s\" of a spec cannot be \"%s\"", name, value),
+				 errdetail("The source would be read under it, and the server does not take this value."),
+				 errhint("Give one that SET %s takes, or leave it out for that of the session.", name)));
+}
+
 static void
 take_setting(void *arg, char *key, JsonbValue *value)
 {
@@ -347,8 +359,10 @@ take_setting(void *arg, char *key, JsonbValue *value)
 	for (int i = 0; i < ML_NSETTINGS; i++)
 		if (pg_strcasecmp(key, ml_setting_names[i]) == 0)
 		{
-			if (value->type != jbvNull)
-				spec->settings[i] = take_string(key, value);
+			if (value->type == jbvNull)
+				return;
+			spec->settings[i] = take_string(key, value);
+			check_setting(ml_setting_names[i], spec->settings[i]);
 			return;
 		}
 	refuse_key("\"settings\" of a spec", key, ml_setting_names, ML_NSETTINGS);
