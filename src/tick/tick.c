@@ -175,7 +175,7 @@ do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 
 	CHECK_FOR_INTERRUPTS();
 	error = ml_procedure_attempt(procedure, piece, tick);
-	if (error != NULL && (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN))
+	if (error != NULL && ml_error_is_cancel(error))
 		ReThrowError(error);
 	if (error != NULL)
 		failed(tick, error);
