@@ -93,6 +93,11 @@ SELECT mlops_set_outcomes('sells', $$SELECT n::text AS key, fail('57014') AS out
 SELECT mlops_set_outcomes('trades', $$SELECT 'two' AS key, true AS outcome, timestamptz '2020-01-01' AS at$$);
 CALL mlops_tick(clock_timestamp());
 SELECT key FROM mlops.outcome WHERE model = 'trades' ORDER BY key COLLATE "C";
+-- what a tick sees is what is there
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+CALL mlops_tick();
+ROLLBACK;
+
 SELECT mlops_drop_model('trades');
 SELECT mlops_drop_model('sells', force => true);
 SELECT mlops_drop_model('buys');
