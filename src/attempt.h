@@ -21,6 +21,9 @@ extern ErrorData *ml_attempt(void (*attempt) (void *arg), void *arg);
 extern Interval *ml_attempt_interval(const char *text);
 extern bool ml_attempt_time(const char *text, TimestampTz *moment);
 
+/* a cancel, a timeout of statements or a shutdown, and not an error that says it is one */
+extern bool ml_error_is_cancel(const ErrorData *error);
+
 /* a WARNING that says what failed, "outcomes were not pulled", with code and words of the error */
 extern void ml_attempt_warn(const ErrorData *error, const char *what);
 

@@ -218,12 +218,6 @@ promote(void *arg)
 
 /* ---- how it ends ---- */
 
-static bool
-is_cancel(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
-}
-
 static void
 commit(const Retraining *work)
 {
@@ -243,8 +237,8 @@ end(Retraining *work, const char *status, const ErrorData *error)
 static void
 fail(Retraining *work, const char *status, const char *verb, ErrorData *error)
 {
-	end(work, is_cancel(error) ? "cancelled" : status, error);
-	if (is_cancel(error))
+	end(work, ml_error_is_cancel(error) ? "cancelled" : status, error);
+	if (ml_error_is_cancel(error))
 		ReThrowError(error);
 	ml_attempt_warn(error, psprintf("model \"%s\" was not %s", work->model, verb));
 }
@@ -311,7 +305,7 @@ work_off(Retraining *work)
 
 	if (error == NULL)
 		error = attempt(work, take);
-	if (error != NULL && is_cancel(error))
+	if (error != NULL && ml_error_is_cancel(error))
 		ReThrowError(error);
 	if (error != NULL)
 		ereport(WARNING,
