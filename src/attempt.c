@@ -6,14 +6,22 @@
 
 #include "access/xact.h"
 #include "attempt.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
-static bool
-must_go_on(int sqlstate)
+/* the function of the server that raises what was asked for from outside; workers report it as well */
+#define RAISED_BY "ProcessInterrupts"
+
+/* a function in SQL can raise any code, and must not end what goes on without it */
+bool
+ml_error_is_cancel(const ErrorData *error)
 {
-	return sqlstate == ERRCODE_QUERY_CANCELED || sqlstate == ERRCODE_ADMIN_SHUTDOWN ||
-		sqlstate == ERRCODE_CRASH_SHUTDOWN || sqlstate == ERRCODE_DATABASE_DROPPED;
+	bool		code = error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN ||
+		error->sqlerrcode == ERRCODE_CRASH_SHUTDOWN || error->sqlerrcode == ERRCODE_DATABASE_DROPPED;
+
+	return code && error->funcname != NULL && strcmp(error->funcname, RAISED_BY) == 0;
 }
 
 ErrorData *
@@ -40,9 +48,46 @@ ml_attempt(void (*attempt) (void *arg), void *arg)
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
 	CurrentResourceOwner = owner;
-	if (error != NULL && must_go_on(error->sqlerrcode))
+	if (error != NULL && ml_error_is_cancel(error))
 		ReThrowError(error);
 	return error;
+}
+
+/* ---- reading ---- */
+
+typedef struct Reading
+{
+	const char *text;
+	PGFunction	read;
+	Datum		result;
+} Reading;
+
+static void
+read_text(void *arg)
+{
+	Reading    *reading = arg;
+
+	reading->result = DirectFunctionCall3(reading->read, CStringGetDatum(reading->text),
+										  ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
+
+Interval *
+ml_attempt_interval(const char *text)
+{
+	Reading		reading = {.text = text, .read = interval_in};
+
+	return ml_attempt(read_text, &reading) == NULL ? DatumGetIntervalP(reading.result) : NULL;
+}
+
+bool
+ml_attempt_time(const char *text, TimestampTz *moment)
+{
+	Reading		reading = {.text = text, .read = timestamptz_in};
+
+	if (ml_attempt(read_text, &reading) != NULL)
+		return false;
+	*moment = DatumGetTimestampTz(reading.result);
+	return true;
 }
 
 void

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
+
 /*
  * Calls attempt(arg) in a subtransaction. NULL if it came to its end; else its
  * error, copied into the current context, after everything that it did to the
@@ -14,6 +16,13 @@
  * shutdown is nobody's result and goes on.
  */
 extern ErrorData *ml_attempt(void (*attempt) (void *arg), void *arg);
+
+/* text as the server reads it: the length of time, or NULL if it is none; false if it is no moment */
+extern Interval *ml_attempt_interval(const char *text);
+extern bool ml_attempt_time(const char *text, TimestampTz *moment);
+
+/* a cancel, a timeout of statements or a shutdown, and not an error that says it is one */
+extern bool ml_error_is_cancel(const ErrorData *error);
 
 /* a WARNING that says what failed, "outcomes were not pulled", with code and words of the error */
 extern void ml_attempt_warn(const ErrorData *error, const char *what);

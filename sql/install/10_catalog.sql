@@ -724,6 +724,8 @@ CREATE TABLE mlops_catalog.retraining_policy (
     promote         boolean NOT NULL,
     period          interval,
     time_column     text,
+    time_unit       interval,
+    time_origin     timestamptz,
     label_delay     interval NOT NULL,
     pause           interval NOT NULL,
     live_period     interval NOT NULL,

@@ -4,10 +4,11 @@ CREATE FUNCTION mlops_set_retraining(model text, every interval DEFAULT NULL, ne
        drop float8 DEFAULT NULL, changes jsonb DEFAULT '{}', promote boolean DEFAULT false,
        period interval DEFAULT NULL, time_column text DEFAULT NULL, label_delay interval DEFAULT '0',
        pause interval DEFAULT '1 day', live_period interval DEFAULT '7 days', min_rows bigint DEFAULT 200,
+       time_unit interval DEFAULT NULL, time_origin timestamptz DEFAULT NULL,
        as_of timestamptz DEFAULT pg_catalog.now())
 RETURNS void
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
-COMMENT ON FUNCTION mlops_set_retraining(text, interval, bigint, float8, jsonb, boolean, interval, text, interval, interval, interval, bigint, timestamptz) IS
+COMMENT ON FUNCTION mlops_set_retraining(text, interval, bigint, float8, jsonb, boolean, interval, text, interval, interval, interval, bigint, interval, timestamptz, timestamptz) IS
 'when ticks train a model again, as the caller: at an interval, after so many new labels, after a drop of the primary metric; from a moving window if a period is given';
 
 CREATE FUNCTION mlops_drop_retraining(model text) RETURNS void
@@ -22,8 +23,8 @@ COMMENT ON FUNCTION mlops_request_retraining(text, text, timestamptz) IS
 'has the next tick train a model again by its retraining policy; false if it will already';
 
 CREATE VIEW mlops.retraining_policy WITH (security_barrier) AS
-SELECT p.model, p.every, p.new_labels, p.drop, p.changes, p.promote, p.period, p.time_column, p.label_delay,
-       p.pause, p.live_period, p.min_rows, p.author, p.as_of, p.set_at
+SELECT p.model, p.every, p.new_labels, p.drop, p.changes, p.promote, p.period, p.time_column,
+       p.time_unit, p.time_origin, p.label_delay, p.pause, p.live_period, p.min_rows, p.author, p.as_of, p.set_at
   FROM mlops_catalog.retraining_policy AS p
  WHERE mlops.may(p.model, 'read');
 COMMENT ON VIEW mlops.retraining_policy IS 'when models are trained again, from what, and whether what passes the gates serves';

@@ -242,10 +242,10 @@ make_helper(const Share *s, const MlDesignMatrix *rows)
 	g->standard.p = s->p;
 	g->standard.first = s->first;
 	g->standard.k = s->k;
-	g->z = palloc_extended(sizeof(double) * Max(s->k, 1) * ML_BLOCK_ROWS, MCXT_ALLOC_HUGE);
-	g->eta = palloc(sizeof(double) * ML_BLOCK_ROWS);
-	g->residual = palloc(sizeof(double) * ML_BLOCK_ROWS);
-	g->root = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	g->z = ml_aligned_alloc(sizeof(double) * Max(s->k, 1) * ML_BLOCK_ROWS);
+	g->eta = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
+	g->residual = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
+	g->root = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
 	return g;
 }
 

@@ -250,8 +250,8 @@ add_tree(Boosting *b, int round, int output)
 	{
 		if (b->value)
 		{
-			pfree(b->value);
-			pfree(b->cover);
+			ml_aligned_free(b->value);
+			ml_aligned_free(b->cover);
 		}
 		b->value_capacity = g->node_capacity;
 		b->cover = ml_fit_alloc(b->fit, b->value_capacity, sizeof(double), "nodes of a tree");

@@ -243,13 +243,13 @@ add_condition(const Linear *l, int rank, MlFitted *fitted)
 
 	if (rank == 0 || rank > CONDITION_COLUMNS)
 		return;
-	copy = palloc((Size) rank * rank * sizeof(double));
-	work = palloc(ml_condition_work_size(rank) * sizeof(double));
+	copy = ml_aligned_alloc((Size) rank * rank * sizeof(double));
+	work = ml_aligned_alloc(ml_condition_work_size(rank) * sizeof(double));
 	memcpy(copy, l->u, (Size) rank * rank * sizeof(double));
 	if (ml_condition(rank, copy, work, &condition) == ML_NUM_OK)
 		ml_fitted_fact(fitted, "condition_number", condition);
-	pfree(copy);
-	pfree(work);
+	ml_aligned_free(copy);
+	ml_aligned_free(work);
 }
 
 /* the log-likelihood of R's logLik.lm */

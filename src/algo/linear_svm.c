@@ -262,11 +262,11 @@ make_helper(const Share *s)
 	m->standard.p = s->p;
 	m->standard.first = s->first;
 	m->standard.k = s->k;
-	m->z = palloc_extended(block, MCXT_ALLOC_HUGE);
-	m->inside = palloc_extended(block, MCXT_ALLOC_HUGE);
-	m->eta = palloc(sizeof(double) * ML_BLOCK_ROWS);
-	m->residual = palloc(sizeof(double) * ML_BLOCK_ROWS);
-	m->root = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	m->z = ml_aligned_alloc(block);
+	m->inside = ml_aligned_alloc(block);
+	m->eta = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
+	m->residual = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
+	m->root = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
 	m->row = palloc(sizeof(int32) * ML_BLOCK_ROWS);
 	return m;
 }

@@ -247,10 +247,10 @@ make_helper(const Share *s)
 	l->p = s->p;
 	l->first = s->first;
 	l->k = s->k;
-	l->z = palloc_extended(sizeof(double) * Max(s->k, 1) * ML_BLOCK_ROWS, MCXT_ALLOC_HUGE);
-	l->eta = palloc(sizeof(double) * ML_BLOCK_ROWS);
-	l->residual = palloc(sizeof(double) * ML_BLOCK_ROWS);
-	l->root = palloc(sizeof(double) * ML_BLOCK_ROWS);
+	l->z = ml_aligned_alloc(sizeof(double) * Max(s->k, 1) * ML_BLOCK_ROWS);
+	l->eta = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
+	l->residual = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
+	l->root = ml_aligned_alloc(sizeof(double) * ML_BLOCK_ROWS);
 	return l;
 }
 

@@ -170,7 +170,7 @@ ml_pool_make(MlPool *pool, const MlFit *fit, const MlNet *net, int64 rows, int64
 	else
 	{
 		bytes = lay_out(&layout, net, rows, 1, 1);
-		shared = (Shared *) ML_CREW_ALIGN((uintptr_t) ml_fit_alloc(fit, bytes + ML_CREW_ALIGNMENT, 1, "rows of the network"));
+		shared = ml_fit_alloc(fit, bytes, 1, "rows of the network");
 		pool->alone.shared = shared;
 	}
 	*shared = layout;

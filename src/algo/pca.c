@@ -382,7 +382,7 @@ make_projection(const Pca *a)
 	projection->whiten = a->params->whiten;
 	projection->shift = palloc_extended(p * sizeof(double), MCXT_ALLOC_HUGE);
 	projection->scale = palloc_extended(p * sizeof(double), MCXT_ALLOC_HUGE);
-	projection->component = palloc_extended(p * q * sizeof(double), MCXT_ALLOC_HUGE);
+	projection->component = ml_aligned_alloc(p * q * sizeof(double));
 	projection->variance = palloc(q * sizeof(double));
 	projection->total_variance = a->total;
 	memcpy(projection->shift, a->mean, p * sizeof(double));

@@ -89,8 +89,8 @@ ml_standard_make(const MlFit *fit, bool intercept, const char *what, MlStandard 
 				   part_rows * sizeof(double));
 		rough_unit(s, j, gathered, parts * part_rows);
 	}
-	pfree(x);
-	pfree(gathered);
+	ml_aligned_free(x);
+	ml_aligned_free(gathered);
 }
 
 void

@@ -25,6 +25,7 @@
 #include "registry/registry_catalog.h"
 #include "settings.h"
 #include "utils/builtins.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(mlops_promote);
@@ -260,6 +261,18 @@ tell(const MlRequest *request, const MlExamination *examination, const MlServing
 	ml_promotion_tell_gates(request, examination);
 }
 
+/*
+ * What holds now is asked for, whenever the statement, or a transaction of REPEATABLE READ, began:
+ * who keeps an old snapshot must not get by what was asked for, or came to light, since.
+ */
+static void
+examine_now(const MlRequest *request, MlExamination *examination)
+{
+	PushActiveSnapshot(GetLatestSnapshot());
+	ml_promotion_examine(request, examination);
+	PopActiveSnapshot();
+}
+
 /* mlops_promote(model, version, share, rules, threshold, expect, force, reason) */
 Datum
 mlops_promote(PG_FUNCTION_ARGS)
@@ -276,7 +289,7 @@ mlops_promote(PG_FUNCTION_ARGS)
 	read_request(fcinfo, &request);
 	ml_registry_require_writable("promote a version");
 	ml_privilege_require(request.model, ML_PRIVILEGE_PROMOTE);
-	ml_promotion_examine(&request, &examination);
+	examine_now(&request, &examination);
 	decision.model = request.model;
 	decision.forced = request.force;
 	decision.reason = request.reason;

@@ -42,7 +42,7 @@ ml_promotion_look(const char *model, MlOutlook *outlook)
 
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
-	if (ml_statement_run(&select, &args) == 0)
+	if (ml_statement_newest(&select, &args) == 0)
 		ml_error_model_gone(model);
 	outlook->version = ml_result_int(0, 1, 0);
 	outlook->threshold = ml_result_float(0, 2);

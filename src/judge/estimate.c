@@ -8,6 +8,7 @@
 
 #include "interrupts.h"
 #include "judge/jury.h"
+#include "metric/custom.h"
 #include "utils/memutils.h"
 
 /* ---- which metric ---- */
@@ -59,6 +60,15 @@ bool
 ml_judge_metric_higher_is_better(const MlJudgeMetric *metric)
 {
 	return metric->higher_is_better;
+}
+
+double
+ml_judge_metric_span(const MlJudgeMetric *metric)
+{
+	double		span = metric->metric != NULL ? metric->metric->maximum - metric->metric->minimum :
+		metric->custom->maximum - metric->custom->minimum;
+
+	return isnan(span) ? INFINITY : span;
 }
 
 const MlMetric *

@@ -42,6 +42,9 @@ typedef struct MlJudgeMetric MlJudgeMetric;
 extern const char *ml_judge_metric_name(const MlJudgeMetric *metric);
 extern bool ml_judge_metric_higher_is_better(const MlJudgeMetric *metric);
 
+/* the most that two of its values can be apart; infinite where its range has no end, or is not known */
+extern double ml_judge_metric_span(const MlJudgeMetric *metric);
+
 /* one of the two is NULL */
 extern const MlMetric *ml_judge_metric_builtin(const MlJudgeMetric *metric);
 extern const struct MlCustomMetric *ml_judge_metric_registered(const MlJudgeMetric *metric);

@@ -11,7 +11,9 @@
 #include <math.h>
 
 #include "learn/driver.h"
+#include "learn/crew.h"
 #include "learn/fold_crew.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 
 typedef struct Driver
@@ -26,6 +28,23 @@ typedef struct Driver
 	int64		rows_read;		/* over all passes */
 } Driver;
 
+/* what palloc gave stands before what is handed out */
+void *
+ml_aligned_alloc(Size size)
+{
+	char	   *given = palloc_extended(add_size(size, sizeof(void *) + ML_CREW_ALIGNMENT - 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	void	  **aligned = (void **) ML_CREW_ALIGN((uintptr_t) given + sizeof(void *));
+
+	aligned[-1] = given;
+	return aligned;
+}
+
+void
+ml_aligned_free(void *aligned)
+{
+	pfree(((void **) aligned)[-1]);
+}
+
 void *
 ml_fit_alloc(const MlFit *fit, Size count, Size size, const char *what)
 {
@@ -37,7 +56,7 @@ ml_fit_alloc(const MlFit *fit, Size count, Size size, const char *what)
 				 errhint("Train on fewer features, for example with exclude => ARRAY[...].")));
 	if (fit->take_memory)
 		fit->take_memory(fit->memory_arg, count * size, what);
-	return palloc_extended(Max(count * size, 1), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	return ml_aligned_alloc(count * size);
 }
 
 static void

@@ -14,8 +14,16 @@
 
 extern MlFitted *ml_driver_fit(const MlAlgorithm *algorithm, const MlFit *fit);
 
-/* count * size bytes, zeroed, from the budget; what is for the error message */
+/* count * size bytes, zeroed, from the budget, as of ml_aligned_alloc(); what is for the error message */
 extern void *ml_fit_alloc(const MlFit *fit, Size count, Size size, const char *what);
+
+/*
+ * Zeroed bytes at the start of a cache line, in the current context. Kernels of BLAS that go
+ * by the alignment of their operands (those for processors that they do not know) add up in another
+ * order where it differs, so that all that BLAS sees begins like this. Freed by ml_aligned_free(), never by pfree().
+ */
+extern void *ml_aligned_alloc(Size size);
+extern void ml_aligned_free(void *aligned);
 
 /* ---- building a result, in the current context ---- */
 

@@ -24,7 +24,7 @@ ml_merge_tree_take(MlMergeTree *tree)
 	if (tree->fit != NULL)
 		state = ml_fit_alloc(tree->fit, 1, tree->state_size, "state of the learner");
 	else
-		state = palloc_extended(tree->state_size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		state = ml_aligned_alloc(tree->state_size);
 	MemoryContextSwitchTo(old);
 	return state;
 }

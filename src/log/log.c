@@ -46,7 +46,7 @@ mlops_log(PG_FUNCTION_ARGS)
 int64
 ml_watch_interval(const Interval *interval)
 {
-	const double most = 1000.0 * DAYS_PER_YEAR * USECS_PER_DAY;
+	const double most = ML_WATCH_LONGEST;
 	double		usec = interval->time +
 		(interval->day + (double) interval->month * DAYS_PER_MONTH) * USECS_PER_DAY;
 

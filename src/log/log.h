@@ -78,6 +78,8 @@ extern int	ml_log_prune(int days, TimestampTz as_of, bool wait);
 /* does the database have the extension? */
 extern bool ml_log_has_tables(void);
 
+#define ML_WATCH_LONGEST	(1000.0 * DAYS_PER_YEAR * USECS_PER_DAY)
+
 /* microseconds of an interval, months of 30 days; more than a thousand years are a thousand */
 extern int64 ml_watch_interval(const Interval *interval);
 extern void ml_watch_say_not_preloaded(const char *verb);

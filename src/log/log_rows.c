@@ -163,13 +163,17 @@ has_model(MlLogRows *rows, const MlLogCall *call)
 	return model->created_at <= call->at;
 }
 
-/* what can be wrong with a text, as a cancel or an end of the server's cannot */
+/*
+ * What can be wrong with a text, as a cancel or an end of the server's cannot. Not supported is
+ * an escape like \u00e9 in a database without an encoding, by servers before 16.
+ */
 static bool
 is_about_text(int code)
 {
 	int			category = ERRCODE_TO_CATEGORY(code);
 
-	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+	return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+		category == ERRCODE_FEATURE_NOT_SUPPORTED;
 }
 
 /* Text that is no jsonb (a zero character, an array literal) is no error of anybody. */

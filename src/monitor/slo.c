@@ -35,29 +35,14 @@ refuse(const char *slo, const char *problem)
 	pg_unreachable();
 }
 
-typedef struct ReadInterval
-{
-	const char *text;
-	Interval   *result;
-} ReadInterval;
-
-static void
-read_interval(void *arg)
-{
-	ReadInterval *read = arg;
-
-	read->result = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(read->text),
-														 ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-}
-
 static Interval *
 to_interval(const char *slo, const char *text)
 {
-	ReadInterval read = {.text = text};
+	Interval   *interval = ml_attempt_interval(text);
 
-	if (ml_attempt(read_interval, &read) != NULL)
+	if (interval == NULL)
 		refuse(slo, psprintf("\"%s\" is no length of time.", text));
-	return read.result;
+	return interval;
 }
 
 /* cuts text at the word, which stands between blanks; what follows it, or NULL */

@@ -25,7 +25,8 @@
 #include "utils/guc.h"
 
 const char *const ml_setting_names[ML_NSETTINGS] = {
-	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "standard_conforming_strings"
+	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "standard_conforming_strings",
+	"transform_null_equals"
 };
 
 /* ---- who, and under which settings ---- */

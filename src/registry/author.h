@@ -17,7 +17,7 @@
 #include "registry/registry.h"
 #include "utils/jsonb.h"
 
-#define ML_NSETTINGS		6
+#define ML_NSETTINGS		7
 extern const char *const ml_setting_names[ML_NSETTINGS];
 
 typedef struct MlAuthor

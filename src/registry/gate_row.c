@@ -100,7 +100,7 @@ ml_registry_gates(const char *model)
 
 	ml_bind_text(&args, model);
 	ml_registry_enter(&scope);
-	n = ml_statement_run(&select, &args);
+	n = ml_statement_newest(&select, &args);
 	for (uint64 i = 0; i < n; i++)
 	{
 		MemoryContext spi = MemoryContextSwitchTo(caller);

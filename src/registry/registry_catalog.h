@@ -198,6 +198,9 @@ extern uint64 ml_statement_run(MlStatement *statement, MlArguments *args);
 /* a SELECT under the active snapshot: what the caller's statement sees, and nothing later */
 extern uint64 ml_statement_look(MlStatement *statement, MlArguments *args);
 
+/* a SELECT of what is there now; under REPEATABLE READ by the active snapshot, which may be younger than the transaction's */
+extern uint64 ml_statement_newest(MlStatement *statement, MlArguments *args);
+
 /* in a scope of its own: rows affected; and the first column of what a SELECT returns, in the current context */
 extern uint64 ml_registry_run(MlStatement *statement, MlArguments *args);
 extern List *ml_registry_texts(MlStatement *statement, MlArguments *args);

@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "registry/registry_catalog.h"
@@ -166,6 +167,12 @@ uint64
 ml_statement_look(MlStatement *statement, MlArguments *args)
 {
 	return run_statement(statement, args, true);
+}
+
+uint64
+ml_statement_newest(MlStatement *statement, MlArguments *args)
+{
+	return run_statement(statement, args, IsolationUsesXactSnapshot());
 }
 
 uint64

@@ -33,6 +33,8 @@ typedef struct MlRetrainPolicy
 	bool		promote;
 	Interval   *period;			/* NULL: all rows */
 	char	   *time_column;	/* NULL: the spec's */
+	Interval   *time_unit;		/* of a time column of integers; NULL: it is a date or timestamp */
+	TimestampTz time_origin;	/* then: when it is 0 */
 	Interval   *label_delay;
 	Interval   *pause;			/* between two trainings at least */
 	Interval   *live_period;	/* that a drop is measured on */

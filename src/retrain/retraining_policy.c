@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "registry/registry_catalog.h"
 #include "retrain/retraining.h"
 #include "utils/builtins.h"
@@ -14,13 +15,13 @@ ml_retrain_store_policy(const MlRetrainPolicy *policy, Jsonb *settings)
 {
 	static MlStatement upsert = {
 		"INSERT INTO mlops_catalog.retraining_policy (model, every, new_labels, drop, changes, promote, period, time_column, "
-		"label_delay, pause, live_period, min_rows, author, settings, as_of) "
-		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (model) DO UPDATE SET "
+		"label_delay, pause, live_period, min_rows, author, settings, as_of, time_unit, time_origin) "
+		"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (model) DO UPDATE SET "
 		"every = EXCLUDED.every, new_labels = EXCLUDED.new_labels, drop = EXCLUDED.drop, changes = EXCLUDED.changes, "
 		"promote = EXCLUDED.promote, period = EXCLUDED.period, time_column = EXCLUDED.time_column, "
 		"label_delay = EXCLUDED.label_delay, pause = EXCLUDED.pause, live_period = EXCLUDED.live_period, "
 		"min_rows = EXCLUDED.min_rows, author = EXCLUDED.author, settings = EXCLUDED.settings, as_of = EXCLUDED.as_of, "
-		"set_at = pg_catalog.clock_timestamp()"
+		"time_unit = EXCLUDED.time_unit, time_origin = EXCLUDED.time_origin, set_at = pg_catalog.clock_timestamp()"
 	};
 	MlArguments args = {0};
 
@@ -39,6 +40,8 @@ ml_retrain_store_policy(const MlRetrainPolicy *policy, Jsonb *settings)
 	ml_bind_text(&args, policy->author.role);
 	ml_bind_jsonb(&args, settings);
 	ml_bind_time(&args, policy->as_of);
+	ml_bind_interval(&args, policy->time_unit);
+	ml_bind_datum(&args, TIMESTAMPTZOID, TimestampTzGetDatum(policy->time_origin), policy->time_unit == NULL);
 	ml_registry_run(&upsert, &args);
 }
 
@@ -71,12 +74,14 @@ take_policy(void)
 	policy->min_rows = ml_result_int8(0, 12);
 	ml_author_read(&policy->author, ml_result_text(0, 13), take_jsonb(14));
 	policy->as_of = ml_result_time(0, 15);
+	policy->time_unit = ml_result_interval(0, 16);
+	policy->time_origin = policy->time_unit != NULL ? ml_result_time(0, 17) : 0;
 	return policy;
 }
 
 #define SELECT_POLICY \
 	"SELECT model, every, new_labels, drop, changes, promote, period, time_column, label_delay, pause, live_period, " \
-	"min_rows, author, settings, as_of FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"
+	"min_rows, author, settings, as_of, time_unit, time_origin FROM mlops_catalog.retraining_policy WHERE model OPERATOR(pg_catalog.=) $1"
 
 static MlRetrainPolicy *
 find_policy(MlStatement *select, const char *model)

@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "validate/validate.h"
 
 #define POLICY "the retraining policy"
 #define SET_AGAIN "Set it again with mlops_set_retraining()."
@@ -85,6 +86,23 @@ before(TimestampTz at, Interval *interval)
 												   IntervalPGetDatum(interval)));
 }
 
+/* the moment, or in the unit of a column of integers the first number that is not before it */
+static char *
+bound_at(const MlRetrainPolicy *policy, TimestampTz at)
+{
+	int64		count;
+
+	if (policy->time_unit == NULL)
+		return moment(at);
+	if (!ml_clock_count(at, policy->time_origin, policy->time_unit, &count))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("the window of a retraining policy is too far from its \"time_origin\""),
+				 errdetail("It would begin or end at %s, and the time column counts from %s.", moment(at), moment(policy->time_origin)),
+				 errhint("Give the time_origin that the column counts from, or leave it out for 1970-01-01.")));
+	return psprintf(INT64_FORMAT, count);
+}
+
 /* months and days are those of the author's time zone */
 static void
 set_window(const MlRetrainPolicy *policy, TimestampTz as_of, MlSpec *spec)
@@ -95,9 +113,10 @@ set_window(const MlRetrainPolicy *policy, TimestampTz as_of, MlSpec *spec)
 	if (policy->author.settings[1] != NULL)
 		ml_author_set("TimeZone", policy->author.settings[1]);
 	until = before(as_of, policy->label_delay);
-	spec->until = moment(until);
+	spec->until = bound_at(policy, until);
 	if (policy->period != NULL)
-		spec->since = moment(before(until, policy->period));
+		spec->since = bound_at(policy, before(until, policy->period));
+	spec->bounds_are_numbers = policy->time_unit != NULL;
 	AtEOXact_GUC(false, level);
 }
 
@@ -199,12 +218,6 @@ promote(void *arg)
 
 /* ---- how it ends ---- */
 
-static bool
-is_cancel(const ErrorData *error)
-{
-	return error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
-}
-
 static void
 commit(const Retraining *work)
 {
@@ -224,8 +237,8 @@ end(Retraining *work, const char *status, const ErrorData *error)
 static void
 fail(Retraining *work, const char *status, const char *verb, ErrorData *error)
 {
-	end(work, is_cancel(error) ? "cancelled" : status, error);
-	if (is_cancel(error))
+	end(work, ml_error_is_cancel(error) ? "cancelled" : status, error);
+	if (ml_error_is_cancel(error))
 		ReThrowError(error);
 	ml_attempt_warn(error, psprintf("model \"%s\" was not %s", work->model, verb));
 }
@@ -292,7 +305,7 @@ work_off(Retraining *work)
 
 	if (error == NULL)
 		error = attempt(work, take);
-	if (error != NULL && is_cancel(error))
+	if (error != NULL && ml_error_is_cancel(error))
 		ReThrowError(error);
 	if (error != NULL)
 		ereport(WARNING,

@@ -3,16 +3,14 @@
  *		mlops_set_retraining and mlops_drop_retraining.
  *
  * What a tick would have to refuse is refused when the policy is set, as far as
- * the active version tells: its spec with the changes, the time column. A
- * window of time needs a column that is a time; integers would need a unit.
+ * the active version tells: its spec with the changes, the time column, a drop
+ * that the metric cannot make. Integers are times where their unit is given.
  */
 #include "postgres.h"
 
 #include <math.h>
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
-#include "frame/frame.h"
+#include "judge/judge.h"
 #include "json.h"
 #include "log/log.h"
 #include "miscadmin.h"
@@ -21,6 +19,8 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "validate/validate.h"
+#include "watch/live.h"
 
 PG_FUNCTION_INFO_V1(mlops_set_retraining);
 PG_FUNCTION_INFO_V1(mlops_drop_retraining);
@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(mlops_drop_retraining);
 enum
 {
 	ARG_MODEL, ARG_EVERY, ARG_NEW_LABELS, ARG_DROP, ARG_CHANGES, ARG_PROMOTE, ARG_PERIOD, ARG_TIME_COLUMN,
-	ARG_LABEL_DELAY, ARG_PAUSE, ARG_LIVE_PERIOD, ARG_MIN_ROWS, ARG_AS_OF
+	ARG_LABEL_DELAY, ARG_PAUSE, ARG_LIVE_PERIOD, ARG_MIN_ROWS, ARG_TIME_UNIT, ARG_TIME_ORIGIN, ARG_AS_OF
 };
 
 /* ---- arguments ---- */
@@ -54,9 +54,10 @@ take_interval(FunctionCallInfo fcinfo, int i, const char *argument, int64 least)
 	if (PG_ARGISNULL(i))
 		return NULL;
 	interval = PG_GETARG_INTERVAL_P(i);
-	if (ml_watch_interval(interval) < least)
+	if (ml_watch_interval(interval) < least || ml_watch_interval(interval) >= (int64) ML_WATCH_LONGEST)
 		refuse(argument, DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval))),
-			   least > 0 ? "longer than nothing" : "0 or longer", "Give a length as in interval '7 days'.");
+			   least > 0 ? "longer than nothing, and shorter than 1000 years" : "0 or longer, and shorter than 1000 years",
+			   "Give a length as in interval '7 days'.");
 	return interval;
 }
 
@@ -127,6 +128,20 @@ refuse_twice(const MlRetrainPolicy *policy)
 }
 
 static void
+take_unit(FunctionCallInfo fcinfo, MlRetrainPolicy *policy)
+{
+	policy->time_unit = take_interval(fcinfo, ARG_TIME_UNIT, "time_unit", 1);
+	policy->time_origin = PG_ARGISNULL(ARG_TIME_ORIGIN) ? ML_UNIX_ORIGIN : PG_GETARG_TIMESTAMPTZ(ARG_TIME_ORIGIN);
+	if (policy->time_unit != NULL)
+		ml_clock_check_unit(policy->time_unit);
+	if (TIMESTAMP_NOT_FINITE(policy->time_origin))
+		refuse("time_origin", "infinite", "the moment at which the time column is 0", "Leave it out for 1970-01-01.");
+	if (policy->period == NULL && policy->time_column == NULL && (policy->time_unit != NULL || !PG_ARGISNULL(ARG_TIME_ORIGIN)))
+		refuse(policy->time_unit != NULL ? "time_unit" : "time_origin", "given alone", "with a \"period\" or a \"time_column\"",
+			   "A policy without a window trains from all rows: leave it out.");
+}
+
+static void
 take_arguments(FunctionCallInfo fcinfo, MlRetrainPolicy *policy)
 {
 	policy->every = take_interval(fcinfo, ARG_EVERY, "every", 1);
@@ -136,6 +151,7 @@ take_arguments(FunctionCallInfo fcinfo, MlRetrainPolicy *policy)
 	policy->promote = !PG_ARGISNULL(ARG_PROMOTE) && PG_GETARG_BOOL(ARG_PROMOTE);
 	policy->period = take_interval(fcinfo, ARG_PERIOD, "period", 1);
 	policy->time_column = ml_argument_text(fcinfo, ARG_TIME_COLUMN);
+	take_unit(fcinfo, policy);
 	policy->label_delay = need_interval(fcinfo, ARG_LABEL_DELAY, "label_delay", 0);
 	policy->pause = need_interval(fcinfo, ARG_PAUSE, "pause", 0);
 	policy->live_period = need_interval(fcinfo, ARG_LIVE_PERIOD, "live_period", 1);
@@ -145,60 +161,76 @@ take_arguments(FunctionCallInfo fcinfo, MlRetrainPolicy *policy)
 	policy->as_of = PG_GETARG_TIMESTAMPTZ(ARG_AS_OF);
 	if (TIMESTAMP_NOT_FINITE(policy->as_of))
 		refuse("as_of", "infinite", "a moment", "Leave it out for now.");
+	if (policy->as_of < MIN_TIMESTAMP / 2)
+		refuse("as_of", pstrdup(timestamptz_to_str(policy->as_of)), "younger, for a window to come before it", "Leave it out for now.");
 	refuse_twice(policy);
 }
 
 /* ---- would it train? ---- */
 
-/* type of the time column of the source, as its author sees it; InvalidOid: there is no such column */
 static Oid
 time_type(const MlTraining *training)
 {
 	Oid			user;
 	int			security;
 	int			level;
-	Portal		portal;
-	int			column;
-	Oid			type = InvalidOid;
+	Oid			type;
 
 	GetUserIdAndSecContext(&user, &security);
 	level = ml_spec_enter_settings(&training->spec);
 	ml_training_become_author(training);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	portal = SPI_cursor_open_with_args(NULL, ml_source_query(training->spec.source), 0, NULL, NULL, NULL, true, 0);
-	column = SPI_fnumber(portal->tupDesc, training->spec.time_column);
-	if (column > 0)
-		type = SPI_gettypeid(portal->tupDesc, column);
-	SPI_cursor_close(portal);
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "could not disconnect from SPI");
+	type = ml_window_column_type(training);
 	SetUserIdAndSecContext(user, security);
 	ml_spec_leave_settings(level);
 	return type;
 }
 
+/* a window that moves has its unit from the policy, one of the changes has it from its bounds */
 static void
-check_time_column(const MlTraining *training)
+check_unit(const MlRetrainPolicy *policy, const char *column, Oid type)
 {
-	const char *column = training->spec.time_column;
+	if (ml_window_counts(type) && policy->time_unit == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("time column \"%s\" is an integer: how long is 1?", column),
+				 errdetail("\"time_unit\" says it, and \"time_origin\" when 0 is (1970-01-01 if left out)."),
+				 errhint("Give time_unit => '1 second' for seconds since 1970, '1 day' for days.")));
+	if (OidIsValid(type) && !ml_window_counts(type) && policy->time_unit != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"time_unit\" is for time columns that are integers"),
+				 errdetail("Column \"%s\" is of type %s.", column, format_type_be(type)),
+				 errhint("Leave it out.")));
+}
+
+static void
+check_time_column(const MlRetrainPolicy *policy, const MlTraining *training)
+{
 	Oid			type;
 
 	if (training->spec.until == NULL && training->spec.since == NULL)
 		return;
 	type = time_type(training);
-	if (!OidIsValid(type))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("the source of model \"%s\" has no column \"%s\"", training->model, column),
-				 errdetail("It says which rows are in the window that a retraining is from."),
-				 errhint("Name the time of the rows: time_column => ...")));
-	if (type != DATEOID && type != TIMESTAMPOID && type != TIMESTAMPTZOID)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is not a time that a window could be cut from", column),
-				 errdetail("It is of type %s; date, timestamp and timestamptz are times.", format_type_be(type)),
-				 errhint("Give a source with such a column: changes => '{\"source\": \"SELECT ...\"}'.")));
+	if (policy->period != NULL || policy->time_column != NULL)
+		check_unit(policy, training->spec.time_column, type);
+	ml_window_check(training, type);
+}
+
+/* the primary metric cannot lose more than its range is long */
+static void
+check_drop(const MlRetrainPolicy *policy)
+{
+	MlModelRow *row = ml_registry_model_row(policy->model);
+	MlTask		task = row != NULL ? ml_outcome_task(row->task) : 0;
+	MlJudgeMetric *metric;
+
+	if (isnan(policy->drop) || task == 0)
+		return;
+	metric = ml_judge_metric(policy->model, task, NULL);
+	if (policy->drop > ml_judge_metric_span(metric))
+		refuse("drop", psprintf("%g", policy->drop),
+			   psprintf("at most %g: %s cannot lose more", ml_judge_metric_span(metric), ml_judge_metric_name(metric)),
+			   "It is what the primary metric may lose before the model is trained again, in its own unit: 0.05.");
 }
 
 static bool
@@ -235,7 +267,7 @@ try_out(const MlRetrainPolicy *policy)
 				 errdetail("The active version of model \"%s\" was trained without one.", policy->model),
 				 errhint("Name the time of the rows: time_column => ...")));
 	ml_training_check(training);
-	check_time_column(training);
+	check_time_column(policy, training);
 	ml_training_end(training);
 }
 
@@ -266,6 +298,7 @@ mlops_set_retraining(PG_FUNCTION_ARGS)
 	take_arguments(fcinfo, &policy);
 	if (policy.promote)
 		ml_privilege_require(policy.model, ML_PRIVILEGE_PROMOTE);
+	check_drop(&policy);
 	ml_author_here(&policy.author);
 	try_out(&policy);
 	ml_retrain_store_policy(&policy, ml_author_settings_json(&policy.author));

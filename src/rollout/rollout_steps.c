@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "attempt.h"
 #include "deploy/ask.h"
 #include "errors.h"
 #include "fmgr.h"
@@ -75,24 +76,13 @@ take_count(const Reading *reading, const char *key, const JsonbValue *value)
 	return (int64) count;
 }
 
-static void
-say_step(void *arg)
-{
-	errcontext("\"min_time\" of step %d of the rollout", ((const Reading *) arg)->number);
-}
-
-/* the server's own words for what is no interval */
 static Interval *
 take_time(const Reading *reading, const JsonbValue *value)
 {
-	char	   *text = take_text(reading, "min_time", value);
-	ErrorContextCallback callback = {error_context_stack, say_step, unconstify(Reading *, reading)};
-	Interval   *interval;
+	Interval   *interval = ml_attempt_interval(take_text(reading, "min_time", value));
 
-	error_context_stack = &callback;
-	interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid),
-													 Int32GetDatum(-1)));
-	error_context_stack = callback.previous;
+	if (interval == NULL)
+		refuse_value(reading, "min_time", value, "it must be a length of time, as in \"1 day\"");
 	if (ml_watch_interval(interval) < 0)
 		refuse_value(reading, "min_time", value, "it must not be negative");
 	return interval;

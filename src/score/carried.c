@@ -419,6 +419,12 @@ static void
 bind_label(FunctionCallInfo fcinfo, CarriedSite *site, const MlTarget *target)
 {
 	ml_value_type(get_fn_expr_argtype(fcinfo->flinfo, 1), -1, site->scorer.cxt, &site->label_type);
+	if (site->label_type.kind != ML_KIND_NUMBER && (site->label_type.kind != ML_KIND_CATEGORY || target->task == ML_TASK_REGRESSION))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("a label of type %s is none of target \"%s\"", ml_value_type_name(&site->label_type), target->name ? target->name : ""),
+				 errdetail("It is read as a number%s.", target->task == ML_TASK_REGRESSION ? "" : " or as the name of a class"),
+				 errhint("This function is for queries that mlops makes.")));
 	site->class_number = MemoryContextAlloc(site->scorer.cxt, sizeof(double) * Max(target->nclasses, 1));
 	for (int c = 0; c < target->nclasses; c++)
 	{

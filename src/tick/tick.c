@@ -175,7 +175,7 @@ do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 
 	CHECK_FOR_INTERRUPTS();
 	error = ml_procedure_attempt(procedure, piece, tick);
-	if (error != NULL && (error->sqlerrcode == ERRCODE_QUERY_CANCELED || error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN))
+	if (error != NULL && ml_error_is_cancel(error))
 		ReThrowError(error);
 	if (error != NULL)
 		failed(tick, error);
@@ -282,6 +282,20 @@ take_time(FunctionCallInfo fcinfo)
 	return as_of;
 }
 
+/* periods are judged once: not by what was there long before they ended */
+static void
+refuse_old_snapshot(bool atomic)
+{
+	if (!atomic || !IsolationUsesXactSnapshot())
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+			 errmsg("mlops_tick cannot run in a transaction block of isolation level %s",
+					XactIsoLevel == XACT_SERIALIZABLE ? "SERIALIZABLE" : "REPEATABLE READ"),
+			 errdetail("It would see what was there when the transaction began."),
+			 errhint("CALL it outside a transaction block, or under READ COMMITTED.")));
+}
+
 /* mlops_tick(as_of) */
 Datum
 mlops_tick(PG_FUNCTION_ARGS)
@@ -292,6 +306,7 @@ mlops_tick(PG_FUNCTION_ARGS)
 
 	tick.as_of = take_time(fcinfo);
 	ml_registry_require_writable("refresh validation sets");
+	refuse_old_snapshot(atomic);
 	tick.user = GetUserId();
 	procedure.cxt = AllocSetContextCreate(atomic ? CurrentMemoryContext : PortalContext, "mlops tick",
 										  ALLOCSET_DEFAULT_SIZES);

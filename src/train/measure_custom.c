@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "attempt.h"
 #include "metric/custom.h"
 #include "train/procedure.h"
 #include "train/train.h"
@@ -93,8 +94,7 @@ ml_training_try_custom(MlTraining *training, const MlCustomMetric *metric, const
 	error = ml_procedure_attempt(training, attempt, &it);
 	if (error == NULL)
 		return it.value;
-	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
+	if (ml_error_is_cancel(error))
 		ReThrowError(error);
 	warn_once(training, psprintf("metric \"%s\" was not measured: %s", metric->name, error->message));
 	return NAN;

@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "access/xact.h"
+#include "attempt.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "tcop/pquery.h"
@@ -95,8 +96,9 @@ start_run(MlTraining *training)
 
 /*
  * Leaves whatever the error happened in: the SPI connections of others, which
- * are all atomic, down to ours; the snapshots of others, down to the portal's,
- * if it has one; and the transaction.
+ * are all atomic, down to ours; all snapshots; and the transaction. A portal has
+ * one of its own, as its query may have it once more: the two cannot be told
+ * apart, and it gets another with the next statement.
  */
 static void
 unwind(void)
@@ -106,9 +108,10 @@ unwind(void)
 	while (!SPI_inside_nonatomic_context())
 		if (SPI_finish() != SPI_OK_FINISH)
 			break;
-	while (ActiveSnapshotSet() &&
-		   !(ActivePortal != NULL && ActivePortal->portalSnapshot == GetActiveSnapshot()))
+	while (ActiveSnapshotSet())
 		PopActiveSnapshot();
+	if (ActivePortal != NULL)
+		ActivePortal->portalSnapshot = NULL;
 	SPI_rollback();
 }
 
@@ -121,7 +124,7 @@ record_failure(MlTraining *training, const ErrorData *error)
 	PG_TRY();
 	{
 		ml_registry_end_run(&training->run,
-							error->sqlerrcode == ERRCODE_QUERY_CANCELED ? ML_RUN_CANCELLED : ML_RUN_FAILED,
+							ml_error_is_cancel(error) ? ML_RUN_CANCELLED : ML_RUN_FAILED,
 							0, unpack_sql_state(error->sqlerrcode), error->message);
 		SPI_commit();
 	}

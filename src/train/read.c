@@ -301,6 +301,8 @@ ml_training_read(MlTraining *training)
 	level = ml_spec_enter_settings(&training->spec);
 	ml_training_become_author(training);
 	ml_budget_begin(&training->budget);
+	if (training->spec.since != NULL || training->spec.until != NULL)
+		ml_window_check(training, ml_window_column_type(training));
 	if (training->spec.options.engine == ML_ENGINE_MEMORY)
 		training->frame = read_frame(training, ml_spec_source(&training->spec), false);
 	else if (training->spec.options.engine == ML_ENGINE_SQL || !read_if_it_fits(training))

@@ -11,6 +11,7 @@
 
 #include <math.h>
 
+#include "attempt.h"
 #include "errors.h"
 #include "frame/frame.h"
 #include "json.h"
@@ -113,10 +114,27 @@ check_distinct(const char *a, const char *name_a, const char *b, const char *nam
 
 /* under the settings of the session; the spec's own decide when it is read */
 static TimestampTz
-take_time(const char *text)
+take_time(const char *key, const char *text)
 {
-	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(text),
-												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+	TimestampTz moment;
+
+	if (!ml_attempt_time(text, &moment))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" of a spec is no moment", key),
+				 errdetail("It is \"%s\".", text),
+				 errhint("Write it as in \"2026-01-31 12:00+00\"; for a time column of integers give a number without quotes.")));
+	return moment;
+}
+
+static bool
+is_empty_stretch(const MlSpec *spec)
+{
+	if (spec->bounds_are_numbers)
+		return spec->since != NULL && spec->until != NULL &&
+			strtoll(spec->since, NULL, 10) >= strtoll(spec->until, NULL, 10);
+	return take_time("since", spec->since != NULL ? spec->since : "-infinity") >=
+		take_time("until", spec->until != NULL ? spec->until : "infinity");
 }
 
 static void
@@ -129,8 +147,8 @@ check_times(const MlSpec *spec)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" was given without a \"time_column\"", spec->since != NULL ? "since" : "until"),
 				 errdetail("It says which rows are read, by their time."),
-				 errhint("Name the column of type date, timestamp or timestamptz.")));
-	if (take_time(spec->since != NULL ? spec->since : "-infinity") >= take_time(spec->until != NULL ? spec->until : "infinity"))
+				 errhint("Name the column of type date, timestamp, timestamptz or integer.")));
+	if (is_empty_stretch(spec))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no time is between \"since\" and \"until\""),
@@ -180,8 +198,9 @@ static void
 append_bound(StringInfo query, const MlSpec *spec, const char *operator, const char *bound)
 {
 	if (bound != NULL)
-		appendStringInfo(query, " AND q.%s OPERATOR(pg_catalog.%s) %s::pg_catalog.timestamptz",
-						 quote_identifier(spec->time_column), operator, quote_literal_cstr(bound));
+		appendStringInfo(query, " AND q.%s OPERATOR(pg_catalog.%s) %s::pg_catalog.%s",
+						 quote_identifier(spec->time_column), operator, quote_literal_cstr(bound),
+						 spec->bounds_are_numbers ? "int8" : "timestamptz");
 }
 
 void
@@ -305,6 +324,33 @@ take_integer(const char *key, const JsonbValue *value)
 	return DatumGetInt64(DirectFunctionCall1(numeric_int8, number));
 }
 
+/* a moment as text, or a number of a column of integers; both bounds are of one kind */
+static char *
+take_bound(MlSpec *spec, const char *key, const JsonbValue *value)
+{
+	bool		number = value->type == jbvNumeric;
+	bool		first = spec->since == NULL && spec->until == NULL;
+
+	if (!number && value->type != jbvString)
+		refuse_type(key, value, "a moment, as a string, or a whole number");
+	if (!first && number != spec->bounds_are_numbers)
+		refuse_type(key, value, number ? "a string, as the other bound is" : "a number, as the other bound is");
+	spec->bounds_are_numbers = number;
+	return number ? psprintf(INT64_FORMAT, take_integer(key, value)) : ml_json_string(value);
+}
+
+/* what the server would not take when the source is read */
+static void
+check_setting(const char *name, const char *value)
+{
+	if (set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, false, DEBUG5, false) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("setting \"%s\" of a spec cannot be \"%s\"", name, value),
+				 errdetail("The source would be read under it, and the server does not take this value."),
+				 errhint("Give one that SET %s takes, or leave it out for that of the session.", name)));
+}
+
 static void
 take_setting(void *arg, char *key, JsonbValue *value)
 {
@@ -313,8 +359,10 @@ take_setting(void *arg, char *key, JsonbValue *value)
 	for (int i = 0; i < ML_NSETTINGS; i++)
 		if (pg_strcasecmp(key, ml_setting_names[i]) == 0)
 		{
-			if (value->type != jbvNull)
-				spec->settings[i] = take_string(key, value);
+			if (value->type == jbvNull)
+				return;
+			spec->settings[i] = take_string(key, value);
+			check_setting(ml_setting_names[i], spec->settings[i]);
 			return;
 		}
 	refuse_key("\"settings\" of a spec", key, ml_setting_names, ML_NSETTINGS);
@@ -355,9 +403,9 @@ take_key(void *arg, char *key, JsonbValue *value)
 	else if (strcmp(key, "group_by") == 0)
 		spec->group_by = take_string(key, value);
 	else if (strcmp(key, "since") == 0)
-		spec->since = take_string(key, value);
+		spec->since = take_bound(spec, key, value);
 	else if (strcmp(key, "until") == 0)
-		spec->until = take_string(key, value);
+		spec->until = take_bound(spec, key, value);
 	else if (strcmp(key, "author") == 0)
 		spec->author = take_string(key, value);
 	else if (strcmp(key, "seed") == 0)
@@ -420,6 +468,17 @@ write_options(const MlSpec *spec)
 	return ml_json_finish(&json);
 }
 
+static void
+put_bound(MlJson *json, const MlSpec *spec, const char *key, const char *bound)
+{
+	if (bound == NULL)
+		return;
+	if (spec->bounds_are_numbers)
+		ml_json_put_int(json, key, strtoll(bound, NULL, 10));
+	else
+		ml_json_put_text(json, key, bound);
+}
+
 Jsonb *
 ml_spec_write(const MlSpec *spec)
 {
@@ -438,10 +497,8 @@ ml_spec_write(const MlSpec *spec)
 	ml_json_put_text(&json, "weight", spec->weight);
 	if (spec->group_by != NULL)
 		ml_json_put_text(&json, "group_by", spec->group_by);
-	if (spec->since != NULL)
-		ml_json_put_text(&json, "since", spec->since);
-	if (spec->until != NULL)
-		ml_json_put_text(&json, "until", spec->until);
+	put_bound(&json, spec, "since", spec->since);
+	put_bound(&json, spec, "until", spec->until);
 	ml_json_put_float(&json, "holdout", spec->holdout);
 	ml_json_put_int(&json, "seed", spec->seed);
 	ml_json_key(&json, "options");

@@ -57,6 +57,7 @@ typedef struct MlSpec
 	char	   *group_by;
 	char	   *since;			/* rows whose time is before it are left out */
 	char	   *until;			/* and those from here on */
+	bool		bounds_are_numbers;	/* since and until, for a time column of integers; else they are moments */
 	double		holdout;
 	int64		seed;
 	MlTrainOptions options;

@@ -148,6 +148,14 @@ extern MlOffset ml_training_offset(const MlTraining *training);
 /* read.c: a value of the time column as text, usec as ml_value_usec gives it */
 extern char *ml_training_time_text(const MlColumn *column, int64 usec);
 
+/*
+ * window.c: the type of the spec's time column, InvalidOid if there is none, as its author sees it;
+ * whether it counts units of somebody's own; 42703 and 42804 if the spec's since and until cannot be of it
+ */
+extern Oid ml_window_column_type(const MlTraining *training);
+extern bool ml_window_counts(Oid type);
+extern void ml_window_check(const MlTraining *training, Oid type);
+
 /* false: the algorithm learns from the features alone */
 extern bool ml_training_has_target(const MlTraining *training);
 

@@ -238,8 +238,8 @@ fill_values(MlBagging *b)
 	{
 		if (b->value)
 		{
-			pfree(b->value);
-			pfree(b->cover);
+			ml_aligned_free(b->value);
+			ml_aligned_free(b->cover);
 		}
 		b->value_capacity = (int64) g->node_capacity * b->noutputs;
 		b->cover = ml_fit_alloc(b->fit, b->value_capacity, sizeof(double), "nodes of a tree");

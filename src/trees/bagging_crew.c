@@ -158,7 +158,7 @@ point(MlBagging *b, Shared *shared)
 	b->grower->held_limit = Min(b->grower->held_limit, HELD);
 	if (b->nclasses > 0)
 	{
-		pfree(b->grower->label);
+		ml_aligned_free(b->grower->label);
 		b->grower->label = (uint8 *) (memory + shared->label);
 	}
 }

@@ -204,11 +204,11 @@ make_features(const MlFit *fit, MlBins *bins, int max_bins)
 		bin_category(fit, sample->code_weight[recipe->features[j].category], max_bins, &f);
 		keep_feature(bins, &f);
 	}
-	pfree(sample->value);
-	pfree(work.value);
-	pfree(work.weight);
-	pfree(work.spare);
-	pfree(work.spare_weight);
+	ml_aligned_free(sample->value);
+	ml_aligned_free(work.value);
+	ml_aligned_free(work.weight);
+	ml_aligned_free(work.spare);
+	ml_aligned_free(work.spare_weight);
 }
 
 /*

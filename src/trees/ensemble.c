@@ -40,7 +40,7 @@ enlarge(const MlFit *fit, void *array, int used, int *capacity, int n, Size size
 	if (array)
 	{
 		memcpy(larger, array, (Size) used * size);
-		pfree(array);
+		ml_aligned_free(array);
 	}
 	*capacity = (int) wanted;
 	return larger;

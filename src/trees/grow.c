@@ -72,8 +72,8 @@ make_room(MlGrower *g, int capacity)
 	{
 		memcpy(node, g->node, g->nnodes * sizeof(MlGrownNode));
 		memcpy(sum, g->sum, (Size) g->nnodes * g->width * sizeof(int64));
-		pfree(g->node);
-		pfree(g->sum);
+		ml_aligned_free(g->node);
+		ml_aligned_free(g->sum);
 	}
 	g->node = node;
 	g->sum = sum;
@@ -319,7 +319,7 @@ push(MlGrower *g, MlOpenNode *open)
 		if (i > 0)
 		{
 			memcpy(heap, g->heap, i * sizeof(*heap));
-			pfree(g->heap);
+			ml_aligned_free(g->heap);
 		}
 		g->heap = heap;
 		g->heap_capacity = capacity;

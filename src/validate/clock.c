@@ -16,7 +16,9 @@
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 #include "validate/set.h"
+#include "validate/validate.h"
 
 MlClock
 ml_clock_of(Oid type)
@@ -113,6 +115,14 @@ check_not_negative(const char *what, const Interval *interval)
 }
 
 void
+ml_clock_check_unit(const Interval *unit)
+{
+	if (unit->month != 0 || ml_interval_usec(unit) <= 0)
+		refuse_interval("time_unit", unit, "It says how long 1 of the time column lasts: longer than nothing, and without months.",
+						"Give '1 second' for seconds since 1970, or as the column counts.");
+}
+
+void
 ml_clock_check(const MlSet *set)
 {
 	check_not_negative("label_delay", set->label_delay);
@@ -123,32 +133,42 @@ ml_clock_check(const MlSet *set)
 	if (ml_interval_usec(set->period) <= 0)
 		refuse_interval("period", set->period, "A validation set holds the rows of the period before a refresh: it must be longer than nothing.",
 						"Give one such as '90 days'.");
-	if (set->clock != ML_CLOCK_INTEGER)
-		return;
-	if (set->time_unit->month != 0 || ml_interval_usec(set->time_unit) <= 0)
-		refuse_interval("time_unit", set->time_unit, "It says how long 1 of the time column lasts: longer than nothing, and without months.",
-						"Give '1 second' for seconds since 1970, or as the column counts.");
+	if (set->clock == ML_CLOCK_INTEGER)
+		ml_clock_check_unit(set->time_unit);
 }
 
 /* ---- times ---- */
+
+bool
+ml_clock_count(TimestampTz t, TimestampTz origin, const Interval *unit, int64 *count)
+{
+	int64		since;
+
+	if (TIMESTAMP_NOT_FINITE(t) || TIMESTAMP_NOT_FINITE(origin) || pg_sub_s64_overflow(t, origin, &since))
+		return false;
+	*count = ceil_div(since, ml_interval_usec(unit));
+	return true;
+}
 
 /* the first value of the clock that is not before t */
 static int64
 value_at(const MlSet *set, TimestampTz t)
 {
 	Timestamp	local;
-	int64		since;
+	int64		count;
 
 	if (set->clock == ML_CLOCK_TIMESTAMPTZ)
 		return t;
 	if (set->clock == ML_CLOCK_INTEGER)
 	{
-		if (pg_sub_s64_overflow(t, set->time_origin, &since))
+		if (!ml_clock_count(t, set->time_origin, set->time_unit, &count))
 			ereport(ERROR,
 					(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 					 errmsg("as_of is too far from the time origin of validation set \"%s\"", set->name),
+					 errdetail("The window would begin or end at %s, and the set counts from %s.",
+							   pstrdup(timestamptz_to_str(t)), pstrdup(timestamptz_to_str(set->time_origin))),
 					 errhint("Give an as_of nearer to today.")));
-		return ceil_div(since, ml_interval_usec(set->time_unit));
+		return count;
 	}
 	local = DatumGetTimestamp(DirectFunctionCall1(timestamptz_timestamp, TimestampTzGetDatum(t)));
 	return set->clock == ML_CLOCK_DATE ? ceil_div(local, USECS_PER_DAY) : local;

@@ -74,10 +74,7 @@ take_arguments(FunctionCallInfo fcinfo, MlSet *set)
 	set->seed = PG_GETARG_INT64(ARG_SEED);
 	if (!PG_ARGISNULL(ARG_STRATIFY_BY))
 		set->stratify = ml_set_texts(PG_GETARG_DATUM(ARG_STRATIFY_BY), &set->nstratify);
-	/* 1970-01-01 00:00 UTC: what most integers that are times count from */
-	set->time_origin = PG_ARGISNULL(ARG_TIME_ORIGIN) ?
-		(TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY :
-		PG_GETARG_TIMESTAMPTZ(ARG_TIME_ORIGIN);
+	set->time_origin = PG_ARGISNULL(ARG_TIME_ORIGIN) ? ML_UNIX_ORIGIN : PG_GETARG_TIMESTAMPTZ(ARG_TIME_ORIGIN);
 }
 
 /* ---- columns ---- */

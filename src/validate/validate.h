@@ -27,6 +27,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "frame/frame.h"
 #include "nodes/pg_list.h"
 #include "registry/registry.h"
@@ -85,6 +86,17 @@ extern MlFrame *ml_edition_read(const MlEdition *edition, MlFrameRequest *reques
  * Only then may it be made a part of a query: anything else could make another query of it.
  */
 extern void ml_slice_check(const char *source, const char *condition, const char *name);
+
+/* ---- time columns that are integers (clock.c) ---- */
+
+/* 1970-01-01 00:00 UTC: what most integers that are times count from */
+#define ML_UNIX_ORIGIN	((TimestampTz) (UNIX_EPOCH_JDATE - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY)
+
+/* 22023 for a unit with months, or that is not longer than nothing */
+extern void ml_clock_check_unit(const Interval *unit);
+
+/* the first number that is not before t, of units since the origin; false: there is none of 64 bits */
+extern bool ml_clock_count(TimestampTz t, TimestampTz origin, const Interval *unit, int64 *count);
 
 /* ---- by the clock (due.c) ---- */
 

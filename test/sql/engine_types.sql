@@ -57,6 +57,7 @@ SELECT mlops_train_now('no', 'SELECT CASE WHEN id = 7 THEN ''infinity'' ELSE at 
 SELECT mlops.row_parts('{a,b}', ROW(1, 2, 3));
 SELECT mlops.row_parts('{a,b}', r) FROM (VALUES (1, ROW(1, 2)), (2, ROW(1, 'x'::text)), (3, NULL)) AS v (n, r);
 SELECT mlops.row_usec(1) IS NULL AS no_time, mlops.row_length('x'::text) IS NULL AS no_array, mlops.row_length(ARRAY[1, NULL]) AS two;
+SELECT mlops.row_label(mlops_bundle('times/1'), now());
 
 SELECT count(mlops_drop_model(m)::text)
   FROM unnest('{times,week,arrays,median,bayes,drop,wide,wide_bayes,wide_clusters,vectors,names}'::text[]) AS m;

@@ -69,6 +69,13 @@ SELECT gate, verdict, explanation FROM mlops_check_gates('late', 1) ORDER BY gat
 SELECT mlops_drop_model('late') IS NOT NULL AS dropped;
 DROP FUNCTION goes_on;
 
+-- what it says is what its author wrote, whatever the caller makes of = NULL
+SELECT mlops_set_gate('buys', 'f null', query => $$SELECT count(*) = 0 FROM visit WHERE (n = NULL) IS NOT NULL$$);
+SET transform_null_equals = on;
+SELECT verdict FROM mlops_check_gates('buys', 4) WHERE gate = 'f null';
+RESET transform_null_equals;
+SELECT mlops_drop_gate('buys', 'f null');
+
 -- a cancel is nobody's verdict: the statement ends
 SET statement_timeout = '100ms';
 SELECT mlops_set_gate('buys', 'e slow', timeout => '1 hour', query => $$SELECT pg_sleep(20) IS NOT NULL$$);

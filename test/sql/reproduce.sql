@@ -34,6 +34,13 @@ RESET TimeZone;
 RESET extra_float_digits;
 SET search_path = reproduce_test;
 
+-- a source that compares with NULL reads no other rows where the caller has that mean IS NULL
+CALL mlops_train('nulls', 'SELECT * FROM points WHERE (x = NULL) IS NULL', 'y', 'baseline');
+SET transform_null_equals = on;
+CALL mlops_reproduce('nulls/1');
+RESET transform_null_equals;
+SELECT mlops_drop_model('nulls');
+
 -- a row changed
 UPDATE points SET y = y + 1 WHERE x = 7;
 CALL mlops_reproduce('again/1', NULL, NULL) \gset

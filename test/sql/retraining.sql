@@ -182,6 +182,20 @@ SELECT mlops_set_retraining('price', every => '1 year');
 CALL mlops_tick('2999-01-01');
 SELECT count(*) AS trained FROM mlops.retraining WHERE model = 'price' AND as_of > now();
 
+-- ---- a window over a column of integers: 1 is an hour, and 0 was the beginning of the year ----
+CREATE VIEW counted AS SELECT id, id + 1 AS hour, x, y FROM pair;
+SELECT mlops_set_retraining('price', changes => '{"source": "counted"}', period => '2 days', time_column => 'hour', label_delay => '30 minutes',
+       time_unit => '1 hour', time_origin => '2025-12-31 23:00+00', as_of => '2026-01-10');
+SELECT time_column, time_unit, time_origin AT TIME ZONE 'UTC' AS time_origin FROM mlops.retraining_policy WHERE model = 'price';
+SELECT mlops_request_retraining('price', 'by the hour', '2026-01-10');
+CALL mlops_tick('2026-01-10');
+-- hours from 169 on and before 217: half past 23 of the 9th is 216.5, so the row of 23 is in it
+SELECT spec -> 'since' AS since, spec -> 'until' AS until, time_from, time_to, rows_read FROM mlops.version WHERE model = 'price' ORDER BY version DESC LIMIT 1;
+CALL mlops_reproduce('price/3');
+-- the same by hand
+CALL mlops_train_spec('price', '{"source": "counted", "target": "y", "features": ["x"], "time_column": "hour", "since": 169, "until": 217}');
+SELECT a.sha256 = b.sha256 AS same FROM mlops.version AS a, mlops.version AS b WHERE a.model = 'price' AND a.version = 3 AND b.model = 'price' AND b.version = 4;
+
 SELECT mlops_drop_model('price', force => true);
 SELECT mlops_drop_metric('follows');
 SELECT count(*) FROM mlops_catalog.retraining;

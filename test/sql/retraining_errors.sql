@@ -32,7 +32,14 @@ SELECT mlops_set_retraining('again', new_labels => 0);
 SELECT mlops_set_retraining('again', min_rows => -5);
 SELECT mlops_set_retraining('again', drop => 0);
 SELECT mlops_set_retraining('again', drop => 'NaN');
+-- roc_auc is between 0 and 1: what it cannot lose would never be a reason
+SELECT mlops_set_retraining('again', drop => 2);
+SELECT mlops_set_retraining('again', drop => 1);
+-- lengths of time have an end
+SELECT mlops_set_retraining('again', period => '178000000 years', time_column => 'at');
+SELECT mlops_set_retraining('again', label_delay => '2147483647 days', time_column => 'at');
 SELECT mlops_set_retraining('again', as_of => 'infinity');
+SELECT mlops_set_retraining('again', period => '30 days', time_column => 'at', as_of => '4713-01-02 BC');
 SELECT mlops_set_retraining('again', changes => '[1]');
 
 -- the changes are those of CALL mlops_retrain, tried on the spec of the active version
@@ -46,8 +53,17 @@ SELECT mlops_set_retraining('again', changes => '{"source": "DROP TABLE visit"}'
 SELECT mlops_set_retraining('again', period => '30 days');
 SELECT mlops_set_retraining('again', period => '30 days', time_column => 'when');
 \echo :LAST_ERROR_SQLSTATE
+SELECT mlops_set_retraining('again', period => '30 days', time_column => 'day', changes => '{"source": "SELECT *, at::text AS day FROM visit"}');
+\echo :LAST_ERROR_SQLSTATE
+-- an integer is a time if its unit is given, and only then is there a unit to give
 SELECT mlops_set_retraining('again', period => '30 days', time_column => 'id');
 \echo :LAST_ERROR_SQLSTATE
+SELECT mlops_set_retraining('again', period => '30 days', time_column => 'id', time_unit => '1 month');
+SELECT mlops_set_retraining('again', period => '30 days', time_column => 'id', time_unit => '0');
+SELECT mlops_set_retraining('again', period => '30 days', time_column => 'id', time_unit => '1 hour', time_origin => 'infinity');
+SELECT mlops_set_retraining('again', period => '30 days', time_column => 'at', time_unit => '1 hour');
+\echo :LAST_ERROR_SQLSTATE
+SELECT mlops_set_retraining('again', every => '1 day', time_unit => '1 hour');
 SELECT mlops_set_retraining('again', period => '30 days', time_column => 'at', changes => '{"since": "2026-01-01"}');
 SELECT mlops_set_retraining('again', time_column => 'at', changes => '{"time_column": "id"}');
 
@@ -69,6 +85,43 @@ DECLARE
 	number int;
 BEGIN
 	CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "time_column": "at", "since": "soon"}', version => number);
+END$$;
+-- integers are taken from number to number, times from moment to moment
+DO $$
+DECLARE
+	number int;
+BEGIN
+	CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "time_column": "id", "since": "2026-01-05"}', version => number);
+END$$;
+DO $$
+DECLARE
+	number int;
+BEGIN
+	CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "time_column": "at", "until": 100}', version => number);
+END$$;
+DO $$
+DECLARE
+	number int;
+BEGIN
+	CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "time_column": "id", "since": 20, "until": "2026-01-05"}', version => number);
+END$$;
+DO $$
+DECLARE
+	number int;
+BEGIN
+	CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "time_column": "id", "since": 20, "until": 20}', version => number);
+END$$;
+DO $$
+DECLARE
+	number int;
+BEGIN
+	CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "time_column": "id", "since": 1.5}', version => number);
+END$$;
+DO $$
+DECLARE
+	number int;
+BEGIN
+	CALL mlops_train_spec('again', '{"target": "bought", "source": "SELECT *, at::text AS day FROM visit", "time_column": "day", "since": 1}', version => number);
 END$$;
 CALL mlops_train_spec('again', '{"source": "visit", "target": "bought", "features": ["pages"], "params": {"l2": 1}, "time_column": "at", "since": "2026-01-03", "until": "2026-01-05"}');
 SELECT rows_read, time_from, time_to FROM mlops.version WHERE model = 'again' AND version = 2;

@@ -78,6 +78,14 @@ SET escape_string_warning = off;
 SELECT mlops_pin('churn', 'few', '7') AS edition;
 RESET standard_conforming_strings;
 RESET extra_float_digits;
+-- nor does the caller turn what is never true, plan = NULL, into what is true of rows without a plan
+SELECT mlops_create_slice('churn', 'few', 'never', 'plan = NULL') AS rows;
+UPDATE customer SET tenure = 7 WHERE plan IS NULL AND id < 200;
+SET transform_null_equals = on;
+SELECT edition FROM mlops_refresh_validation_set('churn', 'few');
+RESET transform_null_equals;
+SELECT count(*) AS pretended FROM mlops.slice AS s, mlops_edition('churn', 'few') AS e
+ WHERE s.validation_set = 'few' AND s.name = 'never' AND e -> 'mlops_slices' @> to_jsonb(s.number);
 
 SELECT mlops_drop_model('churn');
 DROP SCHEMA ml_slices CASCADE;

@@ -82,7 +82,23 @@ CALL mlops_tick(clock_timestamp());
 SELECT count(*) AS outcomes FROM mlops.outcome WHERE model = 'sells';
 ALTER TABLE came RENAME TO gone;
 CALL mlops_tick(clock_timestamp());
+-- nor does one that fails among its rows end the tick, whatever it says that it is
+CREATE FUNCTION fail(code text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no outcomes today' USING ERRCODE = code; END $$;
+SELECT mlops_train_now('trades', 'SELECT sheets, bought FROM sale', 'bought', params => '{"l2": 1}') AS version;
+SELECT mlops_set_outcomes('sells', $$SELECT n::text AS key, fail('P0001') AS outcome, timestamptz '2020-01-01' AS at FROM sale$$);
+SELECT mlops_set_outcomes('trades', $$SELECT 'one' AS key, true AS outcome, timestamptz '2020-01-01' AS at$$);
+CALL mlops_tick(clock_timestamp());
+SELECT key FROM mlops.outcome WHERE model = 'trades';
+SELECT mlops_set_outcomes('sells', $$SELECT n::text AS key, fail('57014') AS outcome, timestamptz '2020-01-01' AS at FROM sale$$);
+SELECT mlops_set_outcomes('trades', $$SELECT 'two' AS key, true AS outcome, timestamptz '2020-01-01' AS at$$);
+CALL mlops_tick(clock_timestamp());
+SELECT key FROM mlops.outcome WHERE model = 'trades' ORDER BY key COLLATE "C";
+-- what a tick sees is what is there
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+CALL mlops_tick();
+ROLLBACK;
 
+SELECT mlops_drop_model('trades');
 SELECT mlops_drop_model('sells', force => true);
 SELECT mlops_drop_model('buys');
 DROP SCHEMA ml_tick CASCADE;

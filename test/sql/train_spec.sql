@@ -50,6 +50,9 @@ SELECT seed FROM mlops.version WHERE model = 'spec' ORDER BY version DESC LIMIT 
 CALL mlops_train_spec('spec', '{"sorce": "points"}');
 \echo :LAST_ERROR_SQLSTATE
 CALL mlops_train_spec('spec', '{"source": "points", "settings": {"work_mem": "1GB"}}');
+CALL mlops_train_spec('spec', '{"source": "points", "settings": {"TimeZone": "Nowhere/At_All"}}');
+\echo :LAST_ERROR_SQLSTATE
+CALL mlops_train_spec('spec', '{"source": "points", "settings": {"extra_float_digits": "many"}}');
 CALL mlops_train_spec('spec', '{"source": "points", "engine": "sql"}');
 CALL mlops_train_spec('spec', '{"source": "points", "options": {"engine": "spark"}}');
 CALL mlops_train_spec('spec', '{"source": 7}');

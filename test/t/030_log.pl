@@ -150,6 +150,16 @@ adds_up('so far');
 is(sql('SELECT written FROM mlops_log()'), count(), 'what was written is in the table');
 is(sql('SELECT count(*) FROM mlops_catalog.prediction_default'), '0', 'in partitions of their days');
 
+# a database without an encoding knows no characters: an escape that it cannot read is no reason to lose other calls
+$node->safe_psql('postgres', q{CREATE DATABASE bytes ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0});
+$node->safe_psql('bytes', $setup . q{SELECT mlops_set_model('line', '{"log_input": true}')});
+$node->safe_psql('bytes', q{SELECT mlops_predict('line', q, 'b1') FROM (SELECT 1::float8 AS x, '{"a": "\u00e9"}'::json AS more) q;
+      SELECT mlops_predict('line', '{"x": 2}', 'b2')});
+is($node->safe_psql('bytes', q{SELECT mlops_flush_log('10 s')}), 't', 'the log of a database without an encoding can be waited for');
+is($node->safe_psql('bytes', q{SELECT string_agg(key || ' ' || coalesce(input::text, 'none'), ', ' ORDER BY key) FROM mlops.prediction}),
+	'b1 none, b2 {"x": 2}', '... and an input that is no jsonb there is left out');
+$node->safe_psql('postgres', 'DROP DATABASE bytes');
+
 # ---- a full ring ----
 
 my $locker = $node->background_psql('postgres');
