@@ -95,7 +95,8 @@ BEGIN
                           WHERE c.model = mlops_trace.model AND c.key = p.key AND c.at >= p.at AND (p.next_at IS NULL OR c.at < p.next_at)
                           ORDER BY CASE WHEN policy = 'majority' THEN - pg_catalog.count(*) OVER (PARTITION BY c.outcome) END,
                                    CASE WHEN policy = 'majority' THEN c.outcome END,
-                                   CASE WHEN policy = 'first' THEN c.at END, c.at DESC, c.recorded_at DESC
+                                   CASE WHEN policy = 'first' THEN c.at END, CASE WHEN policy = 'first' THEN c.recorded_at END,
+                                   c.at DESC, c.recorded_at DESC
                           LIMIT 1) AS o ON true
      WHERE mlops_trace.at IS NULL OR (p.at <= mlops_trace.at AND (p.next_at IS NULL OR p.next_at > mlops_trace.at))
      ORDER BY p.at, p.role;
