@@ -192,6 +192,15 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #define ml_tuplesort_getdatum(sort, value, isnull) tuplesort_getdatum(sort, true, value, isnull, NULL)
 #endif
 
+/* 14 tells the hook after the analysis of a query what was found while its hash was made */
+#if PG_VERSION_NUM >= 140000
+#define ML_ANALYZED_ARGUMENTS ParseState *pstate, Query *query, JumbleState *jstate
+#define ML_ANALYZED_PASSED pstate, query, jstate
+#else
+#define ML_ANALYZED_ARGUMENTS ParseState *pstate, Query *query
+#define ML_ANALYZED_PASSED pstate, query
+#endif
+
 /* 15 has a hook in which shared memory is asked for, before it was asked for at load */
 #include "miscadmin.h"
 #if PG_VERSION_NUM >= 150000

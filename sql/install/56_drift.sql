@@ -46,8 +46,12 @@ RETURNS record LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
+DECLARE
+    policy text;                -- which of several outcomes counts
 BEGIN
     PERFORM mlops.require(mlops_live_error_change.model, 'read');
+    SELECT m.settings OPERATOR(pg_catalog.->>) 'outcome_policy' INTO policy FROM mlops.model AS m
+     WHERE m.model OPERATOR(pg_catalog.=) mlops_live_error_change.model;
     SELECT s.version INTO mlops_live_error_change.version FROM mlops.serving AS s
      WHERE s.model OPERATOR(pg_catalog.=) mlops_live_error_change.model;
     IF mlops_live_error_change.version IS NULL THEN
@@ -78,7 +82,10 @@ BEGIN
                   AND o.key OPERATOR(pg_catalog.=) p.key AND o.at OPERATOR(pg_catalog.>=) p.at
                   AND o.at OPERATOR(pg_catalog.<=) mlops_live_error_change.as_of
                   AND (p.next_at IS NULL OR o.at OPERATOR(pg_catalog.<) p.next_at)
-                ORDER BY o.at DESC, o.recorded_at DESC LIMIT 1) AS o
+                ORDER BY CASE policy WHEN 'majority' THEN OPERATOR(pg_catalog.-) pg_catalog.count(*) OVER (PARTITION BY o.outcome) END,
+                         CASE policy WHEN 'majority' THEN o.outcome END,
+                         CASE policy WHEN 'first' THEN o.at END, CASE policy WHEN 'first' THEN o.recorded_at END,
+                         o.at DESC, o.recorded_at DESC LIMIT 1) AS o
          WHERE p.prediction IS NOT NULL),
     c AS (SELECT mlops_adwin(e.error, mlops_live_error_change.delta ORDER BY e.place) AS change FROM e)
     SELECT COALESCE((c.change).changes, 0),

@@ -63,7 +63,7 @@ COMMENT ON FUNCTION mlops.logged_key(text) IS 'a key as the log has it: a long o
 
 CREATE FUNCTION mlops_trace(model text, key text, at timestamptz DEFAULT NULL,
        OUT made_at timestamptz, OUT role text, OUT version integer, OUT deployment integer, OUT prediction float8, OUT label text,
-       OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT outcome text, OUT outcome_at timestamptz,
+       OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT shadows jsonb, OUT outcome text, OUT outcome_at timestamptz,
        OUT artifact text, OUT algorithm text, OUT source text, OUT data_fingerprint text, OUT rows_training bigint,
        OUT time_from text, OUT time_to text, OUT trained_by text, OUT trained_at timestamptz, OUT run uuid)
 RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL UNSAFE ROWS 10
@@ -81,7 +81,7 @@ BEGIN
            CASE WHEN d.version = p.version THEN d.threshold ELSE v.threshold END, d.rules,
            CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(mlops_trace.model, d.number, p.rules_fired), '{}') END,
            CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.check_names(mlops_trace.model, d.number, p.checks_failed), '{}') END,
-           o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
+           p.shadows, o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
            pg_catalog.encode(v.data_fingerprint, 'hex'), v.rows_training, v.time_from, v.time_to,
            COALESCE(v.trained_by, g.trained_by), COALESCE(v.trained_at, g.trained_at), v.run
       FROM (SELECT l.*, pg_catalog.lead(l.at) OVER (PARTITION BY l.role ORDER BY l.at) AS next_at
@@ -95,14 +95,15 @@ BEGIN
                           WHERE c.model = mlops_trace.model AND c.key = p.key AND c.at >= p.at AND (p.next_at IS NULL OR c.at < p.next_at)
                           ORDER BY CASE WHEN policy = 'majority' THEN - pg_catalog.count(*) OVER (PARTITION BY c.outcome) END,
                                    CASE WHEN policy = 'majority' THEN c.outcome END,
-                                   CASE WHEN policy = 'first' THEN c.at END, c.at DESC, c.recorded_at DESC
+                                   CASE WHEN policy = 'first' THEN c.at END, CASE WHEN policy = 'first' THEN c.recorded_at END,
+                                   c.at DESC, c.recorded_at DESC
                           LIMIT 1) AS o ON true
      WHERE mlops_trace.at IS NULL OR (p.at <= mlops_trace.at AND (p.next_at IS NULL OR p.next_at > mlops_trace.at))
      ORDER BY p.at, p.role;
 END
 $$;
 COMMENT ON FUNCTION mlops_trace(text, text, timestamptz) IS
-'from the logged predictions of a key back to version, rules, threshold, artifact and training data; at: only what was the newest then, in each role';
+'from the logged predictions of a key back to version, rules, threshold, what shadows said, artifact and training data; at: only what was the newest then, in each role';
 
 DO $do$
 DECLARE
@@ -112,7 +113,7 @@ BEGIN
         EXECUTE pg_catalog.format($f$
             CREATE FUNCTION mlops_trace(model text, key %1$s, at timestamptz DEFAULT NULL,
                    OUT made_at timestamptz, OUT role text, OUT version integer, OUT deployment integer, OUT prediction float8, OUT label text,
-                   OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT outcome text, OUT outcome_at timestamptz,
+                   OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT shadows jsonb, OUT outcome text, OUT outcome_at timestamptz,
                    OUT artifact text, OUT algorithm text, OUT source text, OUT data_fingerprint text, OUT rows_training bigint,
                    OUT time_from text, OUT time_to text, OUT trained_by text, OUT trained_at timestamptz, OUT run uuid)
             RETURNS SETOF record LANGUAGE sql STABLE PARALLEL UNSAFE ROWS 10

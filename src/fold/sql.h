@@ -31,6 +31,9 @@ extern void ml_sql_train(MlTraining *training);
  */
 #define ML_SQL_FENCE "OFFSET '0'"
 
+#define ML_SQL_SOURCE	"q"		/* the source in queries */
+#define ML_SQL_MADE		"mlops: made"	/* the column of numbers that are made of a row */
+
 typedef struct MlSql
 {
 	MlTraining *training;
@@ -70,6 +73,22 @@ extern void ml_sql_take_artifact(MlSql *sql, const bytea *artifact);
 
 /* a type of ours, whatever the search_path */
 extern Oid	ml_sql_type(const char *name);
+
+/* ---- sql_guard.c: what a query may call ---- */
+
+typedef struct MlSqlGuard
+{
+	uint64		query;			/* hash of its text */
+	bool		is_on;
+	bool		is_seen;
+} MlSqlGuard;
+
+/*
+ * From the one to the other the query is refused (42725) if its names lead to functions that are neither the
+ * server's nor ours, but for its source. outer keeps what was guarded before. An error needs no cleaning up.
+ */
+extern void ml_sql_guard(const char *query, MlSqlGuard *outer);
+extern void ml_sql_unguard(const MlSqlGuard *outer);
 
 /* ---- sql_split.c: which rows there are, and which are held out ---- */
 

@@ -66,10 +66,14 @@ fetch_part(MlSql *sql, const char *query, int64 first, int64 room)
 {
 	MlPredicted *predicted = sql->training->predicted;
 	MemoryContext cxt = CurrentMemoryContext;
-	Portal		portal = SPI_cursor_open_with_args(NULL, query, sql->nparams, sql->type, sql->param, NULL, true, 0);
 	MemoryContext part = AllocSetContextCreate(cxt, "mlops predictions", ALLOCSET_DEFAULT_SIZES);
+	MlSqlGuard	outer;
+	Portal		portal;
 	int64		n = 0;
 
+	ml_sql_guard(query, &outer);
+	portal = SPI_cursor_open_with_args(NULL, query, sql->nparams, sql->type, sql->param, NULL, true, 0);
+	ml_sql_unguard(&outer);
 	for (;;)
 	{
 		SPI_cursor_fetch(portal, true, Max(1, Min(FETCHED_ROWS, FETCHED_NUMBERS / row_width(predicted))));
@@ -100,7 +104,7 @@ sample_of(MlSql *sql, int64 rows, int64 room, const char *what)
 		return "";
 	ml_training_warn(training, psprintf("the %s rows are measured on a sample of %.2g%% of them, for want of memory",
 										what, 100 * share));
-	return psprintf(" AND mlops.row_held_out(" INT64_FORMAT ", %.17g, NULL::text, %s)",
+	return psprintf(" AND mlops.row_held_out(" INT64_FORMAT ", %.17g, NULL::pg_catalog.text, %s)",
 					training->spec.seed ^ 1, share, sql->columns);
 }
 

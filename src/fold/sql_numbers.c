@@ -20,7 +20,7 @@
 
 #define CHUNK			300		/* numbers of a query, whose result can have 1664 columns */
 #define MEDIANS			8		/* of a query: each is sorted, in work_mem */
-#define MADE			"\"mlops: made\""	/* the column of numbers that are made of a row */
+#define MADE			"\"" ML_SQL_MADE "\""
 
 typedef struct Numbers
 {
@@ -146,7 +146,7 @@ check_times(MlSql *sql)
 static void
 learn_means(Numbers *n, int first, int end)
 {
-	run_chunk(n, ", coalesce(sum(%2$s) FILTER (WHERE %1$s IS NOT NULL), 0)::float8, sum(%2$s * %1$s), min(%1$s), max(%1$s)",
+	run_chunk(n, ", coalesce(sum(%2$s) FILTER (WHERE %1$s IS NOT NULL), 0)::pg_catalog.float8, sum(%2$s * %1$s), min(%1$s), max(%1$s)",
 			  first, end);
 	for (int k = first; k < end; k++)
 	{

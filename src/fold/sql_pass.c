@@ -118,7 +118,7 @@ row_weight(const MlSql *sql, const char *label)
 	initStringInfo(&list);
 	for (int c = 0; c < sql->training->recipe->target.nclasses; c++)
 		appendStringInfo(&list, "%s%.17g", c > 0 ? ", " : "", factor[c]);
-	return psprintf("%s * ('{%s}'::float8[])[1 + %s::int4]", sql->weight, list.data, label);
+	return psprintf("%s * ('{%s}'::pg_catalog.float8[])[1 + %s::pg_catalog.int4]", sql->weight, list.data, label);
 }
 
 static char *

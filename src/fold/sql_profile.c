@@ -31,9 +31,12 @@ read_sample(void *arg)
 {
 	Sample	   *sample = arg;
 	MlFrameRequest request = {0};
+	MlSqlGuard	outer;
 
 	ml_spec_request(&sample->training->spec, sample->query, &request);
+	ml_sql_guard(sample->query, &outer);
 	sample->frame = ml_frame_read(&request, &sample->training->budget);
+	ml_sql_unguard(&outer);
 }
 
 static int64
@@ -61,7 +64,7 @@ sample_rows(MlSql *sql, const char *condition, int64 nrows)
 	{
 		ErrorData  *error;
 
-		sample.query = psprintf("SELECT * FROM %s WHERE %s AND mlops.row_held_out(" INT64_FORMAT ", %.17g, NULL::text, %s)",
+		sample.query = psprintf("SELECT * FROM %s WHERE %s AND mlops.row_held_out(" INT64_FORMAT ", %.17g, NULL::pg_catalog.text, %s)",
 								sql->from, condition, training->spec.seed ^ 1, Min((double) rows / Max(nrows, 1), 1.0), sql->columns);
 		if (nrows <= rows)
 			sample.query = psprintf("SELECT * FROM %s WHERE %s", sql->from, condition);

@@ -28,14 +28,14 @@
 char *
 ml_sql_number(const MlColumn *column)
 {
-	return psprintf(column->type.reading == ML_READ_BOOL ? "(q.%s)::int4::float8" : "(q.%s)::float8",
+	return psprintf(column->type.reading == ML_READ_BOOL ? "(q.%s)::pg_catalog.int4::pg_catalog.float8" : "(q.%s)::pg_catalog.float8",
 					quote_identifier(column->name));
 }
 
 char *
 ml_sql_text(const MlColumn *column)
 {
-	return psprintf("(q.%s)::text COLLATE \"C\"", quote_identifier(column->name));
+	return psprintf("(q.%s)::pg_catalog.text COLLATE pg_catalog.\"C\"", quote_identifier(column->name));
 }
 
 char *
@@ -60,7 +60,7 @@ ml_sql_arguments(const MlFrame *frame, bool (*takes) (const MlColumn *column))
 	}
 	getTypeOutputInfo(TEXTARRAYOID, &output, &varlena);
 	names = OidOutputFunctionCall(output, PointerGetDatum(construct_array(name, n, TEXTOID, -1, false, TYPALIGN_INT)));
-	return psprintf(n > MOST_ARGUMENTS ? "%s::text[], ROW(%s)" : n > 0 ? "%s::text[], %s" : "%s::text[]%s",
+	return psprintf(n > MOST_ARGUMENTS ? "%s::pg_catalog.text[], ROW(%s)" : n > 0 ? "%s::pg_catalog.text[], %s" : "%s::pg_catalog.text[]%s",
 					quote_literal_cstr(names), list.data);
 }
 
@@ -103,10 +103,10 @@ ml_sql_begin(MlSql *sql, MlTraining *training)
 	memset(sql, 0, sizeof(MlSql));
 	sql->training = training;
 	sql->frame = frame;
-	sql->from = psprintf("(%s\n) AS q", ml_source_query(ml_spec_source(&training->spec)));
+	sql->from = psprintf("(%s\n) AS " ML_SQL_SOURCE, ml_source_query(ml_spec_source(&training->spec)));
 	sql->columns = ml_sql_arguments(frame, any_column);
 	sql->features = ml_sql_arguments(frame, is_feature);
-	sql->weight = frame->weight_column < 0 ? pstrdup("1::float8") :
+	sql->weight = frame->weight_column < 0 ? pstrdup("1::pg_catalog.float8") :
 		ml_sql_number(&frame->cols[frame->weight_column]);
 	sql->usable = usable_rows(training, frame);
 	ml_sql_hold_out(sql, "false");
@@ -123,11 +123,14 @@ void
 ml_sql_run(MlSql *sql, const char *query)
 {
 	MemoryContext cxt = CurrentMemoryContext;	/* SPI leaves its own behind */
+	MlSqlGuard	outer;
 	int			status;
 
 	if (SPI_tuptable != NULL)
 		SPI_freetuptable(SPI_tuptable);
+	ml_sql_guard(query, &outer);
 	status = SPI_execute_with_args(query, sql->nparams, sql->type, sql->param, NULL, true, 0);
+	ml_sql_unguard(&outer);
 	MemoryContextSwitchTo(cxt);
 	if (status != SPI_OK_SELECT)
 		elog(ERROR, "a query of the training returned %s", SPI_result_code_string(status));

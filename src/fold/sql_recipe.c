@@ -58,11 +58,11 @@ target_frame(MlSql *sql, bool classes)
 	int			n;
 
 	if (classes)
-		ml_sql_run(sql, psprintf("SELECT %s, coalesce(sum(%s) FILTER (WHERE NOT %s), 0)::float8, %s FROM %s WHERE %s GROUP BY 1, 3 ORDER BY 3 LIMIT 200",
-								 text ? "0::float8" : ml_sql_number(target), sql->weight, sql->held,
-								 text ? ml_sql_text(target) : "NULL::text", sql->from, sql->usable));
+		ml_sql_run(sql, psprintf("SELECT %s, coalesce(sum(%s) FILTER (WHERE NOT %s), 0)::pg_catalog.float8, %s FROM %s WHERE %s GROUP BY 1, 3 ORDER BY 3 LIMIT 200",
+								 text ? "0::pg_catalog.float8" : ml_sql_number(target), sql->weight, sql->held,
+								 text ? ml_sql_text(target) : "NULL::pg_catalog.text", sql->from, sql->usable));
 	else
-		ml_sql_run(sql, psprintf("SELECT v, 1::float8, NULL::text FROM (SELECT min(%1$s), max(%1$s) FROM %2$s WHERE %3$s) AS e (a, b), unnest(ARRAY[a, b]) AS v WHERE v IS NOT NULL",
+		ml_sql_run(sql, psprintf("SELECT v, 1::pg_catalog.float8, NULL::pg_catalog.text FROM (SELECT min(%1$s), max(%1$s) FROM %2$s WHERE %3$s) AS e (a, b), unnest(ARRAY[a, b]) AS v WHERE v IS NOT NULL",
 								 ml_sql_number(target), sql->from, sql->trained));
 	n = (int) SPI_processed;
 	frame->ncols = 2;
@@ -180,7 +180,7 @@ static void
 query_levels(MlSql *sql, const MlColumn *column, int64 most)
 {
 	ml_sql_run(sql, psprintf("SELECT v, n, s, count(v) OVER (), coalesce(sum(s) FILTER (WHERE v IS NOT NULL) OVER (), 0) FROM "
-							 "(SELECT %s AS v, count(*) AS n, sum(%s)::float8 AS s FROM %s WHERE %s GROUP BY 1) AS l "
+							 "(SELECT %s AS v, count(*) AS n, sum(%s)::pg_catalog.float8 AS s FROM %s WHERE %s GROUP BY 1) AS l "
 							 "ORDER BY v IS NOT NULL, n DESC, v LIMIT " INT64_FORMAT,
 							 ml_sql_text(column), sql->weight, sql->from, sql->trained, most + 1));
 }
@@ -348,7 +348,7 @@ ml_sql_recipe(MlSql *sql)
 	MemoryContext old = MemoryContextSwitchTo(recipe->cxt);
 	double		weight;
 
-	ml_sql_run(sql, psprintf("SELECT count(*), sum(%s)::float8 FROM %s WHERE %s",
+	ml_sql_run(sql, psprintf("SELECT count(*), sum(%s)::pg_catalog.float8 FROM %s WHERE %s",
 							 sql->weight, sql->from, sql->trained));
 	recipe->ntrain = ml_sql_int(0, 1);
 	weight = ml_sql_float(0, 2);

@@ -25,7 +25,7 @@ sum_fingerprints(MlSql *sql, MlFrame *frame)
 	uint64		carry = 0;
 	uint64		word[4];
 
-	ml_sql_run(sql, psprintf("SELECT mod(t.s, 4294967296)::bigint, div(t.s, 4294967296)::bigint "
+	ml_sql_run(sql, psprintf("SELECT pg_catalog.mod(t.s, 4294967296)::bigint, pg_catalog.div(t.s, 4294967296)::bigint "
 							 "FROM (SELECT ARRAY[sum(r.p[1]), sum(r.p[2]), sum(r.p[3]), sum(r.p[4])] AS s "
 							 "FROM (SELECT mlops.row_parts(%s) AS p FROM %s " ML_SQL_FENCE ") AS r) AS f, "
 							 "unnest(f.s) WITH ORDINALITY AS t (s, i) ORDER BY t.i", sql->columns, sql->from));
@@ -122,7 +122,7 @@ static char *
 time_literal(const MlColumn *column, int field)
 {
 	if (column->type.kind == ML_KIND_NUMBER)
-		return psprintf("'%.17g'::float8", ml_sql_float(0, field));
+		return psprintf("'%.17g'::pg_catalog.float8", ml_sql_float(0, field));
 	return psprintf(INT64_FORMAT "::bigint", ml_sql_int(0, field));
 }
 
@@ -226,7 +226,7 @@ ml_sql_divide(MlSql *sql)
 	}
 	else if (split->kind != ML_SPLIT_NONE)
 		ml_sql_hold_out(sql, psprintf("mlops.row_held_out(" INT64_FORMAT ", %.17g, %s, %s)", spec->seed, spec->holdout,
-									  split->kind == ML_SPLIT_ROW ? "NULL::text" :
+									  split->kind == ML_SPLIT_ROW ? "NULL::pg_catalog.text" :
 									  psprintf("q.%s", quote_identifier(frame->cols[frame->key_column].name)),
 									  sql->columns));
 	count_rows(sql, training->frame);

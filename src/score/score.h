@@ -340,6 +340,18 @@ extern void ml_score_rules_flat(MlScorer *scorer, const double *value);
 extern StringInfo ml_score_shadows(const MlAnswer *answer, uint64 hash, instr_time start);
 extern void ml_score_age_shadows(MlScorer *scorer);
 
+/* a shadow that is asked in the open, whatever its calls have taken */
+typedef struct MlShadowShown
+{
+	const char *name;
+	const MlScorer *scorer;		/* NULL: it could not be loaded */
+	int			version;
+	const double *output;		/* NULL: nothing is predicted, or it could not be asked; good until it is asked again */
+} MlShadowShown;
+
+/* the shadow of that number, from 0 on, by name; false: there are no more */
+extern bool ml_score_show_shadow(MlScorer *scorer, int n, const MlScoreInput *input, MlShadowShown *shown);
+
 /* kept.c */
 extern MlCallSite *ml_site_take(FmgrInfo *flinfo, MlResult result);
 extern void ml_site_keep(MlCallSite *site, FmgrInfo *flinfo);

@@ -411,3 +411,28 @@ ml_score_shadows(const MlAnswer *answer, uint64 hash, instr_time start)
 	}
 	return shadows->packed.len > 0 ? &shadows->packed : NULL;
 }
+
+/* ---- in the open ---- */
+
+bool
+ml_score_show_shadow(MlScorer *scorer, int n, const MlScoreInput *input, MlShadowShown *shown)
+{
+	MlScorerShadows *shadows = scorer->shadows;
+	Shadow	   *shadow;
+	const char *status;
+
+	if (scorer->resolved.shadows == 0)
+		return false;
+	if (shadows == NULL || !shadows->current)
+		shadows = take_shadows(scorer);
+	if (n >= shadows->n)
+		return false;
+	shadow = &shadows->shadow[n];
+	if (shadow->scorer == NULL && shadow->unfit == NULL)
+		shadow->unfit = load(shadow, shadows->cxt);
+	shown->name = shadow->row.name;
+	shown->version = shadow->row.resolved.version;
+	shown->scorer = shadow->scorer;
+	shown->output = shadow->unfit == NULL ? ask(shadow, input, &status) : NULL;
+	return true;
+}

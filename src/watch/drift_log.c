@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "watch/drift.h"
+#include "watch/outcome.h"
 
 #define FETCH 1000
 #define EQ " OPERATOR(pg_catalog.=) "
@@ -32,10 +33,10 @@ static const char logged_rows[] =
 "JOIN mlops_catalog.model AS m ON m.name" EQ "l.model AND m.created_at" LE "l.at "
 "WHERE l.model" EQ "$1 AND l.version" EQ "$2 AND l.at" GE "$3 AND l.at" LT "$4";
 
-/* of several outcomes of a key the last one */
+/* of several outcomes of a key the one that counts; to be filled in: how many say the same, the order of the policy */
 static const char outcome_rows[] =
-"SELECT DISTINCT ON (o.key) o.outcome FROM mlops_catalog.outcome AS o "
-"WHERE o.model" EQ "$1 AND o.at" GE "$2 AND o.at" LT "$3 ORDER BY o.key, o.at DESC, o.recorded_at DESC";
+"SELECT DISTINCT ON (o.key) o.outcome FROM (SELECT c.key, c.outcome, c.at, c.recorded_at%s FROM mlops_catalog.outcome AS c "
+"WHERE c.model" EQ "$1 AND c.at" GE "$2 AND c.at" LT "$3) AS o ORDER BY o.key, %s";
 
 /* ---- inputs ---- */
 
@@ -202,6 +203,17 @@ take_outcome(MlDriftRows *rows, uint64 row)
 
 /* ---- queries ---- */
 
+/* the same as in live.c */
+static const char *
+outcome_query(const char *policy)
+{
+	if (strcmp(policy, "first") == 0)
+		return psprintf(outcome_rows, "", "o.at, o.recorded_at");
+	if (strcmp(policy, "majority") == 0)
+		return psprintf(outcome_rows, ", pg_catalog.count(*) OVER (PARTITION BY c.key, c.outcome) AS n", "o.n DESC, o.outcome");
+	return psprintf(outcome_rows, "", "o.at DESC, o.recorded_at DESC");
+}
+
 static void
 run(MlDriftRows *rows, const char *query, int nargs, Oid *type, Datum *value, void (*take) (MlDriftRows *rows, uint64 row))
 {
@@ -251,5 +263,5 @@ ml_drift_take_log(MlDriftRows *rows, const MlResolved *resolved, TimestampTz fro
 		ml_drift_rows_describe(rows, ML_DRIFT_PREDICTION(rows), prediction);
 	run(rows, logged_rows, lengthof(call_type), call_type, call_value, take_call);
 	if (target != ML_KIND_NONE)
-		run(rows, outcome_rows, lengthof(outcome_type), outcome_type, outcome_value, take_outcome);
+		run(rows, outcome_query(ml_outcome_policy(resolved->model)), lengthof(outcome_type), outcome_type, outcome_value, take_outcome);
 }

@@ -424,17 +424,6 @@ read_rows(MlLive *live, const char *policy)
 	sort(live->delay, live->ndelays);
 }
 
-static const char *
-policy_of(const char *model)
-{
-	MlModelRow *row = ml_registry_model_row(model);
-	JsonbValue	value;
-
-	if (row != NULL && row->settings && ml_json_find(row->settings, "outcome_policy", &value) && value.type == jbvString)
-		return ml_json_string(&value);
-	return "latest";
-}
-
 MlLive *
 ml_live_read(const MlLiveRequest *request)
 {
@@ -454,7 +443,7 @@ ml_live_read(const MlLiveRequest *request)
 		if (metric != NULL)
 			live->columns = ml_custom_columns(metric, live->columns);
 	}
-	read_rows(live, policy_of(request->model));
+	read_rows(live, ml_outcome_policy(request->model));
 	MemoryContextSwitchTo(old);
 	return live;
 }

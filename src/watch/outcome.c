@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "errors.h"
+#include "json.h"
 #include "lib/stringinfo.h"
 #include "log/log.h"
 #include "miscadmin.h"
@@ -30,6 +31,17 @@ MlTask
 ml_outcome_task(const char *word)
 {
 	return word == NULL ? (MlTask) 0 : (MlTask) ml_task_find(word);
+}
+
+const char *
+ml_outcome_policy(const char *model)
+{
+	MlModelRow *row = ml_registry_model_row(model);
+	JsonbValue	value;
+
+	if (row != NULL && row->settings && ml_json_find(row->settings, "outcome_policy", &value) && value.type == jbvString)
+		return ml_json_string(&value);
+	return "latest";
 }
 
 /* the active version, or the newest, or 0 */

@@ -28,6 +28,9 @@ extern void ml_outcome_kind(const char *model, MlOutcomeKind *kind);
 /* the outcome as it is kept, or NULL if the text is none: 'yes', '12.5', 't' as 'true' */
 extern const char *ml_outcome_read(const MlOutcomeKind *kind, const char *text);
 
+/* which of several outcomes counts: "latest", "first" or "majority" */
+extern const char *ml_outcome_policy(const char *model);
+
 /* the task that the word of a model's row stands for; 0 for NULL */
 extern MlTask ml_outcome_task(const char *word);
 

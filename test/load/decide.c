@@ -8,7 +8,6 @@
 
 #include "load.h"
 
-#define NEWEST 6				/* versions that may be promoted */
 #define KEPT 10					/* versions that are not dropped */
 #define GONE "42704"			/* the version was dropped in the meantime */
 #define IN_USE "55006"

@@ -20,6 +20,7 @@
 #define BARRED		(KINDS - 1)
 #define NOTHING		(-1)		/* as field_double reads NULL */
 #define FIRST_VERSIONS 8		/* trained before the run */
+#define NEWEST		6			/* versions that may be promoted, or be shadows */
 
 typedef struct Load
 {
@@ -81,9 +82,10 @@ extern void pause_until(const Session *session, double when);
 extern Memory memory_of(Session *session);
 extern int64_t resident_bytes(int pid);
 
-/* ---- position.c: where keys and rows lie, by the formula of docs/canary.md alone ---- */
+/* ---- position.c: where keys and rows lie, by the formulas of docs/canary.md and docs/shadows.md alone ---- */
 
 extern uint64_t salt_seed(const char *salt);
+extern uint64_t sample_seed(const char *model);	/* of the log's samples */
 extern double position_of(const void *bytes, size_t length, uint64_t seed);
 
 /* ---- the threads ---- */
@@ -92,9 +94,11 @@ extern void *score(void *session);	/* score.c */
 extern void *decide(void *session);	/* decide.c */
 extern void *train(void *session);
 extern void *drop(void *session);
+extern void *shade(void *session);	/* shadows.c */
 
 /* ---- check.c: what the log has against the history ---- */
 
 extern void check_log(Session *session);
+extern void check_shadows(Session *session);	/* shadows.c */
 
 #endif							/* LOAD_H */

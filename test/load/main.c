@@ -1,11 +1,11 @@
 /*
  * main.c
  *		A load driver: many clients score while one promotes, rolls back and
- *		changes rules and the canary's share, one trains and one drops old
- *		versions, for a bounded time. It fails if a statement raises an error,
- *		if a row is not what the bundle in force for its snapshot says, if a row
- *		of the log is not what its deployment says, or if the memory of a
- *		backend grows.
+ *		changes rules and the canary's share, one sets and removes shadows, one trains
+ *		and one drops old versions, for a bounded time. It fails if a statement raises
+ *		an error, if a row is not what the bundle in force for its snapshot says, if a row
+ *		of the log is not what its deployment and the shadows of its time say, or if
+ *		the memory of a backend grows.
  *
  *		load [-t seconds] [-c clients] [-r decisions a second] connection
  *
@@ -20,7 +20,7 @@
 #include "load.h"
 
 #define MAX_SCORERS 64
-#define OTHERS 3				/* who decides, trains, drops */
+#define OTHERS 4				/* who decides, trains, drops, sets shadows */
 
 /*
  * How much a backend may grow between a third of the time and the end. Memory
@@ -73,7 +73,7 @@ static void
 run(Load *load, Session *sessions, int n, double seconds)
 {
 	pthread_t	thread[MAX_SCORERS + OTHERS];
-	void	   *(*const others[OTHERS]) (void *) = {decide, train, drop};
+	void	   *(*const others[OTHERS]) (void *) = {decide, train, drop, shade};
 	double		end = seconds_now() + seconds;
 
 	atomic_store(&load->stop, atomic_load(&load->failures) > 0);
@@ -89,7 +89,7 @@ run(Load *load, Session *sessions, int n, double seconds)
 static bool
 open_sessions(Load *load, Session *sessions, int n)
 {
-	static const char *const names[OTHERS] = {"decides", "trains", "drops"};
+	static const char *const names[OTHERS] = {"decides", "trains", "drops", "shades"};
 	bool		good = true;
 
 	for (int i = 0; i < n && good; i++)
@@ -119,6 +119,7 @@ measure(Load *load, Session *sessions, int n)
 	for (int i = 0; i < n; i++)
 		check_growth(&sessions[i]);
 	check_log(&looker);
+	check_shadows(&looker);
 	PQfinish(looker.connection);
 }
 
@@ -160,7 +161,7 @@ main(int argc, char **argv)
 		make_model(&sessions[0]);
 		measure(&load, sessions, n);
 	}
-	printf("%s - %d clients score while one decides, one trains and one drops, for %g seconds\n",
+	printf("%s - %d clients score while one decides, one sets shadows, one trains and one drops, for %g seconds\n",
 		   atomic_load(&load.failures) == 0 ? "ok" : "not ok", load.scorers, load.seconds);
 	return atomic_load(&load.failures) == 0 ? 0 : 1;
 }

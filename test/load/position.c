@@ -40,6 +40,12 @@ hash(const unsigned char *bytes, size_t length, uint64_t seed)
 }
 
 uint64_t
+sample_seed(const char *model)
+{
+	return hash((const unsigned char *) model, strlen(model), 0);
+}
+
+uint64_t
 salt_seed(const char *salt)
 {
 	return hash((const unsigned char *) salt, strlen(salt), 0x7972616e6163u);

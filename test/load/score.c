@@ -130,6 +130,16 @@ scan(Session *session, int n)
 									   "AND deployed_at BETWEEN now() - interval '40 ms' AND now()") > 0;
 }
 
+/* what the transaction has logged has the shadows that its snapshot sees, those of the whole log at least */
+static void
+check_logged_shadows(Session *session)
+{
+	if (ask_number(session, "SELECT count(*) FROM mlops.prediction AS p, mlops.shadow AS w WHERE p.model = '" MODEL "' AND w.model = p.model "
+				   "AND p.key IN (SELECT n::text FROM generate_series(1, 60) AS n) AND p.at >= current_setting('load.since')::timestamptz "
+				   "AND (p.shadows -> w.name ->> 'version')::int IS DISTINCT FROM w.version AND w.version <> p.version AND w.share = 1") != 0)
+		fail(session->load, "mlops_score: a call has not the shadows of its snapshot");
+}
+
 /* a query that is logged in the transaction, by what the transaction's snapshot sees */
 static void
 score_query(Session *session)
@@ -144,6 +154,7 @@ score_query(Session *session)
 	if (found)
 		read_serving(result, 0, &serving);
 	PQclear(result);
+	PQclear(ask(session, "SELECT set_config('load.since', clock_timestamp()::text, true)", NULL));
 	result = ask(session, "SELECT key, prediction, version, role FROM mlops_score('" MODEL "', 'SELECT * FROM visitor WHERE key <= 60', 'key')", NULL);
 	for (int i = 0; found && result != NULL && i < PQntuples(result); i++)
 	{
@@ -157,25 +168,43 @@ score_query(Session *session)
 			fail(session->load, "mlops_score: key %s by %s, version %s", key, PQgetvalue(result, i, 3), PQgetvalue(result, i, 2));
 	}
 	PQclear(result);
+	check_logged_shadows(session);
 	PQclear(ask(session, "COMMIT", NULL));
 }
 
-/* both sides at once */
+/* a shadow says its version's number, whatever rules there are */
+static void
+check_shadow(Session *session, const PGresult *result, int row)
+{
+	int			version = field_int(result, row, NSERVING + 3, 0);
+
+	session->rows++;
+	if (version == 0 || lround(field_double(result, row, NSERVING + 1)) != version)
+		fail(session->load, "mlops_predict_all: %s says %s, and is version %d", PQgetvalue(result, row, NSERVING),
+			 PQgetvalue(result, row, NSERVING + 1), version);
+}
+
+/* both sides at once, and the shadows */
 static void
 score_all(Session *session)
 {
-	PGresult   *result = ask(session, "SELECT " SERVING ", p.role, p.prediction FROM mlops.serving AS s, "
-							 "mlops_predict_all('" MODEL "', '{\"kind\": 1}'::jsonb) AS p WHERE s.model = '" MODEL "'", NULL);
+	PGresult   *result = ask(session, "SELECT " SERVING ", p.role, p.prediction, (SELECT count(*) FROM mlops.shadow AS w WHERE w.model = '" MODEL "'), w.version "
+							 "FROM mlops.serving AS s CROSS JOIN mlops_predict_all('" MODEL "', '{\"kind\": 1}'::jsonb) AS p "
+							 "LEFT JOIN mlops.shadow AS w ON w.model = '" MODEL "' AND p.role = 'shadow.' || w.name AND w.version = p.version "
+							 "WHERE s.model = '" MODEL "'", NULL);
 	Serving		serving;
 
 	for (int i = 0; result != NULL && i < PQntuples(result); i++)
 	{
-		bool		canary = strcmp(PQgetvalue(result, i, NSERVING), "canary") == 0;
+		const char *role = PQgetvalue(result, i, NSERVING);
 
 		read_serving(result, i, &serving);
-		if (PQntuples(result) != (serving.canary != 0 ? 2 : 1))
+		if (PQntuples(result) != (serving.canary != 0 ? 2 : 1) + field_int(result, i, NSERVING + 2, 0))
 			fail(session->load, "mlops_predict_all: %d lines", PQntuples(result));
-		check_row(session, "mlops_predict_all", &serving, canary, 1, "none", field_double(result, i, NSERVING + 1));
+		if (strncmp(role, "shadow.", 7) == 0)
+			check_shadow(session, result, i);
+		else
+			check_row(session, "mlops_predict_all", &serving, strcmp(role, "canary") == 0, 1, "none", field_double(result, i, NSERVING + 1));
 	}
 	PQclear(result);
 }

@@ -53,6 +53,16 @@ SELECT 'live_change', id::text, timestamptz '2026-04-02 12:00 UTC', 'ann', (CASE
 SELECT version, changes, changed_at BETWEEN '2026-04-01 13:20+00' AND '2026-04-01 15:10+00' AS near, found_at > '2026-04-01 15:00+00' AND found_at < '2026-04-01 17:00+00' AS soon,
        before < 0.02 AS before, abs(after - 0.33) < 0.05 AS after, n
   FROM mlops_live_error_change('live_change', as_of => '2026-04-03');
+-- of several outcomes of an answer the one counts that the model's policy names: the first are those from above, most are right, the last wrong
+BEGIN;
+INSERT INTO mlops_catalog.outcome (model, key, at, annotator, outcome)
+SELECT 'live_change', id::text, timestamptz '2026-04-02 13:00 UTC' + n * interval '1 hour', 'ben', (churned = (n < 3))::text FROM customer, generate_series(0, 3) AS n;
+CREATE FUNCTION error_now(policy text, OUT after float8, OUT n bigint) LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM mlops_set_model('live_change', jsonb_build_object('outcome_policy', policy));
+    SELECT c.after, c.n INTO error_now.after, error_now.n FROM mlops_live_error_change('live_change', as_of => '2026-04-03') AS c;
+END $$;
+SELECT policy, round(after::numeric, 1) AS after, n FROM unnest('{first,majority,latest,NULL}'::text[]) AS policy, error_now(policy);
+ROLLBACK;
 -- as it was known before the outcomes came
 SELECT changes, n FROM mlops_live_error_change('live_change', as_of => '2026-04-02');
 

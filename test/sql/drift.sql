@@ -135,6 +135,17 @@ SELECT bool_and(l.psi IS NOT DISTINCT FROM q.psi AND l.ks IS NOT DISTINCT FROM q
 -- outcomes of the time are the target
 INSERT INTO mlops_catalog.outcome (model, key, at, annotator, outcome) SELECT 'drift', id::text, timestamptz '2026-05-02' + id * interval '1 second', 'ann', churned::text FROM labelled_after;
 SELECT role, feature, n, round(ks::numeric, 3) AS ks, verdict FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') WHERE role = 'target';
+-- of several outcomes of a key the one counts that the model's policy names: here the first is the truth, most say true, the last is false
+BEGIN;
+INSERT INTO mlops_catalog.outcome (model, key, at, annotator, outcome) SELECT 'drift', id::text, timestamptz '2026-05-02 10:00' + n * interval '1 hour', 'ben', (n < 3)::text FROM after, generate_series(0, 3) AS n;
+CREATE FUNCTION target_drift(policy text, OUT n bigint, OUT ks float8) LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM mlops_set_model('drift', jsonb_build_object('outcome_policy', policy));
+    SELECT d.n, d.ks INTO target_drift.n, target_drift.ks FROM mlops_drift('drift', period => '1 day', as_of => '2026-05-03') AS d WHERE role = 'target';
+END $$;
+SELECT policy, l.n = q.n AS n, l.ks = q.ks AS as_of_a_query
+  FROM (VALUES ('first', 'churned'), ('majority', 'true'), ('latest', 'false'), (NULL, 'false')) AS p (policy, label), LATERAL target_drift(policy) AS l,
+       LATERAL mlops_drift('drift', format('SELECT id, used, age, plan, spent, member, %s AS churned FROM labelled_after', label)) AS q WHERE q.role = 'target';
+ROLLBACK;
 -- a monitor sees the same, day by day: nothing on the first, what has changed on the second
 SELECT mlops_set_monitor('drift', 'inputs', 'drift', 0.1, consecutive => 1), mlops_set_monitor('drift', 'spent', 'broken', feature => 'spent');
 CALL mlops_tick('2026-05-02');

@@ -58,6 +58,18 @@ SELECT mlops.row_parts('{a,b}', ROW(1, 2, 3));
 SELECT mlops.row_parts('{a,b}', r) FROM (VALUES (1, ROW(1, 2)), (2, ROW(1, 'x'::text)), (3, NULL)) AS v (n, r);
 SELECT mlops.row_usec(1) IS NULL AS no_time, mlops.row_length('x'::text) IS NULL AS no_array, mlops.row_length(ARRAY[1, NULL]) AS two;
 SELECT mlops.row_label(mlops_bundle('times/1'), now());
+-- and no function of somebody's is taken for theirs, however well it fits; the source may call any
+CREATE FUNCTION mlops.row_label(mlops.bundle, float8) RETURNS float8 LANGUAGE sql AS 'SELECT 1::float8';
+SELECT mlops_train_now('no', 'SELECT id, y::float8 FROM engine_types.t', 'y', options => '{"engine": "sql"}');
+DROP FUNCTION mlops.row_label(mlops.bundle, float8);
+CREATE SCHEMA engine_mine;
+CREATE FUNCTION engine_mine.above(float8, int) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+CREATE OPERATOR engine_mine.> (LEFTARG = float8, RIGHTARG = int, FUNCTION = engine_mine.above);
+SET search_path = engine_mine;
+SELECT mlops_train_now('no', 'SELECT id, y::float8, 2 AS w FROM engine_types.t', 'y', weight => 'w', options => '{"engine": "sql"}');
+SELECT mlops_train_now('drop', 'SELECT id, y::float8 FROM engine_types.t WHERE NOT y::float8 > 0', 'y', options => '{"engine": "sql"}') > 0 AS trained;
+RESET search_path;
+DROP SCHEMA engine_mine CASCADE;
 
 SELECT count(mlops_drop_model(m)::text)
   FROM unnest('{times,week,arrays,median,bayes,drop,wide,wide_bayes,wide_clusters,vectors,names}'::text[]) AS m;

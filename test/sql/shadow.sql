@@ -29,6 +29,17 @@ SELECT shadows FROM mlops_status() WHERE model = 'shade';
 
 -- the reference to a shadow says what it says; it is a role, too
 SELECT count(*) AS rows, bool_and(mlops_predict('shade@shadow.next', c) = mlops_predict('shade/2', c)) AS same FROM customer AS c;
+-- and among what every version that has a role makes of a row are the shadows, however the row comes; a reference to one is it alone
+SELECT v.form, a.role, a.version, a.prediction = mlops_predict('shade/' || a.version, c) AS prediction, a.label = mlops_predict_label('shade/' || a.version, c) AS label
+  FROM customer AS c, LATERAL (SELECT 'record' AS form, a.* FROM mlops_predict_all('shade', c) AS a
+                               UNION ALL SELECT 'jsonb', a.* FROM mlops_predict_all('shade', to_jsonb(c)) AS a
+                               UNION ALL SELECT 'json', a.* FROM mlops_predict_all('shade', to_json(c)) AS a
+                               UNION ALL SELECT 'text', a.* FROM mlops_predict_all('shade', to_jsonb(c)::text) AS a) AS v, LATERAL (SELECT v.role, v.version, v.prediction, v.label) AS a
+ WHERE id = 7 ORDER BY v.form, a.role;
+SELECT role, version FROM customer AS c, mlops_predict_all('shade@shadow.next', c) WHERE id = 7;
+-- one that cannot be asked of the row is in nobody's way, as in the log: it has no prediction. So does a row of NULLs
+SELECT role, version, prediction IS NULL AS none, label IS NULL AS no_label FROM mlops_predict_all('shade', '{"noise": 3}'::jsonb) ORDER BY role;
+SELECT role, version, prediction, label FROM mlops_predict_all('shade', NULL::jsonb) ORDER BY role;
 
 -- answers are what they are without shadows
 CREATE TABLE answered AS SELECT * FROM mlops_score('shade', 'SELECT * FROM customer ORDER BY id', 'id');
@@ -44,6 +55,9 @@ SELECT shadow, version, status, CASE WHEN shadow = 'next' THEN count(*) END AS r
        bool_and(shadow_prediction = CASE version WHEN 2 THEN mlops_predict('shade/2', c) ELSE mlops_predict('shade/3', c) END) AS same_prediction,
        bool_and(shadow_label = CASE version WHEN 2 THEN mlops_predict_label('shade/2', c) ELSE mlops_predict_label('shade/3', c) END) AS same_label
   FROM shadowed AS s JOIN customer AS c ON c.id::text = s.key GROUP BY shadow, version, status ORDER BY shadow;
+-- the trace of a key has it
+SELECT t.version, t.shadows -> 'next' ->> 'version' AS next_version, t.shadows -> 'next' ->> 'label' = mlops_predict_label('shade/2', c) AS next_label
+  FROM customer AS c, mlops_trace('shade', c.id) AS t WHERE c.id = 7;
 
 -- a sample is one of keys: the same ones each time, and a smaller sample is part of a larger one
 CREATE TABLE first_sample AS SELECT key FROM shadowed WHERE shadow = '3';
@@ -138,10 +152,14 @@ SELECT c.n = l.n AS of_the_active_side
 SELECT (mlops_rollback('shade')).version;
 
 -- it belongs to the transaction
+PREPARE roles AS SELECT array_agg(a.role ORDER BY a.role) FROM mlops_predict_all('shade', '{"calls": 3, "noise": 3}'::jsonb) AS a;
+EXECUTE roles;
 BEGIN;
 SELECT mlops_shadow('shade', 2, name => 'next', enabled => false);
 SELECT name FROM mlops.shadow WHERE model = 'shade' ORDER BY name;
+EXECUTE roles;
 ROLLBACK;
+EXECUTE roles;
 SELECT name FROM mlops.shadow WHERE model = 'shade' ORDER BY name;
 
 -- taken away by name, or all of a version; the history says who did what

@@ -82,6 +82,9 @@ SELECT count(*), count(prediction) AS answered
 SELECT s.key AS shadow, s.value ->> 'status' AS status, count(*) FROM mlops.prediction AS l, jsonb_each(l.shadows) AS s
  WHERE model = 'shy' AND at > (SELECT at FROM until) GROUP BY 1, 2 ORDER BY 1;
 SELECT mlops_predict('shy/4', t) FROM (SELECT 1.0::float8 AS amount, '5'::spot AS place) AS t;
+-- nor where all roles are asked in the open
+SELECT a.role, a.prediction IS NULL AS none
+  FROM (SELECT 1.0::float8 AS amount, '5'::spot AS place, 1 AS half) AS t, mlops_predict_all('shy', t) AS a ORDER BY a.role;
 -- arrays of another length
 UPDATE until SET at = clock_timestamp();
 SELECT count(*), count(prediction) AS answered FROM mlops_score('shy', $$SELECT id, amount, CASE WHEN id <= 20 THEN '{1}'::float8[] ELSE place END AS place FROM loan$$, 'id');
@@ -96,6 +99,7 @@ BEGIN;
 UPDATE mlops_catalog.artifact SET data = set_byte(data, 40, 255 - get_byte(data, 40)) WHERE model = 'shy' AND version = 6;
 DELETE FROM mlops_catalog.artifact WHERE model = 'shy' AND version = 2;
 UPDATE until SET at = clock_timestamp();
+SELECT a.role, count(a.prediction) AS predicted FROM loan AS l, mlops_predict_all('shy', jsonb_build_object('amount', amount, 'half', amount, 'kind', kind)) AS a WHERE id <= 3 GROUP BY a.role ORDER BY a.role;
 SELECT count(*), count(prediction) AS answered FROM mlops_score('shy', 'SELECT id, amount, amount AS half, kind FROM loan', 'id');
 SELECT s.key AS shadow, s.value ->> 'status' AS status, count(*) FROM mlops.prediction AS l, jsonb_each(l.shadows) AS s
  WHERE model = 'shy' AND at > (SELECT at FROM until) AND s.key IN ('2', '6') GROUP BY 1, 2 ORDER BY 1;

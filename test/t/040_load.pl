@@ -1,7 +1,8 @@
 # Half a minute of load: eight clients score while one promotes, rolls back and
-# changes rules and the canary's share twenty times a second, one trains and one
-# drops old versions. No statement fails, every row is what the bundle in force
-# for its snapshot says, the log agrees with the history, no backend grows.
+# changes rules and the canary's share twenty times a second, one sets and removes
+# shadows, one trains and one drops old versions. No statement fails, every row is what the
+# bundle in force for its snapshot says, the log agrees with the history of deployments
+# and with that of shadows, no backend grows.
 # test/load has the driver; "make load" runs it for longer.
 use strict;
 use warnings;
@@ -39,6 +40,7 @@ note($out);
 diag($out . $err) unless $status;
 ok($status, 'every row is what the bundle in force says, and nothing fails or grows');
 like($out, qr/^# log: [1-9]\d* rows against [1-9]\d+ deployments$/m, 'the log has rows, and they were compared');
+like($out, qr/^# shadows: [1-9]\d* calls of [1-9]\d* rows against [1-9]\d+ changes$/m, 'so were the shadows of its rows');
 unlike($node->safe_psql('postgres', q{SELECT count(*) FROM mlops.deployment WHERE share < 1}), qr/^\d$/, 'canaries ran');
 is($node->safe_psql('postgres', q{SELECT count(*) > 0 FROM mlops.dropped_version}), 't', 'versions were dropped');
 
