@@ -60,6 +60,9 @@ sub wait_for_no_writer
 sql($setup);
 is(sql('SELECT preloaded, counted FROM mlops_counted()'), 't|0', 'a server that preloads mlops can count');
 
+is(sql(q{SELECT string_agg(model || ': ' || statistics, ', ' ORDER BY model) FROM mlops_status()}), 'line: all calls of mlops_predict, steep: off',
+	'the status says what is counted');
+
 # ---- what is counted ----
 
 sql(q{SELECT mlops_predict('steep', p) FROM point p});
