@@ -11,7 +11,7 @@ COMMENT ON FUNCTION mlops_prune_log(integer, timestamptz) IS
 'drops the days of the log that are older than keep_days (NULL: mlops.log_retention; 0 keeps all); how many';
 
 CREATE FUNCTION mlops_log(OUT preloaded boolean, OUT calls bigint, OUT written bigint, OUT waiting bigint,
-       OUT dropped bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint,
+       OUT without_room bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint,
        OUT without_slot bigint, OUT writer boolean)
 RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
@@ -45,12 +45,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED 
 COMMENT ON FUNCTION mlops_statistics(text, interval, integer, timestamptz) IS
 'what was counted of the calls of mlops_predict: by role, version and feature the shares missing and unseen in training, and a histogram';
 
-CREATE FUNCTION mlops_counted(OUT preloaded boolean, OUT counted bigint, OUT written bigint, OUT waiting bigint,
+CREATE FUNCTION mlops_counted(OUT preloaded boolean, OUT calls bigint, OUT written bigint, OUT waiting bigint,
        OUT without_room bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint, OUT memory bigint)
 RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops_counted() IS
-'what became of the calls that were counted in this database since the server started: counted is the sum of the others; memory: bytes of mlops.statistics_size in use';
+'what became of the calls that were counted in this database since the server started: calls is the sum of the others; memory: bytes of mlops.statistics_size in use';
 
 CREATE FUNCTION mlops_flush_statistics(timeout interval DEFAULT '10 seconds') RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;

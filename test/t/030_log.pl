@@ -41,7 +41,7 @@ sub calls { return sql('SELECT calls FROM mlops_log()'); }
 # calls = written + waiting + what was counted
 sub adds_up
 {
-	is( sql(q{SELECT calls = written + waiting + dropped + on_standby + without_model + unreachable FROM mlops_log()}),
+	is( sql(q{SELECT calls = written + waiting + without_room + on_standby + without_model + unreachable FROM mlops_log()}),
 		't', "$_[0]: every call is logged, waits or is counted");
 }
 
@@ -170,7 +170,7 @@ sql(q{SELECT sum(mlops_predict('line', p, 'f' || id || '-' || n)) FROM point p, 
 my $took = time - $start;
 
 cmp_ok($took, '<', 5, 'a scan does not wait for a writer that cannot write');
-is(sql('SELECT dropped > 0 AND waiting > 0 FROM mlops_log()'), 't', 'a full log counts what it drops');
+is(sql('SELECT without_room > 0 AND waiting > 0 FROM mlops_log()'), 't', 'a full log counts what it drops');
 adds_up('with a full log');
 
 # a writer that is terminated puts back what it had
@@ -185,7 +185,7 @@ $locker->quit;
 flush_log();
 adds_up('afterwards');
 is(sql('SELECT written FROM mlops_log()'), count(), '... and everything that was not counted is in the table, once');
-$node->poll_query_until('postgres', q{SELECT l.dropped = (SELECT sum(calls) FROM mlops.log_gap WHERE reason = 'the log was full') FROM mlops_log() l})
+$node->poll_query_until('postgres', q{SELECT l.without_room = (SELECT sum(calls) FROM mlops.log_gap WHERE reason = 'the log was full') FROM mlops_log() l})
   or fail('the gap is not in the table');
 pass('the gap is in the table');
 sql(q{SET mlops.log_wait = '20s'; SELECT sum(mlops_predict('line', p, 'w' || id || '-' || n)) FROM point p, generate_series(1, 20) n});
