@@ -295,8 +295,8 @@ AS $$
 $$;
 COMMENT ON FUNCTION mlops.card_rules(text, int) IS 'the rule sets that a version serves with, and what is in them';
 
-CREATE FUNCTION mlops_describe(model text) RETURNS text
-LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE
+CREATE FUNCTION mlops.describe(model text)
+RETURNS text LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -306,7 +306,7 @@ DECLARE
     reference text;
     predicts text;
 BEGIN
-    SELECT c.version, c.recipe INTO STRICT v, r FROM mlops.version_card(mlops_describe.model) AS c;
+    SELECT c.version, c.recipe INTO STRICT v, r FROM mlops.version_card(describe.model) AS c;
     SELECT m.metric INTO metric FROM mlops.model AS m WHERE m.model = v ->> 'model';
     r := r || pg_catalog.jsonb_build_object('imported', v #> '{spec,imported}');
     reference := pg_catalog.format('%s/%s', v ->> 'model', v ->> 'version');
@@ -366,5 +366,10 @@ BEGIN
           ) AS l);
 END
 $$;
+COMMENT ON FUNCTION mlops.describe(text) IS 'what mlops_describe answers';
+
+CREATE FUNCTION mlops_describe(model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'mlops_forward' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_describe(text) IS
 'a model card: what a version predicts, from which data, how well, what matters to it, what it makes of missing values';

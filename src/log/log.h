@@ -86,6 +86,9 @@ extern void ml_watch_say_not_preloaded(const char *verb);
 
 /* 22023 unless they make [as_of - delay - period, as_of - delay); lengths in microseconds */
 extern void ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of);
+
+/* 22023 for an as_of that is infinite, or so long ago that windows before it leave the range of times */
+extern void ml_watch_require_moment(TimestampTz as_of);
 ml_noreturn extern void ml_watch_refuse_length(const char *argument, const char *detail);
 
 extern const char *const ml_loss_names[ML_NLOSSES];
