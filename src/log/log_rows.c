@@ -2,12 +2,13 @@
  * log_rows.c
  *		Calls become rows of mlops_catalog.prediction.
  *
- * Rows are gathered in a tuplestore, which the statement that inserts them
- * sees as a relation named "batch" (as triggers see transition tables): the
- * executor routes them to partitions and keeps the index. They go in by key, as
- * the index has them: rows that come to one of its pages come one after the other, which
- * is most of what a row costs where there are many. Rows of models that
- * are not there, or are younger than the row, are left out: a model that
+ * Rows of a day that has a short way (log_day.c) take it. The others are
+ * gathered in a tuplestore, which the statement that inserts them sees as a
+ * relation named "batch" (as triggers see transition tables): the executor
+ * routes them to partitions and keeps the index. They go in by key, as the
+ * index has them.
+ *
+ * Rows of models that are not there, or are younger than the row, are left out: a model that
  * takes the name of a dropped one does not get its calls. Models are looked up
  * by a scan of the registry, once for all rows, rather than by the statement,
  * which so reads nothing of the registry, wherever that lies.
