@@ -203,6 +203,7 @@ REGRESS = \
 	trace \
 	retraining \
 	retraining_errors \
+	argument_errors \
 	quality_by_age \
 	drift \
 	drift_errors \

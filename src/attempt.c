@@ -53,6 +53,35 @@ ml_attempt(void (*attempt) (void *arg), void *arg)
 	return error;
 }
 
+void
+ml_call_plainly(void (*call) (void *arg), void *arg, const char *context)
+{
+	ErrorContextCallback *outer = error_context_stack;
+	MemoryContext cxt = CurrentMemoryContext;
+	ErrorData  *error = NULL;
+
+	/* the caller's own context is added when the error is raised again */
+	error_context_stack = NULL;
+	PG_TRY();
+	{
+		call(arg);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	error_context_stack = outer;
+	if (error == NULL)
+		return;
+	error->context = context != NULL ? pstrdup(context) : NULL;
+	error->internalquery = NULL;
+	error->internalpos = 0;
+	ThrowErrorData(error);
+}
+
 /* ---- reading ---- */
 
 typedef struct Reading

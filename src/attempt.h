@@ -17,6 +17,13 @@
  */
 extern ErrorData *ml_attempt(void (*attempt) (void *arg), void *arg);
 
+/*
+ * Calls call(arg). An error goes on as if the caller had raised it: without the context and the text of statements of
+ * ours that call has run, but with the context that is given, if any. What it did is undone by whoever catches the
+ * error, as always.
+ */
+extern void ml_call_plainly(void (*call) (void *arg), void *arg, const char *context);
+
 /* text as the server reads it: the length of time, or NULL if it is none; false if it is no moment */
 extern Interval *ml_attempt_interval(const char *text);
 extern bool ml_attempt_time(const char *text, TimestampTz *moment);

@@ -119,6 +119,28 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 	index_insert(index, values, nulls, place, heap, UNIQUE_CHECK_NO, info)
 #endif
 
+/* 14 can leave out partitions that are being detached */
+#if PG_VERSION_NUM >= 140000
+#define ml_partition_desc(table) RelationGetPartitionDesc(table, true)
+#else
+#define ml_partition_desc(table) RelationGetPartitionDesc(table)
+#endif
+
+/* 14 took the table that is written to out of the executor's state; 16 has indexes of ranges that do with less */
+#if PG_VERSION_NUM >= 160000
+#define ml_estate_result(estate, result) ((void) (estate))
+#define ml_insert_index_tuples(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL, false)
+#elif PG_VERSION_NUM >= 140000
+#define ml_estate_result(estate, result) ((void) (estate))
+#define ml_insert_index_tuples(result, slot, estate) \
+	ExecInsertIndexTuples(result, slot, estate, false, false, NULL, NIL)
+#else
+#define ml_estate_result(estate, result) ((estate)->es_result_relation_info = (result))
+#define ml_insert_index_tuples(result, slot, estate) \
+	ExecInsertIndexTuples(slot, estate, false, NULL, NIL)
+#endif
+
 /* 16 can collect errors instead of raising them; a zero is "no" to both */
 #define ml_parse_type(text, type, typmod) parseTypeString(text, type, typmod, 0)
 

@@ -1,6 +1,6 @@
 /*
  * errors.c
- *		The nearest name to one that was mistyped.
+ *		The nearest name to one that was mistyped; hints for errors of the server.
  */
 #include "postgres.h"
 
@@ -51,4 +51,14 @@ ml_nearest_offer(MlNearest *nearest, const char *candidate)
 		nearest->best = candidate;
 		nearest->distance = distance;
 	}
+}
+
+void
+ml_hint_callback(void *hint)
+{
+	int			code = geterrcode();
+
+	if (code == ERRCODE_INVALID_TEXT_REPRESENTATION || code == ERRCODE_UNTRANSLATABLE_CHARACTER ||
+		code == ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE)
+		errhint("%s", (const char *) hint);
 }

@@ -29,4 +29,10 @@ typedef struct MlNearest
 extern void ml_nearest_begin(MlNearest *nearest, const char *name);
 extern void ml_nearest_offer(MlNearest *nearest, const char *candidate);
 
+/*
+ * An error context callback, for where no subtransaction can be: what the server says of text that is no value of its
+ * type is given a hint, the argument.
+ */
+extern void ml_hint_callback(void *hint);
+
 #endif							/* ML_ERRORS_H */

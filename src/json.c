@@ -8,6 +8,7 @@
 
 #include "common/shortest_dec.h"
 #include "compat.h"
+#include "errors.h"
 #include "mb/pg_wchar.h"
 #include "json.h"
 #include "utils/builtins.h"
@@ -252,6 +253,19 @@ ml_json_string(const JsonbValue *value)
 	Assert(value->type == jbvString);
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
+
+Jsonb *
+ml_json_parse(const char *text, const char *hint)
+{
+	ErrorContextCallback callback = {error_context_stack, ml_hint_callback, unconstify(char *, hint)};
+	Datum		json;
+
+	error_context_stack = &callback;
+	json = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	error_context_stack = callback.previous;
+	return DatumGetJsonbP(json);
+}
+
 
 double
 ml_json_number(const JsonbValue *value)

@@ -58,6 +58,9 @@ extern bool ml_json_find(const Jsonb *object, const char *key, JsonbValue *value
 extern char *ml_json_string(const JsonbValue *value);
 
 /* a number as the nearest double (beyond its range: infinity); the value must be a number */
+/* text as JSON: the server's error for what is none, with a hint */
+extern Jsonb *ml_json_parse(const char *text, const char *hint);
+
 extern double ml_json_number(const JsonbValue *value);
 
 /* the value as JSON text, cut to a length that fits into a message */

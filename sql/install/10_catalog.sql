@@ -515,7 +515,7 @@ COMMENT ON TABLE mlops_catalog.prediction IS 'logged calls of mlops_predict and 
 -- every partition has an index of its own: one of the whole table, which no dump carries, would
 -- come before those of the days when a dump is restored, and take their names
 CREATE TABLE mlops_catalog.prediction_default PARTITION OF mlops_catalog.prediction DEFAULT;
-CREATE INDEX prediction_default_key ON mlops_catalog.prediction_default (key, at);
+CREATE INDEX prediction_default_key ON mlops_catalog.prediction_default (key pg_catalog.text_pattern_ops) WITH (deduplicate_items = off);
 COMMENT ON TABLE mlops_catalog.prediction_default IS 'logged predictions of days that have no partition of their own';
 
 -- process: 0 is the log writer; others add rows of their own, so that nobody waits for anybody

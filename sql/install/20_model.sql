@@ -44,12 +44,12 @@ COMMENT ON FUNCTION mlops_drop_model(text, boolean, text) IS
 -- ---- privileges ----
 
 CREATE FUNCTION mlops_grant(model text, role text, privilege text) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_grant(text, text, text) IS
 'gives a role, or public, a privilege on a model: train, promote, read or predict';
 
 CREATE FUNCTION mlops_revoke(model text, role text, privilege text) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_revoke(text, text, text) IS
 'takes back what mlops_grant gave';
 

@@ -12,7 +12,7 @@ COMMENT ON FUNCTION mlops_create_validation_set(text, text, text, text, text, te
 'makes a validation set of a model: a query''s labelled rows of the last period, at most max_rows of them';
 
 CREATE FUNCTION mlops_drop_validation_set(model text, validation_set text) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_drop_validation_set(text, text) IS
 'drops a validation set with its rows, editions, slices and pins';
 
@@ -66,7 +66,7 @@ COMMENT ON FUNCTION mlops_create_slice(text, text, text, text, bigint) IS
 'names the rows of a validation set for which a condition is true; returns how many the newest edition has';
 
 CREATE FUNCTION mlops_drop_slice(model text, validation_set text, name text) RETURNS void
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_drop_slice(text, text, text) IS
 'takes a slice away that is a condition';
 

@@ -11,7 +11,7 @@ COMMENT ON FUNCTION mlops_prune_log(integer, timestamptz) IS
 'drops the days of the log that are older than keep_days (NULL: mlops.log_retention; 0 keeps all); how many';
 
 CREATE FUNCTION mlops_log(OUT preloaded boolean, OUT calls bigint, OUT written bigint, OUT waiting bigint,
-       OUT dropped bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint,
+       OUT without_room bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint,
        OUT without_slot bigint, OUT writer boolean)
 RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
@@ -45,12 +45,12 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED 
 COMMENT ON FUNCTION mlops_statistics(text, interval, integer, timestamptz) IS
 'what was counted of the calls of mlops_predict: by role, version and feature the shares missing and unseen in training, and a histogram';
 
-CREATE FUNCTION mlops_counted(OUT preloaded boolean, OUT counted bigint, OUT written bigint, OUT waiting bigint,
+CREATE FUNCTION mlops_counted(OUT preloaded boolean, OUT calls bigint, OUT written bigint, OUT waiting bigint,
        OUT without_room bigint, OUT on_standby bigint, OUT without_model bigint, OUT unreachable bigint, OUT memory bigint)
 RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION mlops_counted() IS
-'what became of the calls that were counted in this database since the server started: counted is the sum of the others; memory: bytes of mlops.statistics_size in use';
+'what became of the calls that were counted in this database since the server started: calls is the sum of the others; memory: bytes of mlops.statistics_size in use';
 
 CREATE FUNCTION mlops_flush_statistics(timeout interval DEFAULT '10 seconds') RETURNS boolean
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
@@ -110,27 +110,32 @@ COMMENT ON FUNCTION mlops.check_names(text, integer, bigint) IS
 'the checks that bits of checks_failed in mlops.prediction stand for, by the deployment of the row; NULL: none';
 
 -- period and as_of as in mlops_statistics, whose counts these are: parts of the day that touch the period
-CREATE FUNCTION mlops_checks(model text, period interval DEFAULT '1 day', as_of timestamptz DEFAULT pg_catalog.now(),
+CREATE FUNCTION mlops.require_window(period interval, as_of timestamptz) RETURNS void
+AS 'MODULE_PATHNAME', 'mlops_require_window' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION mlops.require_window(interval, timestamptz) IS 'raises 22023 unless a window of that length ends then';
+
+CREATE FUNCTION mlops.checks(model text, period interval, as_of timestamptz,
        OUT role text, OUT version integer, OUT rules integer, OUT name text, OUT kind text, OUT severity text, OUT column_name text,
        OUT bound float8, OUT rows bigint, OUT failed bigint, OUT share float8, OUT exceeded boolean)
-RETURNS SETOF record LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED ROWS 30
+RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 30
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM mlops.require(mlops_checks.model, 'read');
+    PERFORM mlops.require(checks.model, 'read');
+    PERFORM mlops.require_window(checks.period, checks.as_of);
     RETURN QUERY
     WITH served AS (
         SELECT c.role, c.version, c.rules, c."position", c.name, c.kind, c.severity, c.column_name, c.high, c.severity = 'drift' AS is_share
-          FROM mlops.serving_check AS c WHERE c.model = mlops_checks.model
+          FROM mlops.serving_check AS c WHERE c.model = checks.model
     ), counted AS (
         SELECT s.role, s.version, s.rules, pg_catalog.sum(s.rows - s.null_rows)::bigint AS rows, mlops.sum_counts(s.check_rows) AS failed
           FROM mlops.serving_statistics AS s
-         WHERE s.model = mlops_checks.model AND s.until > mlops_checks.as_of - mlops_checks.period AND s.since < mlops_checks.as_of
+         WHERE s.model = checks.model AND s.until > checks.as_of - LEAST(checks.period, interval '1000 years') AND s.since < checks.as_of
          GROUP BY s.role, s.version, s.rules
     ), seen AS (
         SELECT h.role, h.version, h.feature, h.rows, h.missing, h.unseen
-          FROM mlops_statistics(mlops_checks.model, mlops_checks.period, 1, mlops_checks.as_of) AS h WHERE h.subject = 'feature'
+          FROM mlops_statistics(checks.model, checks.period, 1, checks.as_of) AS h WHERE h.subject = 'feature'
     ), row_checks AS (
         SELECT v.role, v.version, v.rules, v."position", v.name, v.kind, v.severity,
                CASE WHEN pg_catalog.count(*) = 1 THEN pg_catalog.max(v.column_name) END AS column_name
@@ -150,6 +155,13 @@ BEGIN
       FROM results AS r ORDER BY r.role, r."position", r.column_name COLLATE "C";
 END
 $$;
+COMMENT ON FUNCTION mlops.checks(text, interval, timestamptz) IS 'what mlops_checks answers';
+
+CREATE FUNCTION mlops_checks(model text, period interval DEFAULT '1 day', as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT role text, OUT version integer, OUT rules integer, OUT name text, OUT kind text, OUT severity text, OUT column_name text,
+       OUT bound float8, OUT rows bigint, OUT failed bigint, OUT share float8, OUT exceeded boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_forward' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED ROWS 30;
 COMMENT ON FUNCTION mlops_checks(text, interval, timestamptz) IS
 'how the checks that serve did on the calls of mlops_predict of a period: rows, how many failed, and whether a share exceeds its bound';
 

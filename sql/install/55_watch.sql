@@ -27,7 +27,7 @@ COMMENT ON FUNCTION mlops_set_outcomes(text, text, text, text, text, interval) I
 CREATE FUNCTION mlops_pull_outcomes(model text, as_of timestamptz DEFAULT pg_catalog.now(),
        OUT read bigint, OUT added bigint, OUT known bigint, OUT refused bigint, OUT unpredicted bigint)
 RETURNS record
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_pull_outcomes(text, timestamptz) IS
 'pulls the outcomes that are new since the last time; unpredicted: of keys without a logged prediction';
 
@@ -79,6 +79,6 @@ COMMENT ON FUNCTION mlops.sequential_share(bigint, bigint, float8, float8) IS
 -- ---- erasing ----
 
 CREATE FUNCTION mlops_forget(model text, key text) RETURNS bigint
-AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_forget(text, text) IS
 'erases a key from the validation sets, pins, labels, failures, log and outcomes of a model and marks the editions altered; returns how many rows';

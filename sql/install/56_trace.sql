@@ -1,6 +1,6 @@
 -- Time travel: what served then, how good it was, and where a logged prediction came from.
 
-CREATE FUNCTION mlops_serving_at(model text, at timestamptz, OUT version integer, OUT threshold float8, OUT rules integer,
+CREATE FUNCTION mlops.serving_at(model text, at timestamptz, OUT version integer, OUT threshold float8, OUT rules integer,
        OUT canary_version integer, OUT canary_share float8, OUT deployment integer, OUT since timestamptz,
        OUT until timestamptz, OUT deployed_by text, OUT reason text)
 RETURNS SETOF record LANGUAGE plpgsql STABLE PARALLEL RESTRICTED ROWS 1
@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
-    PERFORM mlops.require(mlops_serving_at.model, 'read');
+    PERFORM mlops.require(serving_at.model, 'read');
     -- a row with a share below 1 begins a canary beside what goes on to serve: the newest with a share of 1
     RETURN QUERY
     SELECT active.version, active.threshold, active.rules,
@@ -18,13 +18,20 @@ BEGIN
              WHERE d.model = newest.model AND d.number > newest.number),
            newest.deployed_by, newest.reason
       FROM (SELECT d.* FROM mlops.deployment AS d
-             WHERE d.model = mlops_serving_at.model AND d.deployed_at <= mlops_serving_at.at
+             WHERE d.model = serving_at.model AND d.deployed_at <= serving_at.at
              ORDER BY d.number DESC LIMIT 1) AS newest
       LEFT JOIN LATERAL (SELECT d.* FROM mlops.deployment AS d
                           WHERE d.model = newest.model AND d.number <= newest.number AND d.share = 1
                           ORDER BY d.number DESC LIMIT 1) AS active ON true;
 END
 $$;
+COMMENT ON FUNCTION mlops.serving_at(text, timestamptz) IS 'what mlops_serving_at answers';
+
+CREATE FUNCTION mlops_serving_at(model text, at timestamptz, OUT version integer, OUT threshold float8, OUT rules integer,
+       OUT canary_version integer, OUT canary_share float8, OUT deployment integer, OUT since timestamptz,
+       OUT until timestamptz, OUT deployed_by text, OUT reason text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_forward' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED ROWS 1;
 COMMENT ON FUNCTION mlops_serving_at(text, timestamptz) IS
 'the bundle that served at a moment, the canary beside it, and since when, until when and by whose decision; no row before anything served';
 
@@ -61,7 +68,7 @@ CREATE FUNCTION mlops.logged_key(key text) RETURNS text
 AS 'MODULE_PATHNAME', 'mlops_logged_key' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION mlops.logged_key(text) IS 'a key as the log has it: a long one as its SHA-256';
 
-CREATE FUNCTION mlops_trace(model text, key text, at timestamptz DEFAULT NULL,
+CREATE FUNCTION mlops.trace(model text, key text, at timestamptz,
        OUT made_at timestamptz, OUT role text, OUT version integer, OUT deployment integer, OUT prediction float8, OUT label text,
        OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT shadows jsonb, OUT outcome text, OUT outcome_at timestamptz,
        OUT artifact text, OUT algorithm text, OUT source text, OUT data_fingerprint text, OUT rows_training bigint,
@@ -73,35 +80,44 @@ AS $$
 DECLARE
     policy text;                -- which of several outcomes counts
 BEGIN
-    PERFORM mlops.require(mlops_trace.model, 'read');
-    SELECT m.settings ->> 'outcome_policy' INTO policy FROM mlops.model AS m WHERE m.model = mlops_trace.model;
+    PERFORM mlops.require(trace.model, 'read');
+    SELECT m.settings ->> 'outcome_policy' INTO policy FROM mlops.model AS m WHERE m.model = trace.model;
     RETURN QUERY
     SELECT p.at, p.role, p.version, p.deployment, p.prediction, p.label,
            -- what a rule or the fallback answers has its version's own threshold
            CASE WHEN d.version = p.version THEN d.threshold ELSE v.threshold END, d.rules,
-           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(mlops_trace.model, d.number, p.rules_fired), '{}') END,
-           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.check_names(mlops_trace.model, d.number, p.checks_failed), '{}') END,
+           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.rule_names(trace.model, d.number, p.rules_fired), '{}') END,
+           CASE WHEN d.rules IS NOT NULL THEN COALESCE(mlops.check_names(trace.model, d.number, p.checks_failed), '{}') END,
            p.shadows, o.outcome, o.at, pg_catalog.encode(COALESCE(v.sha256, g.sha256), 'hex'), COALESCE(v.algorithm, g.algorithm), v.source,
            pg_catalog.encode(v.data_fingerprint, 'hex'), v.rows_training, v.time_from, v.time_to,
            COALESCE(v.trained_by, g.trained_by), COALESCE(v.trained_at, g.trained_at), v.run
       FROM (SELECT l.*, pg_catalog.lead(l.at) OVER (PARTITION BY l.role ORDER BY l.at) AS next_at
               FROM mlops.prediction AS l
-             WHERE l.model = mlops_trace.model AND l.key = mlops.logged_key(mlops_trace.key)) AS p
+             WHERE l.model = trace.model AND l.key = mlops.logged_key(trace.key)) AS p
       -- the bundle is that of the deployment, whichever version it had answer
-      LEFT JOIN mlops.deployment AS d ON d.model = mlops_trace.model AND d.number = p.deployment
-      LEFT JOIN mlops.version AS v ON v.model = mlops_trace.model AND v.version = p.version
-      LEFT JOIN mlops.dropped_version AS g ON g.model = mlops_trace.model AND g.version = p.version AND g.trained_at <= p.at
+      LEFT JOIN mlops.deployment AS d ON d.model = trace.model AND d.number = p.deployment
+      LEFT JOIN mlops.version AS v ON v.model = trace.model AND v.version = p.version
+      LEFT JOIN mlops.dropped_version AS g ON g.model = trace.model AND g.version = p.version AND g.trained_at <= p.at
       LEFT JOIN LATERAL (SELECT c.outcome, c.at FROM mlops.outcome AS c
-                          WHERE c.model = mlops_trace.model AND c.key = p.key AND c.at >= p.at AND (p.next_at IS NULL OR c.at < p.next_at)
+                          WHERE c.model = trace.model AND c.key = p.key AND c.at >= p.at AND (p.next_at IS NULL OR c.at < p.next_at)
                           ORDER BY CASE WHEN policy = 'majority' THEN - pg_catalog.count(*) OVER (PARTITION BY c.outcome) END,
                                    CASE WHEN policy = 'majority' THEN c.outcome END,
                                    CASE WHEN policy = 'first' THEN c.at END, CASE WHEN policy = 'first' THEN c.recorded_at END,
                                    c.at DESC, c.recorded_at DESC
                           LIMIT 1) AS o ON true
-     WHERE mlops_trace.at IS NULL OR (p.at <= mlops_trace.at AND (p.next_at IS NULL OR p.next_at > mlops_trace.at))
+     WHERE trace.at IS NULL OR (p.at <= trace.at AND (p.next_at IS NULL OR p.next_at > trace.at))
      ORDER BY p.at, p.role;
 END
 $$;
+COMMENT ON FUNCTION mlops.trace(text, text, timestamptz) IS 'what mlops_trace answers';
+
+CREATE FUNCTION mlops_trace(model text, key text, at timestamptz DEFAULT NULL,
+       OUT made_at timestamptz, OUT role text, OUT version integer, OUT deployment integer, OUT prediction float8, OUT label text,
+       OUT threshold float8, OUT rules integer, OUT fired text[], OUT checks_failed text[], OUT shadows jsonb, OUT outcome text, OUT outcome_at timestamptz,
+       OUT artifact text, OUT algorithm text, OUT source text, OUT data_fingerprint text, OUT rows_training bigint,
+       OUT time_from text, OUT time_to text, OUT trained_by text, OUT trained_at timestamptz, OUT run uuid)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_forward' LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE ROWS 10;
 COMMENT ON FUNCTION mlops_trace(text, text, timestamptz) IS
 'from the logged predictions of a key back to version, rules, threshold, what shadows said, artifact and training data; at: only what was the newest then, in each role';
 

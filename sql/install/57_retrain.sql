@@ -48,8 +48,8 @@ AS 'MODULE_PATHNAME', 'mlops_live_by_age' LANGUAGE C VOLATILE CALLED ON NULL INP
 COMMENT ON FUNCTION mlops.live_by_age(text, interval, interval, timestamptz) IS
 'the primary metric of logged predictions by age of the version, of each and (version NULL) of all';
 
-CREATE FUNCTION mlops_quality_by_age(model text, every interval DEFAULT '7 days', period interval DEFAULT '2 years',
-       as_of timestamptz DEFAULT pg_catalog.now(),
+CREATE FUNCTION mlops.quality_by_age(model text, every interval, period interval,
+       as_of timestamptz,
        OUT version integer, OUT validation_set text, OUT age_from interval, OUT age_until interval, OUT metric text,
        OUT value float8, OUT low float8, OUT high float8, OUT n bigint,
        OUT fall float8, OUT fall_low float8, OUT fall_high float8)
@@ -60,8 +60,9 @@ AS $$
 DECLARE
     width float8;             -- of a stretch, months of 30 days
 BEGIN
-    PERFORM mlops.require(mlops_quality_by_age.model, 'read');
-    width := NULLIF(EXTRACT(epoch FROM mlops_quality_by_age.every), 0);
+    PERFORM mlops.require(quality_by_age.model, 'read');
+    PERFORM mlops.require_window(quality_by_age.period, quality_by_age.as_of);
+    width := NULLIF(EXTRACT(epoch FROM quality_by_age.every), 0);
     RETURN QUERY
     WITH born AS (
         -- trained; in a replay of the past, when the replay had it trained, or first knew of it
@@ -69,7 +70,7 @@ BEGIN
                    (SELECT pg_catalog.min(r.as_of) FROM mlops.retraining AS r WHERE r.model = v.model AND r.version = v.version),
                    (SELECT pg_catalog.min(d.as_of) FROM mlops.evaluation AS e JOIN mlops.edition AS d USING (model, validation_set, edition)
                      WHERE e.model = v.model AND e.version = v.version)) AS at
-          FROM mlops.version AS v WHERE v.model = mlops_quality_by_age.model),
+          FROM mlops.version AS v WHERE v.model = quality_by_age.model),
     evaluated AS (
         SELECT DISTINCT ON (e.version, e.validation_set, s.number)
                e.version, e.validation_set, s.number, e.metric, e.value, e.low, e.high, (e.high - e.low) / (2 * 1.959964) AS error, e.n
@@ -77,20 +78,20 @@ BEGIN
           JOIN mlops.model AS m ON m.model = e.model AND m.metric = e.metric
           JOIN born AS b ON b.version = e.version
          CROSS JOIN LATERAL (SELECT pg_catalog.floor(EXTRACT(epoch FROM d.as_of - b.at) / width)::int) AS s (number)
-         WHERE e.model = mlops_quality_by_age.model AND e.slice = '' AND NOT e.stale AND e.value IS NOT NULL
-           AND d.as_of <= mlops_quality_by_age.as_of AND d.as_of > mlops_quality_by_age.as_of - mlops_quality_by_age.period
+         WHERE e.model = quality_by_age.model AND e.slice = '' AND NOT e.stale AND e.value IS NOT NULL
+           AND d.as_of <= quality_by_age.as_of AND d.as_of > quality_by_age.as_of - LEAST(quality_by_age.period, interval '1000 years')
          ORDER BY e.version, e.validation_set, s.number, d.as_of DESC, e.edition DESC),
     measured AS (
         SELECT l.version, NULL::text AS validation_set, l.number, l.metric, l.value, l.low, l.high, l.error, l.n
-          FROM mlops.live_by_age(mlops_quality_by_age.model, mlops_quality_by_age.every, mlops_quality_by_age.period,
-                                 mlops_quality_by_age.as_of) AS l
+          FROM mlops.live_by_age(quality_by_age.model, quality_by_age.every, quality_by_age.period,
+                                 quality_by_age.as_of) AS l
          WHERE l.value IS NOT NULL
          UNION ALL
         SELECT * FROM evaluated),
     young AS (
         SELECT DISTINCT ON (m.version, m.validation_set) m.* FROM measured AS m WHERE m.error IS NOT NULL
          ORDER BY m.version, m.validation_set, m.number)
-    SELECT m.version, m.validation_set, m.number * mlops_quality_by_age.every, (m.number + 1) * mlops_quality_by_age.every,
+    SELECT m.version, m.validation_set, m.number * quality_by_age.every, (m.number + 1) * quality_by_age.every,
            m.metric, m.value, m.low, m.high, m.n, f.fall, f.fall - f.half, f.fall + f.half
       FROM measured AS m
       LEFT JOIN mlops_metrics() AS k ON k.metric = m.metric
@@ -102,5 +103,14 @@ BEGIN
      ORDER BY m.validation_set NULLS FIRST, m.version NULLS FIRST, m.number;
 END
 $$;
+COMMENT ON FUNCTION mlops.quality_by_age(text, interval, interval, timestamptz) IS 'what mlops_quality_by_age answers';
+
+CREATE FUNCTION mlops_quality_by_age(model text, every interval DEFAULT '7 days', period interval DEFAULT '2 years',
+       as_of timestamptz DEFAULT pg_catalog.now(),
+       OUT version integer, OUT validation_set text, OUT age_from interval, OUT age_until interval, OUT metric text,
+       OUT value float8, OUT low float8, OUT high float8, OUT n bigint,
+       OUT fall float8, OUT fall_low float8, OUT fall_high float8)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'mlops_forward' LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE COST 1000 ROWS 50;
 COMMENT ON FUNCTION mlops_quality_by_age(text, interval, interval, timestamptz) IS
 'the primary metric by age of the version, live and on validation sets, of all versions (NULL) and each; fall: since it was youngest, with its interval';

@@ -17,6 +17,16 @@ SELECT CASE WHEN l.share = 0 THEN 'off'
 $$;
 COMMENT ON FUNCTION mlops.log_scope(jsonb) IS 'which calls of a model are logged, in words, from its settings';
 
+CREATE FUNCTION mlops.statistics_scope(settings jsonb) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+SELECT CASE WHEN (settings -> 'statistics' = 'true') IS NOT TRUE THEN 'off'
+            WHEN NOT mlops.log_preloaded() THEN 'none: mlops is not in shared_preload_libraries'
+            ELSE 'all calls of mlops_predict' END
+$$;
+COMMENT ON FUNCTION mlops.statistics_scope(jsonb) IS 'which calls of a model are counted in serving statistics, in words, from its settings';
+
 CREATE FUNCTION mlops.shadow_scope(model text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -38,7 +48,7 @@ COMMENT ON FUNCTION mlops.shadow_scope(text) IS
 
 CREATE FUNCTION mlops_status(OUT model text, OUT version integer, OUT threshold float8, OUT rules integer,
        OUT deployed_at timestamptz, OUT canary integer, OUT canary_share float8, OUT fallback integer, OUT shadows text,
-       OUT algorithm text, OUT metric text, OUT value float8, OUT slo text, OUT alerts bigint, OUT log text,
+       OUT algorithm text, OUT metric text, OUT value float8, OUT slo text, OUT alerts bigint, OUT log text, OUT statistics text,
        OUT trained_at timestamptz, OUT versions bigint, OUT last_run text)
 RETURNS SETOF record LANGUAGE sql STABLE PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
@@ -59,7 +69,7 @@ SELECT m.model, s.version, s.threshold, s.rules, s.deployed_at, s.canary_version
        CASE WHEN mlops.may(m.model, 'read')
             THEN (SELECT pg_catalog.count(*) FROM mlops.alert AS t
                    WHERE t.model OPERATOR(pg_catalog.=) m.model AND t.state OPERATOR(pg_catalog.<>) 'resolved') END,
-       mlops.log_scope(m.settings), v.trained_at,
+       mlops.log_scope(m.settings), mlops.statistics_scope(m.settings), v.trained_at,
        CASE WHEN mlops.may(m.model, 'read')
             THEN (SELECT pg_catalog.count(*) FROM mlops.version AS n WHERE n.model OPERATOR(pg_catalog.=) m.model) END,
        (SELECT r.status FROM mlops.run AS r WHERE r.model OPERATOR(pg_catalog.=) m.model
@@ -71,4 +81,4 @@ SELECT m.model, s.version, s.threshold, s.rules, s.deployed_at, s.canary_version
  ORDER BY m.model COLLATE "C"
 $$;
 COMMENT ON FUNCTION mlops_status() IS
-'one line a model: what serves and since when, canary, shadows, its primary metric on the hold-out (value), whether its slo is met, open alerts, what is logged, versions, the last training';
+'one line a model: what serves and since when, canary, shadows, its primary metric on the hold-out (value), whether its slo is met, open alerts, what is logged and what is counted, versions, the last training';

@@ -267,8 +267,36 @@ AS $$
 $$;
 COMMENT ON FUNCTION mlops.card_status(text, int) IS 'what a version serves as';
 
-CREATE FUNCTION mlops_describe(model text) RETURNS text
-LANGUAGE plpgsql STABLE STRICT PARALLEL UNSAFE
+CREATE FUNCTION mlops.card_names(n text, things jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_catalog.format('%s %s%s (%s)', pg_catalog.count(*), n, CASE WHEN pg_catalog.count(*) > 1 THEN 's' END,
+                             pg_catalog.string_agg(t.thing ->> 'name', ', ' ORDER BY t.place))
+      FROM pg_catalog.jsonb_array_elements(CASE pg_catalog.jsonb_typeof(things) WHEN 'array' THEN things ELSE '[]' END) WITH ORDINALITY AS t (thing, place)
+    HAVING pg_catalog.count(*) > 0
+$$;
+COMMENT ON FUNCTION mlops.card_names(text, jsonb) IS 'how many things of a kind there are, and their names';
+
+CREATE FUNCTION mlops.card_rules(model text, version int) RETURNS SETOF text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT pg_catalog.format('rule set %s%s: ', s.rules, CASE s.place WHEN 2 THEN ' as canary' END) ||
+           pg_catalog.concat_ws(', ', mlops.card_names('rule', CASE pg_catalog.jsonb_typeof(r.rules) WHEN 'object' THEN r.rules -> 'rules' ELSE r.rules END),
+                                mlops.card_names('check', r.checks))
+      FROM (SELECT 1, a.model, a.rules FROM mlops.serving AS a
+             WHERE a.model = card_rules.model AND a.version = card_rules.version
+             UNION ALL
+            SELECT 2, a.model, a.canary_rules FROM mlops.serving AS a
+             WHERE a.model = card_rules.model AND a.canary_version = card_rules.version) AS s (place, model, rules)
+      JOIN mlops.rule_set AS r ON r.model = s.model AND r.number = s.rules
+     ORDER BY s.place
+$$;
+COMMENT ON FUNCTION mlops.card_rules(text, int) IS 'the rule sets that a version serves with, and what is in them';
+
+CREATE FUNCTION mlops.describe(model text)
+RETURNS text LANGUAGE plpgsql STABLE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -278,7 +306,7 @@ DECLARE
     reference text;
     predicts text;
 BEGIN
-    SELECT c.version, c.recipe INTO STRICT v, r FROM mlops.version_card(mlops_describe.model) AS c;
+    SELECT c.version, c.recipe INTO STRICT v, r FROM mlops.version_card(describe.model) AS c;
     SELECT m.metric INTO metric FROM mlops.model AS m WHERE m.model = v ->> 'model';
     r := r || pg_catalog.jsonb_build_object('imported', v #> '{spec,imported}');
     reference := pg_catalog.format('%s/%s', v ->> 'model', v ->> 'version');
@@ -299,6 +327,7 @@ BEGIN
                 (1, 'version', ARRAY[reference || ' (' || mlops.card_status(v ->> 'model', (v ->> 'version')::int) ||
                                      CASE WHEN (v ->> 'scratch')::boolean THEN ', scratch)' ELSE ')' END]),
                 (2, 'predicts', ARRAY[predicts]),
+                (2.5, 'rules', ARRAY(SELECT mlops.card_rules(v ->> 'model', (v ->> 'version')::int))),
                 (3, 'algorithm', ARRAY[(v ->> 'algorithm') || COALESCE(': ' || mlops.card_pairs(v -> 'params'), '')]),
                 (4, 'source', pg_catalog.string_to_array(v ->> 'source', E'\n')),
                 (5, 'rows', CASE WHEN r ->> 'imported' IS NULL THEN ARRAY[
@@ -337,5 +366,10 @@ BEGIN
           ) AS l);
 END
 $$;
+COMMENT ON FUNCTION mlops.describe(text) IS 'what mlops_describe answers';
+
+CREATE FUNCTION mlops_describe(model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'mlops_forward' LANGUAGE C STABLE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION mlops_describe(text) IS
 'a model card: what a version predicts, from which data, how well, what matters to it, what it makes of missing values';

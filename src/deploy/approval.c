@@ -5,7 +5,9 @@
  * A model with the setting approvals => n is promoted only after n roles other
  * than the one that promotes have approved the version. They need the
  * privilege to promote it themselves, at the promotion too: an approval of
- * somebody who left is none. force does not stand in for a colleague.
+ * somebody who left is none. force does not stand in for a colleague. Roles of
+ * which one is a member of the other are one pair of eyes: a member can act as
+ * its group.
  */
 #include "postgres.h"
 
@@ -21,11 +23,35 @@
 PG_FUNCTION_INFO_V1(mlops_approve);
 
 static bool
-counts(const char *model, const char *name)
+may_be_one(Oid a, Oid b)
+{
+	return is_member_of_role_nosuper(a, b) || is_member_of_role_nosuper(b, a);
+}
+
+/* did a member of the role, who can act as it, approve too? */
+static bool
+has_member(Oid role, List *names)
+{
+	ListCell   *cell;
+
+	foreach(cell, names)
+	{
+		Oid			other = get_role_oid(lfirst(cell), true);
+
+		if (OidIsValid(other) && other != role && is_member_of_role_nosuper(other, role))
+			return true;
+	}
+	return false;
+}
+
+/* names: all that have approved */
+static bool
+counts(const char *model, const char *name, List *names)
 {
 	Oid			role = get_role_oid(name, true);
 
-	return OidIsValid(role) && role != GetUserId() && ml_privilege_has(model, role, ML_PRIVILEGE_PROMOTE);
+	return OidIsValid(role) && !may_be_one(role, GetUserId()) && !has_member(role, names) &&
+		ml_privilege_has(model, role, ML_PRIVILEGE_PROMOTE);
 }
 
 List *
@@ -39,7 +65,7 @@ ml_approvals_require(const char *model, int version, int required)
 	initStringInfo(&list);
 	foreach(cell, names)
 	{
-		bool		good = counts(model, lfirst(cell));
+		bool		good = counts(model, lfirst(cell), names);
 
 		if (good)
 			found = lappend(found, lfirst(cell));

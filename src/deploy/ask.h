@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
+
 typedef enum MlGatesSay
 {
 	ML_GATES_PASS,
@@ -24,5 +26,9 @@ extern MlGatesSay ml_gates_ask(const char *model, int version, double threshold,
 
 /* 42704 unless the model has a gate of that name */
 extern void ml_gate_require(const char *model, const char *name);
+
+/* arguments of a promotion: -1 and NaN if they were not given, 22023 for what they cannot be (promote.c) */
+extern int	ml_promotion_take_rules(FunctionCallInfo fcinfo, int n);
+extern double ml_promotion_take_threshold(FunctionCallInfo fcinfo, int n);
 
 #endif							/* ML_ASK_H */

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "frame/frame.h"
+#include "json.h"
 #include "miscadmin.h"
 #include "registry/rule_row.h"
 #include "result.h"
@@ -343,9 +344,9 @@ mlops_check_rules_text(PG_FUNCTION_ARGS)
 {
 	char	   *source;
 	char	   *model = ml_rules_check_arguments(fcinfo, &source);
-	Datum		rules = DirectFunctionCall1(jsonb_in, CStringGetDatum(text_to_cstring(PG_GETARG_TEXT_PP(1))));
+	Jsonb	   *rules = ml_json_parse(text_to_cstring(PG_GETARG_TEXT_PP(1)), "Rules are a JSON array, as mlops_create_rules takes it, or the number of a rule set.");
 
-	return check_new(fcinfo, model, DatumGetJsonbP(rules), source);
+	return check_new(fcinfo, model, rules, source);
 }
 
 /* mlops_check_rules(model text, rules int, source text) */

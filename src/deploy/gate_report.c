@@ -7,12 +7,15 @@
 
 #include <math.h>
 
+#include "deploy/ask.h"
 #include "deploy/promotion.h"
+#include "deploy/rule_set.h"
 #include "errors.h"
 #include "fmgr.h"
 #include "json.h"
 #include "lib/stringinfo.h"
 #include "registry/registry_catalog.h"
+#include "registry/rule_row.h"
 #include "result.h"
 #include "utils/builtins.h"
 
@@ -229,14 +232,18 @@ mlops_check_gates(PG_FUNCTION_ARGS)
 	MlGateHearing	hearing = {0};
 	MlRows		rows;
 	ListCell   *cell;
+	int			number;
+	MlStoredRules stored;
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "version");
 	hearing.model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	hearing.version = PG_GETARG_INT32(1);
 	ml_privilege_require(hearing.model, ML_PRIVILEGE_READ);
-	ml_promotion_prepare(&hearing, PG_ARGISNULL(2) ? NAN : PG_GETARG_FLOAT8(2),
-						 PG_ARGISNULL(3) ? -1 : PG_GETARG_INT32(3));
+	number = ml_promotion_take_rules(fcinfo, 3);
+	if (number > 0 && !ml_registry_find_rules(hearing.model, number, &stored))
+		ml_error_no_rules(hearing.model, number, ml_rules_numbers(hearing.model));
+	ml_promotion_prepare(&hearing, ml_promotion_take_threshold(fcinfo, 2), number);
 	ml_rows_begin(fcinfo, &rows);
 	hearing.gates = ml_registry_gates(hearing.model);
 	ml_gates_hear(&hearing);

@@ -49,6 +49,12 @@ number_argument(FunctionCallInfo fcinfo, int n, const char *name)
 				 errmsg("\"%s\" of a gate must be a number", name),
 				 errdetail("It is NaN, with which nothing can be compared."),
 				 errhint("Leave it out, or give the bound.")));
+	if (isinf(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" of a gate must be finite", name),
+				 errdetail("It is %g, which no value is beyond, or none reaches.", value),
+				 errhint("Leave it out for no bound.")));
 	return value;
 }
 

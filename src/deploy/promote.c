@@ -22,6 +22,7 @@
 #include "deploy/promotion.h"
 #include "miscadmin.h"
 #include "registry/canary.h"
+#include "deploy/ask.h"
 #include "registry/registry_catalog.h"
 #include "settings.h"
 #include "utils/builtins.h"
@@ -43,15 +44,35 @@ check_share(double share)
 				 errhint("Leave it out to serve the version to everyone; mlops_rollback(model) ends a canary.")));
 }
 
-static void
-check_rules(int rules)
+int
+ml_promotion_take_rules(FunctionCallInfo fcinfo, int n)
 {
-	if (rules < 0)
+	if (PG_ARGISNULL(n))
+		return -1;
+	if (PG_GETARG_INT32(n) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("rules must be the number of a rule set, or 0"),
-				 errdetail("rules is %d.", rules),
+				 errdetail("rules is %d.", PG_GETARG_INT32(n)),
 				 errhint("0 serves without rules; leave it out to keep those that there are.")));
+	return PG_GETARG_INT32(n);
+}
+
+double
+ml_promotion_take_threshold(FunctionCallInfo fcinfo, int n)
+{
+	double		threshold;
+
+	if (PG_ARGISNULL(n))
+		return NAN;
+	threshold = PG_GETARG_FLOAT8(n);
+	if (!(threshold >= 0 && threshold <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("threshold must be between 0 and 1"),
+				 errdetail("threshold is %g.", threshold),
+				 errhint("It is the probability from which a row counts as positive.")));
+	return threshold;
 }
 
 static void
@@ -62,25 +83,10 @@ read_request(FunctionCallInfo fcinfo, MlRequest *request)
 	ml_require_argument(fcinfo, 2, "share");
 	request->share = PG_GETARG_FLOAT8(2);
 	check_share(request->share);
-	request->rules = -1;
-	if (!PG_ARGISNULL(3))
-	{
-		request->rules = PG_GETARG_INT32(3);
-		check_rules(request->rules);
-	}
+	request->rules = ml_promotion_take_rules(fcinfo, 3);
 	request->model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	request->version = PG_GETARG_INT32(1);
-	request->threshold = NAN;
-	if (!PG_ARGISNULL(4))
-	{
-		request->threshold = PG_GETARG_FLOAT8(4);
-		if (!(request->threshold >= 0 && request->threshold <= 1))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("threshold must be between 0 and 1"),
-					 errdetail("threshold is %g.", request->threshold),
-					 errhint("It is the probability from which a row counts as positive.")));
-	}
+	request->threshold = ml_promotion_take_threshold(fcinfo, 4);
 	request->has_expect = !PG_ARGISNULL(5);
 	request->expect = request->has_expect ? PG_GETARG_INT32(5) : 0;
 	request->force = !PG_ARGISNULL(6) && PG_GETARG_BOOL(6);

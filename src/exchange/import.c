@@ -84,7 +84,8 @@ check_option(void *arg, char *key, JsonbValue *value)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("mlops_import has no option \"%s\"", key),
 			 errdetail("Its options are: target, link, positive, negative, classes, levels."),
-			 nearest.best != NULL ? errhint("Perhaps you meant \"%s\".", nearest.best) : 0));
+			 nearest.best != NULL ? errhint("Perhaps you meant \"%s\".", nearest.best) :
+			 errhint("As in options => '{\"target\": \"churned\", \"positive\": \"yes\"}'.")));
 }
 
 static void
@@ -359,5 +360,5 @@ mlops_import_text(PG_FUNCTION_ARGS)
 
 	require_document(fcinfo);
 	json = without_nan(text_to_cstring(PG_GETARG_TEXT_PP(1)));
-	return import_call(fcinfo, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json))));
+	return import_call(fcinfo, ml_json_parse(json, "A document is what mlops_export('churn') writes, a model of XGBoost as JSON, or coefficients: '{\"(intercept)\": -1.2}'."));
 }

@@ -13,6 +13,8 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#define MOST_ELEMENTS	1000	/* of an array of names: each slice holds memory of its own */
+
 /* ---- arguments ---- */
 
 int
@@ -42,6 +44,12 @@ ml_argument_texts(FunctionCallInfo fcinfo, int argument, const char *name, int *
 	if (PG_ARGISNULL(argument))
 		return NULL;
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(argument), TEXTOID, -1, false, TYPALIGN_INT, &element, &isnull, n);
+	if (*n > MOST_ELEMENTS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("array \"%s\" is too long", name),
+				 errdetail("It has %d elements, and can have %d.", *n, MOST_ELEMENTS),
+				 errhint("Ask for some of them at a time.")));
 	result = palloc(sizeof(char *) * Max(*n, 1));
 	for (int i = 0; i < *n; i++)
 	{
@@ -49,6 +57,7 @@ ml_argument_texts(FunctionCallInfo fcinfo, int argument, const char *name, int *
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("array \"%s\" has a NULL", name),
+					 errdetail("Element %d of %d is NULL.", i + 1, *n),
 					 errhint("Leave it out, or leave out the argument for the default.")));
 		result[i] = TextDatumGetCString(element[i]);
 	}
@@ -240,6 +249,23 @@ open_jury(const MlCase *question, MlHearing *hearing)
 	hearing->jury = ml_jury_open(&request, &source);
 }
 
+/* what says how a query is read says nothing of an edition, which has a target, weights and slices */
+static void
+refuse_without_source(const MlCase *question)
+{
+	const char *name = question->target != NULL ? "target" : question->weight != NULL ? "weight" :
+		question->nslices > 0 ? "slices" : NULL;
+
+	if (question->source == NULL && name != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" was given without a \"source\"", name),
+				 errdetail("It says how a query is read; the rows of a validation set have a target, weights and slices."),
+				 errhint(question->target == NULL && question->weight == NULL ?
+						 "Make slices of a set with mlops_create_slice, or give source => 'SELECT ...'." :
+						 "Leave it out, or give source => 'SELECT ...'.")));
+}
+
 void
 ml_hearing_open(const MlCase *question, MlHearing *hearing)
 {
@@ -248,6 +274,7 @@ ml_hearing_open(const MlCase *question, MlHearing *hearing)
 	hearing->metrics = ml_hearing_metrics(hearing->resolved[0].model, hearing->version[0]->recipe->target.task,
 										  question->metrics, question->nmetrics);
 	hearing->of_edition = question->source == NULL;
+	refuse_without_source(question);
 	if (hearing->of_edition)
 		ml_edition_open(hearing->resolved[0].model, question->validation_set, question->edition, &hearing->edition);
 	open_jury(question, hearing);

@@ -15,6 +15,7 @@
 #define NCOLUMNS	(6 + ML_NLOSSES)
 #define NAP			5000L		/* microseconds */
 
+PG_FUNCTION_INFO_V1(mlops_require_window);
 PG_FUNCTION_INFO_V1(mlops_log);
 PG_FUNCTION_INFO_V1(mlops_log_preloaded);
 PG_FUNCTION_INFO_V1(mlops_flush_log);
@@ -71,8 +72,26 @@ ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of)
 		ml_watch_refuse_length("period", "It is not longer than nothing.");
 	if (delay < 0)
 		ml_watch_refuse_length("label_delay", "It is negative.");
+	ml_watch_require_moment(as_of);
+}
+
+void
+ml_watch_require_moment(TimestampTz as_of)
+{
 	if (TIMESTAMP_NOT_FINITE(as_of) || as_of < MIN_TIMESTAMP / 2)
-		ml_watch_refuse_length("as_of", "It is infinite, or too long ago.");
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"as_of\" is no moment that is looked back from"),
+				 errdetail("It is %s; it must be finite, and not thousands of years ago.", timestamptz_to_str(as_of)),
+				 errhint("Leave it out for now.")));
+}
+
+/* mlops.require_window(period, as_of): 22023 unless they make a window */
+Datum
+mlops_require_window(PG_FUNCTION_ARGS)
+{
+	ml_watch_require_period(ml_watch_interval(PG_GETARG_INTERVAL_P(0)), 0, PG_GETARG_TIMESTAMPTZ(1));
+	PG_RETURN_VOID();
 }
 
 /* mlops.log_preloaded() */

@@ -33,6 +33,20 @@ ml_watch_in_sample(uint64 hash, uint64 limit)
 
 /* ---- rows (log_rows.c) ---- */
 
+#define ML_LOG_NCOLUMNS	14
+
+typedef struct MlLogColumn
+{
+	const char *name;
+	Oid			type;
+	bool		not_null;
+} MlLogColumn;
+
+/* in the order of the table */
+extern const MlLogColumn ml_log_columns[ML_LOG_NCOLUMNS];
+
+typedef struct MlLogDay MlLogDay;
+
 typedef struct MlLogRows
 {
 	MemoryContext cxt;			/* of a row */
@@ -40,7 +54,8 @@ typedef struct MlLogRows
 	List	   *models;			/* that rows are of */
 	TupleDesc	desc;
 	Tuplestorestate *store;
-	uint64		n;				/* those of models that are not there do not count */
+	uint64		n;				/* in it */
+	MlLogDay   *day;			/* rows of this day do not go into it; NULL: there is none */
 	List	   *costs;			/* of shadows (log_shadows.c) */
 	int			process;		/* whose rows of costs: 0 is the log writer */
 } MlLogRows;
@@ -50,6 +65,21 @@ extern void ml_log_rows_add(MlLogRows *rows, const MlLogCall *call);
 
 /* into mlops_catalog.prediction; how many */
 extern uint64 ml_log_rows_write(MlLogRows *rows);
+
+/* batch.c: what was taken of a slot of the ring; how many are in the table */
+extern uint64 ml_log_write_taken(int slot, uint64 taken);
+
+/* ---- the short way into the table of a day (log_day.c); inside a scope ---- */
+
+/* the day that has the moment; NULL: there is no short way */
+extern MlLogDay *ml_log_day_open(TimestampTz at);
+extern bool ml_log_day_has(const MlLogDay *day, TimestampTz at);
+
+/* a row, in the order of ml_log_columns; its values are copied */
+extern void ml_log_day_add(MlLogDay *day, const Datum *value, const bool *isnull);
+
+/* how many rows were written */
+extern uint64 ml_log_day_close(MlLogDay *day);
 
 /* log_shadows.c: what shadows said of a call as jsonb, and what it cost is added up; inside a scope: written */
 extern Datum ml_log_shadows(MlLogRows *rows, const MlLogCall *call);
@@ -86,6 +116,9 @@ extern void ml_watch_say_not_preloaded(const char *verb);
 
 /* 22023 unless they make [as_of - delay - period, as_of - delay); lengths in microseconds */
 extern void ml_watch_require_period(int64 period, int64 delay, TimestampTz as_of);
+
+/* 22023 for an as_of that is infinite, or so long ago that windows before it leave the range of times */
+extern void ml_watch_require_moment(TimestampTz as_of);
 ml_noreturn extern void ml_watch_refuse_length(const char *argument, const char *detail);
 
 extern const char *const ml_loss_names[ML_NLOSSES];

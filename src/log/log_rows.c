@@ -2,12 +2,13 @@
  * log_rows.c
  *		Calls become rows of mlops_catalog.prediction.
  *
- * Rows are gathered in a tuplestore, which the statement that inserts them
- * sees as a relation named "batch" (as triggers see transition tables): the
- * executor routes them to partitions and keeps the index. They go in by key, as
- * the index has them: rows that come to one of its pages come one after the other, which
- * is most of what a row costs where there are many. Rows of models that
- * are not there, or are younger than the row, are left out: a model that
+ * Rows of a day that has a short way (log_day.c) take it. The others are
+ * gathered in a tuplestore, which the statement that inserts them sees as a
+ * relation named "batch" (as triggers see transition tables): the executor
+ * routes them to partitions and keeps the index. They go in by key, as the
+ * index has them.
+ *
+ * Rows of models that are not there, or are younger than the row, are left out: a model that
  * takes the name of a dropped one does not get its calls. Models are looked up
  * by a scan of the registry, once for all rows, rather than by the statement,
  * which so reads nothing of the registry, wherever that lies.
@@ -33,7 +34,6 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
-#define NCOLUMNS	14
 #define BATCH		"batch"
 
 const char *const ml_loss_names[ML_NLOSSES] = {
@@ -43,12 +43,6 @@ const char *const ml_loss_names[ML_NLOSSES] = {
 	[ML_LOSS_UNREACHABLE] = "no worker could write them"
 };
 
-typedef struct Column
-{
-	const char *name;
-	Oid			type;
-} Column;
-
 /* what is known of a model that rows are of */
 typedef struct LoggedModel
 {
@@ -57,22 +51,21 @@ typedef struct LoggedModel
 	TimestampTz created_at;
 } LoggedModel;
 
-/* in the order of the table */
-static const Column columns[NCOLUMNS] = {
-	{"at", TIMESTAMPTZOID},
-	{"model", TEXTOID},
-	{"version", INT4OID},
-	{"role", TEXTOID},
-	{"deployment", INT4OID},
-	{"key", TEXTOID},
-	{"prediction", FLOAT8OID},
-	{"label", TEXTOID},
-	{"rules_fired", INT8OID},
-	{"rule_errors", INT8OID},
-	{"checks_failed", INT8OID},
-	{"latency_us", FLOAT4OID},
-	{"input", JSONBOID},
-	{"shadows", JSONBOID}
+const MlLogColumn ml_log_columns[ML_LOG_NCOLUMNS] = {
+	{"at", TIMESTAMPTZOID, true},
+	{"model", TEXTOID, true},
+	{"version", INT4OID, true},
+	{"role", TEXTOID, true},
+	{"deployment", INT4OID, false},
+	{"key", TEXTOID, false},
+	{"prediction", FLOAT8OID, false},
+	{"label", TEXTOID, false},
+	{"rules_fired", INT8OID, false},
+	{"rule_errors", INT8OID, false},
+	{"checks_failed", INT8OID, false},
+	{"latency_us", FLOAT4OID, false},
+	{"input", JSONBOID, false},
+	{"shadows", JSONBOID, false}
 };
 
 bool
@@ -91,14 +84,15 @@ void
 ml_log_rows_begin(MlLogRows *rows, int process)
 {
 	rows->process = process;
-	rows->desc = CreateTemplateTupleDesc(NCOLUMNS);
-	for (int i = 0; i < NCOLUMNS; i++)
-		TupleDescInitEntry(rows->desc, i + 1, columns[i].name, columns[i].type, -1, 0);
+	rows->desc = CreateTemplateTupleDesc(ML_LOG_NCOLUMNS);
+	for (int i = 0; i < ML_LOG_NCOLUMNS; i++)
+		TupleDescInitEntry(rows->desc, i + 1, ml_log_columns[i].name, ml_log_columns[i].type, -1, 0);
 	rows->store = tuplestore_begin_heap(false, false, work_mem);
 	rows->model_cxt = CurrentMemoryContext;
 	rows->cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops log row", ALLOCSET_DEFAULT_SIZES);
 	rows->models = NIL;
 	rows->n = 0;
+	rows->day = NULL;
 	rows->costs = NIL;
 }
 
@@ -213,8 +207,8 @@ void
 ml_log_rows_add(MlLogRows *rows, const MlLogCall *call)
 {
 	MemoryContext old;
-	Datum		value[NCOLUMNS];
-	bool		isnull[NCOLUMNS] = {0};
+	Datum		value[ML_LOG_NCOLUMNS];
+	bool		isnull[ML_LOG_NCOLUMNS] = {0};
 
 	if (!has_model(rows, call))
 		return;
@@ -242,9 +236,14 @@ ml_log_rows_add(MlLogRows *rows, const MlLogCall *call)
 	isnull[13] = call->shadows == NULL;
 	value[13] = isnull[13] ? (Datum) 0 : ml_log_shadows(rows, call);
 	MemoryContextSwitchTo(old);
-	tuplestore_putvalues(rows->store, rows->desc, value, isnull);
+	if (rows->day != NULL && ml_log_day_has(rows->day, call->at))
+		ml_log_day_add(rows->day, value, isnull);
+	else
+	{
+		tuplestore_putvalues(rows->store, rows->desc, value, isnull);
+		rows->n++;
+	}
 	MemoryContextReset(rows->cxt);
-	rows->n++;
 }
 
 static void
@@ -262,13 +261,9 @@ register_batch(MlLogRows *rows)
 		elog(ERROR, "could not register the rows of the log");
 }
 
-uint64
-ml_log_rows_write(MlLogRows *rows)
+static uint64
+insert_batch(MlLogRows *rows)
 {
-	MlRegistryScope scope;
-	uint64		written;
-
-	ml_registry_enter(&scope);
 	register_batch(rows);
 	if (SPI_execute("INSERT INTO mlops_catalog.prediction (at, model, version, role, deployment, key, "
 					"prediction, label, rules_fired, rule_errors, checks_failed, latency_us, input, shadows) "
@@ -277,7 +272,18 @@ ml_log_rows_write(MlLogRows *rows)
 					"ORDER BY b.key COLLATE pg_catalog.\"C\", b.at",
 					false, 0) != SPI_OK_INSERT)
 		elog(ERROR, "could not write the rows of the log");
-	written = SPI_processed;
+	return SPI_processed;
+}
+
+uint64
+ml_log_rows_write(MlLogRows *rows)
+{
+	MlRegistryScope scope;
+	uint64		written = rows->day ? ml_log_day_close(rows->day) : 0;
+
+	ml_registry_enter(&scope);
+	if (rows->n > 0)
+		written += insert_batch(rows);
 	ml_log_write_costs(rows);
 	ml_registry_leave(&scope);
 	tuplestore_end(rows->store);

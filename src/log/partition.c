@@ -33,6 +33,9 @@
 #define LOCK_TIMEOUT	"200ms"
 #define PREFIX			"prediction_"
 
+/* as small, and as cheap to compare, as one can be that finds a key: rows of a key in a day are few */
+#define KEY_INDEX		"(key pg_catalog.text_pattern_ops) WITH (deduplicate_items = off)"
+
 PG_FUNCTION_INFO_V1(mlops_make_log_partitions);
 PG_FUNCTION_INFO_V1(mlops_prune_log);
 
@@ -102,7 +105,7 @@ make_day(int day)
 	describe_day(day, name, from, to);
 	run("LOCK TABLE mlops_catalog.prediction_default IN ACCESS EXCLUSIVE MODE");
 	run(psprintf("CREATE TABLE " DATA_SCHEMA ".%s (LIKE mlops_catalog.prediction)", name));
-	run(psprintf("CREATE INDEX %s_key ON " DATA_SCHEMA ".%s (key, at)", name, name));
+	run(psprintf("CREATE INDEX %s_key ON " DATA_SCHEMA ".%s " KEY_INDEX, name, name));
 	run(psprintf("WITH moved AS (DELETE FROM mlops_catalog.prediction_default AS d "
 				 "WHERE d.at OPERATOR(pg_catalog.>=) '%s'::pg_catalog.timestamptz "
 				 "AND d.at OPERATOR(pg_catalog.<) '%s'::pg_catalog.timestamptz RETURNING d.*) "

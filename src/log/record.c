@@ -152,7 +152,7 @@ record(const MlAnswer *answer)
 	MlLogCall	call = {0};
 	instr_time	end;
 	instr_time	took;
-	uint64		hash;
+	uint64		hash = 0;
 
 	if (ml_watch_planning > 0)
 		return;
@@ -160,7 +160,9 @@ record(const MlAnswer *answer)
 	call.key = call.nkey < 0 ? NULL : key;
 	if (call.key == NULL && !scorer->logging.without_key)
 		return;
-	hash = ml_watch_hash(scorer->resolved.model, call.key, call.nkey);
+	/* where all are logged, and no shadow is asked, nothing goes by it */
+	if (scorer->logging.limit != PG_UINT64_MAX || answer->asked->resolved.shadows != 0)
+		hash = ml_watch_hash(scorer->resolved.model, call.key, call.nkey);
 	if (!ml_watch_in_sample(hash, scorer->logging.limit))
 		return;
 	INSTR_TIME_SET_CURRENT(end);

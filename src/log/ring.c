@@ -225,7 +225,7 @@ put_bytes(char *to, const char *from, int n)
 }
 
 static void
-put_entry(char *place, const MlLogCall *call)
+put_entry(char *place, const MlLogCall *call, int size)
 {
 	MlRingEntry *entry = (MlRingEntry *) place;
 
@@ -237,6 +237,7 @@ put_entry(char *place, const MlLogCall *call)
 	entry->latency = call->latency;
 	entry->version = call->version;
 	entry->deployment = call->deployment;
+	entry->size = size;
 	entry->has_rules = call->has_rules;
 	entry->has_checks = call->has_checks;
 	entry->nmodel = call->nmodel;
@@ -284,7 +285,7 @@ try_put(MlRingSlot *slot, const MlLogCall *call, int size, Latch **latch)
 		*latch = slot->latch ? slot->latch : ml_ring->launcher;
 		return false;
 	}
-	put_entry(place, call);
+	put_entry(place, call, size);
 	slot->calls++;
 	slot->waiting++;
 	*latch = whom_to_wake(slot);

@@ -43,6 +43,9 @@ typedef struct MlLogCall
 	int			nshadows;
 } MlLogCall;
 
+/* a call as it lies in the ring */
+typedef struct MlRingEntry MlRingEntry;
+
 /* why a call is not in the table */
 typedef enum MlLogLoss
 {
@@ -116,9 +119,11 @@ extern bool ml_ring_is_pressed(int slot);
 /* takes the oldest calls out of the queue, a part of the ring at most; their number */
 extern uint64 ml_ring_take(int slot);
 
-/* the next of those taken; texts point into shared memory until ml_ring_done */
-extern bool ml_ring_next(int slot, MlLogCall *call);
-extern void ml_ring_rewind(int slot);
+/* the next of those taken, NULL: that was the last; it stays where it is until ml_ring_done */
+extern const MlRingEntry *ml_ring_next(int slot);
+
+/* texts of the call point into the entry */
+extern void ml_ring_read(const MlRingEntry *entry, MlLogCall *call);
 
 /* what was taken has been committed: so many rows, the others lost */
 extern void ml_ring_done(int slot, uint64 written, MlLogLoss reason);

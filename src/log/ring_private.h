@@ -34,7 +34,7 @@ typedef struct MlRingBlock
 #define ML_RING_BLOCK_DATA	(ML_RING_BLOCK_SIZE - ML_RING_BLOCK_HEADER)
 
 /* an entry of a block, followed by its texts; aligned */
-typedef struct MlRingEntry
+struct MlRingEntry
 {
 	TimestampTz at;
 	double		prediction;
@@ -44,6 +44,7 @@ typedef struct MlRingEntry
 	float		latency;
 	int32		version;
 	int32		deployment;
+	int32		size;			/* with its texts */
 	int32		ninput;			/* -1: none, here and below */
 	int32		nshadows;
 	int16		nkey;
@@ -52,7 +53,7 @@ typedef struct MlRingEntry
 	uint8		nrole;
 	bool		has_rules;
 	bool		has_checks;
-} MlRingEntry;
+};
 
 typedef struct MlRingSlot
 {

@@ -271,15 +271,9 @@ ml_ring_take(int i)
 			slot->last = ML_RING_NONE;
 	}
 	LWLockRelease(ml_ring_slot_lock(i));
-	ml_ring_rewind(i);
-	return slot->ntaken;
-}
-
-void
-ml_ring_rewind(int i)
-{
-	read_block = ml_ring->slot[i].taken;
+	read_block = slot->taken;
 	read_entry = read_offset = 0;
+	return slot->ntaken;
 }
 
 static const char *
@@ -293,11 +287,10 @@ get_bytes(const char **from, int n)
 	return bytes;
 }
 
-bool
-ml_ring_next(int i, MlLogCall *call)
+const MlRingEntry *
+ml_ring_next(int i)
 {
 	const MlRingEntry *entry;
-	const char *bytes;
 
 	if (read_block != ML_RING_NONE && read_entry == ml_ring_block(read_block)->nentries)
 	{
@@ -305,9 +298,18 @@ ml_ring_next(int i, MlLogCall *call)
 		read_entry = read_offset = 0;
 	}
 	if (read_block == ML_RING_NONE)
-		return false;
+		return NULL;
 	entry = (const MlRingEntry *) (ml_ring_block_data(read_block) + read_offset);
-	bytes = (const char *) entry + sizeof(MlRingEntry);
+	read_offset += entry->size;
+	read_entry++;
+	return entry;
+}
+
+void
+ml_ring_read(const MlRingEntry *entry, MlLogCall *call)
+{
+	const char *bytes = (const char *) entry + sizeof(MlRingEntry);
+
 	call->at = entry->at;
 	call->prediction = entry->prediction;
 	call->rules = entry->rules;
@@ -324,9 +326,6 @@ ml_ring_next(int i, MlLogCall *call)
 	call->label = get_bytes(&bytes, call->nlabel = entry->nlabel);
 	call->input = get_bytes(&bytes, call->ninput = entry->ninput);
 	call->shadows = get_bytes(&bytes, call->nshadows = entry->nshadows);
-	read_offset += ml_ring_entry_size(call);
-	read_entry++;
-	return true;
 }
 
 void

@@ -193,6 +193,7 @@ mlops_statistics(PG_FUNCTION_ARGS)
 	ml_privilege_require(model, ML_PRIVILEGE_READ);
 	bins = take_bins(fcinfo);
 	as_of = PG_GETARG_TIMESTAMPTZ(3);
+	ml_watch_require_period(ml_watch_interval(PG_GETARG_INTERVAL_P(1)), 0, as_of);
 	ml_bind_text(&args, model);
 	ml_bind_time(&args, as_of - ml_watch_interval(PG_GETARG_INTERVAL_P(1)));
 	ml_bind_time(&args, as_of);

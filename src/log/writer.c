@@ -69,17 +69,10 @@ leave(int code, Datum slot)
 		ml_ring_detach(DatumGetInt32(slot));
 }
 
-/*
- * Settings that a database or a role may have, and that the writer must not follow.
- * What it takes at a time is a quarter of the ring: it need not go through a file to be put in order.
- */
+/* settings that a database or a role may have, and that the writer must not follow */
 static void
 settle(void)
 {
-	char		work_mem_kb[16];
-
-	snprintf(work_mem_kb, sizeof(work_mem_kb), "%d", ml_log_ring_size_kb);
-	SetConfigOption("work_mem", work_mem_kb, PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_deferrable", "off", PGC_SUSET, PGC_S_OVERRIDE);
@@ -144,22 +137,6 @@ make_partitions(void)
 	MemoryContextSwitchTo(cxt);
 }
 
-/* writes what is taken: the number of rows */
-static uint64
-write_taken(int slot)
-{
-	MlLogRows	rows;
-	MlLogCall	call;
-
-	ml_log_rows_begin(&rows, 0);
-	while (ml_ring_next(slot, &call))
-	{
-		CHECK_FOR_INTERRUPTS();
-		ml_log_rows_add(&rows, &call);
-	}
-	return ml_log_rows_write(&rows);
-}
-
 /* true: there may be more */
 static bool
 write_some(int slot)
@@ -179,7 +156,7 @@ write_some(int slot)
 	if (ml_log_has_tables())
 	{
 		if (taken > 0)
-			written = write_taken(slot);
+			written = ml_log_write_taken(slot, taken);
 		if (losses)
 			ml_log_write_losses(lost);
 	}

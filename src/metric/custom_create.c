@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "access/htup_details.h"
+#include "attempt.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -45,33 +46,44 @@ typedef struct Signature
 
 /* ---- the aggregate ---- */
 
-/* InvalidOid if there is none, or more than one of the name */
-static Oid
-look_up(const char *text)
+typedef struct LookUp
 {
+	const char *text;
+	Oid			found;			/* InvalidOid if there is none, or more than one of the name */
+} LookUp;
+
+/* raises what the server says of a text that is no name, or of a type that is none */
+static void
+look_up(void *arg)
+{
+	LookUp	   *look = arg;
 	LOCAL_FCINFO(call, 1);
 	Datum		found;
 
 	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = CStringGetTextDatum(text);
+	call->args[0].value = CStringGetTextDatum(look->text);
 	call->args[0].isnull = false;
-	found = strchr(text, '(') != NULL ? to_regprocedure(call) : to_regproc(call);
-	return call->isnull ? InvalidOid : DatumGetObjectId(found);
+	found = strchr(look->text, '(') != NULL ? to_regprocedure(call) : to_regproc(call);
+	look->found = call->isnull ? InvalidOid : DatumGetObjectId(found);
 }
 
 /* a name, or a name and types, in the search_path of the caller */
 static void
 find_aggregate(const char *text, Signature *signature)
 {
+	LookUp		look = {.text = text};
+	ErrorData  *error;
 	HeapTuple	tuple;
 	Form_pg_proc form;
 
-	signature->oid = look_up(text);
+	error = ml_attempt(look_up, &look);
+	signature->oid = error == NULL ? look.found : InvalidOid;
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(signature->oid));
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("aggregate \"%s\" does not exist", text),
+				 error != NULL ? errdetail_internal("%s.", error->message) :
 				 errdetail("No function has that name and these arguments, or several have the name."),
 				 errhint("Write its name and the types of its arguments: 'profit(float8, boolean, numeric)'.")));
 	form = (Form_pg_proc) GETSTRUCT(tuple);

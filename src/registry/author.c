@@ -24,6 +24,8 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 
+#define LONGEST_WAIT_MS	5000
+
 const char *const ml_setting_names[ML_NSETTINGS] = {
 	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "extra_float_digits", "standard_conforming_strings",
 	"transform_null_equals"
@@ -148,6 +150,16 @@ ml_author_set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
+}
+
+int
+ml_author_hurry(void)
+{
+	int			level = NewGUCNestLevel();
+
+	if (LockTimeout == 0 || LockTimeout > LONGEST_WAIT_MS)
+		ml_author_set("lock_timeout", CppAsString2(LONGEST_WAIT_MS));
+	return level;
 }
 
 void

@@ -69,4 +69,10 @@ extern void ml_author_become(const char *role, const MlAuthored *what);
 /* sets one setting until the level of settings that is open ends */
 extern void ml_author_set(const char *name, const char *value);
 
+/*
+ * Opens a level of settings in which no lock is waited for longer than some seconds, or than
+ * lock_timeout if that is set: for what others wait for. Its number, to be ended by AtEOXact_GUC(false, ...).
+ */
+extern int	ml_author_hurry(void);
+
 #endif							/* ML_AUTHOR_H */

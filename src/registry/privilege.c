@@ -271,7 +271,8 @@ check_privilege_name(const char *name)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown privilege \"%s\"", name),
 			 errdetail("The privileges on a model are train, promote, read and predict."),
-			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) : 0));
+			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
+			 errhint("As in mlops_grant('churn', 'analyst', 'predict').")));
 	pg_unreachable();
 }
 
@@ -283,11 +284,15 @@ mlops_grant(PG_FUNCTION_ARGS)
 		"INSERT INTO mlops_catalog.privilege (model, grantee, privilege, grantor) "
 		"VALUES ($1, $2, $3, $4) ON CONFLICT (model, grantee, privilege) DO NOTHING"
 	};
-	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *role = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	const char *privilege = check_privilege_name(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	char	   *model;
+	char	   *role;
+	const char *privilege;
 	MlArguments args = {0};
 
+	ml_require_arguments(fcinfo);
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	role = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	privilege = check_privilege_name(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	ml_registry_require_writable("grant a privilege");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
 	if (strcmp(role, PUBLIC_GRANTEE) != 0 && !OidIsValid(get_role_oid(role, true)))
@@ -313,13 +318,17 @@ mlops_revoke(PG_FUNCTION_ARGS)
 		"WHERE model OPERATOR(pg_catalog.=) $1 AND grantee OPERATOR(pg_catalog.=) $2 "
 		"AND privilege OPERATOR(pg_catalog.=) $3"
 	};
-	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *role = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	const char *privilege = check_privilege_name(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	char	   *model;
+	char	   *role;
+	const char *privilege;
 	MlArguments args = {0};
 	MlRegistryScope scope;
 	uint64		n;
 
+	ml_require_arguments(fcinfo);
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	role = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	privilege = check_privilege_name(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	ml_registry_require_writable("revoke a privilege");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
 	ml_bind_text(&args, model);

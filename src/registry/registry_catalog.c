@@ -17,9 +17,11 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
 #include "compat.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "registry/registry_catalog.h"
 #include "storage/bufmgr.h"
@@ -297,4 +299,37 @@ ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name)
 						get_func_name(fcinfo->flinfo->fn_oid)),
 				 errdetail("It was given as NULL."),
 				 errhint("Give a value: %s => ...", name)));
+}
+
+/* is NULL the default of argument i? Those with a default are the last ones */
+static bool
+may_be_null(const List *defaults, int nargs, int i)
+{
+	int			at = i - (nargs - list_length(defaults));
+	Node	   *value = at < 0 ? NULL : list_nth(defaults, at);
+
+	return value != NULL && IsA(value, Const) && ((Const *) value)->constisnull;
+}
+
+void
+ml_require_arguments(FunctionCallInfo fcinfo)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
+	List	   *defaults = NIL;
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	bool		isnull;
+	Datum		stored;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
+	(void) get_func_arg_info(tuple, &types, &names, &modes);
+	stored = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_proargdefaults, &isnull);
+	if (!isnull)
+		defaults = (List *) stringToNode(TextDatumGetCString(stored));
+	for (int i = 0; i < PG_NARGS(); i++)
+		if (!may_be_null(defaults, PG_NARGS(), i))
+			ml_require_argument(fcinfo, i, names[i]);
+	ReleaseSysCache(tuple);
 }

@@ -238,6 +238,9 @@ extern char *ml_argument_text(FunctionCallInfo fcinfo, int n);
 /* 22004 if an argument that is needed is NULL */
 extern void ml_require_argument(FunctionCallInfo fcinfo, int n, const char *name);
 
+/* the same of every argument but those whose default is NULL */
+extern void ml_require_arguments(FunctionCallInfo fcinfo);
+
 /* shadow_row.c: the version of a shadow, under the active snapshot; 42704 with the nearest name */
 extern void ml_shadow_resolve(text *model, const char *name, MlResolved *resolved);
 

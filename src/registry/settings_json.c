@@ -79,7 +79,8 @@ error_unknown_setting(const char *key)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown setting \"%s\" of a model", key),
 			 errdetail("The settings are %s.", list.data),
-			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) : 0));
+			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
+			 errhint("As in mlops_set_model('churn', '{\"log_sample\": 0.1}').")));
 }
 
 static SettingKey
@@ -361,6 +362,12 @@ mlops_create_model(PG_FUNCTION_ARGS)
 	row.metric = settings.value[SETTING_METRIC];
 	row.positive = settings.value[SETTING_POSITIVE];
 	row.description = settings.value[SETTING_DESCRIPTION];
+	if (row.target != NULL && row.target[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"target\" is empty"),
+				 errdetail("It is the name of the column that the model predicts."),
+				 errhint("Leave it out to have the first training say it.")));
 	if (row.metric != NULL && !ml_metric_exists(row.metric))
 		error_metric(row.metric, NULL);
 	if (settings.given[SETTING_OWNER])

@@ -45,6 +45,7 @@ typedef struct Retraining
 	MlTraining *training;
 	int			version;
 	int			deployment;
+	void		(*step) (void *work);
 } Retraining;
 
 /* ---- what is trained ---- */
@@ -243,13 +244,24 @@ fail(Retraining *work, const char *status, const char *verb, ErrorData *error)
 	ml_attempt_warn(error, psprintf("model \"%s\" was not %s", work->model, verb));
 }
 
+static void
+hurry(void *arg)
+{
+	Retraining *work = arg;
+	int			level = ml_author_hurry();
+
+	work->step(work);
+	AtEOXact_GUC(false, level);
+}
+
 static ErrorData *
 attempt(Retraining *work, void (*step) (void *arg))
 {
 	ErrorData  *error;
 
 	CHECK_FOR_INTERRUPTS();
-	error = ml_procedure_attempt(work->procedure, step, work);
+	work->step = step;
+	error = ml_procedure_attempt(work->procedure, hurry, work);
 	if (error == NULL)
 		commit(work);
 	return error;

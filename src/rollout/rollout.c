@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "attempt.h"
 #include "catalog/pg_type.h"
 #include "deploy/ask.h"
 #include "fmgr.h"
@@ -42,20 +43,39 @@ typedef struct Finding
 
 /* ---- promotions and rollbacks ---- */
 
+typedef struct Call
+{
+	const char *query;
+	int			nargs;
+	Oid		   *type;
+	Datum	   *value;
+	const char *null;
+	int			deployment;
+} Call;
+
+static void
+run(void *arg)
+{
+	Call	   *call = arg;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute_with_args(call->query, call->nargs, call->type, call->value, call->null, false, 0) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "a rollout could not act");
+	call->deployment = ml_result_int(0, 1, 0);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
 /* calls what anybody would call, as the current user; one row: the deployment */
 static int
 call(const char *query, int nargs, Oid *type, Datum *value, const char *null)
 {
-	int			deployment;
+	Call		made = {query, nargs, type, value, null};
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args(query, nargs, type, value, null, false, 0) != SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "a rollout could not act");
-	deployment = ml_result_int(0, 1, 0);
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "could not disconnect from SPI");
-	return deployment;
+	ml_call_plainly(run, &made, NULL);
+	return made.deployment;
 }
 
 /* rules below 0, and a threshold of NaN, are not given */
@@ -374,8 +394,8 @@ mlops_create_rollout(PG_FUNCTION_ARGS)
 	rollout.steps = ml_rollout_steps(rollout.model, PG_GETARG_JSONB_P(2), &rollout.nsteps);
 	rollout.author = GetUserNameFromId(GetUserId(), false);
 	rollout.step = 1;
-	rollout.deployment = promote(&rollout, &rollout.steps[0], PG_ARGISNULL(3) ? -1 : PG_GETARG_INT32(3),
-								 PG_ARGISNULL(4) ? NAN : PG_GETARG_FLOAT8(4));
+	rollout.deployment = promote(&rollout, &rollout.steps[0], ml_promotion_take_rules(fcinfo, 3),
+								 ml_promotion_take_threshold(fcinfo, 4));
 	number = ml_registry_add_rollout(&rollout, ml_argument_text(fcinfo, 5), as_of);
 	PG_RETURN_INT32(number);
 }

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 #include "watch/live.h"
 
+#define MOST_STEPS	100
 #define EXAMPLE "[{\"name\": \"first\", \"share\": 0.05, \"min_time\": \"1 day\", \"min_rows\": 1000}, {\"share\": 1}]"
 
 static const char *const keys[] = {"name", "share", "min_time", "min_rows", "min_outcomes", "gates", "compare"};
@@ -201,6 +202,12 @@ ml_rollout_steps(const char *model, Jsonb *stages, int *n)
 				 errdetail("stages is %s.", ml_json_show_jsonb(stages)),
 				 errhint("As in '%s'; mlops_promote(%s, version) serves a version to everyone at once.", EXAMPLE,
 						 quote_literal_cstr(model))));
+	if (*n > MOST_STEPS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a rollout has at most %d steps", MOST_STEPS),
+				 errdetail("stages has %d.", *n),
+				 errhint("Let the share grow in larger steps.")));
 	steps = palloc0(sizeof(MlRolloutStep) * *n);
 	for (int i = 0; i < *n; i++)
 	{

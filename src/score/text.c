@@ -9,6 +9,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "errors.h"
+#include "json.h"
 #include "lib/stringinfo.h"
 #include "score/score.h"
 #include "utils/array.h"
@@ -16,6 +18,8 @@
 #include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+
+#define ROW_HINT	"A row is a JSON object, '{\"tenure\": 3}', or an array of numbers, '{3, 0.5}'."
 
 #define MAX_LISTED 20
 
@@ -127,12 +131,12 @@ bool
 ml_score_json(MlScorer *scorer, text *document)
 {
 	char	   *string = text_to_cstring(document);
-	Datum		jsonb = DirectFunctionCall1(jsonb_in, CStringGetDatum(string));
-	bool		scored = ml_score_jsonb(scorer, DatumGetJsonbP(jsonb));
+	Jsonb	   *jsonb = ml_json_parse(string, ROW_HINT);
+	bool		scored = ml_score_jsonb(scorer, jsonb);
 
 	/* rules look at its text later */
 	if (scorer->rules == NULL)
-		pfree(DatumGetPointer(jsonb));
+		pfree(jsonb);
 	pfree(string);
 	return scored;
 }
@@ -164,8 +168,12 @@ ml_score_text(MlScorer *scorer, text *input)
 
 	if (is_array_literal(string))
 	{
-		Datum		array = OidInputFunctionCall(F_ARRAY_IN, string, FLOAT8OID, -1);
+		ErrorContextCallback callback = {error_context_stack, ml_hint_callback, ROW_HINT};
+		Datum		array;
 
+		error_context_stack = &callback;
+		array = OidInputFunctionCall(F_ARRAY_IN, string, FLOAT8OID, -1);
+		error_context_stack = callback.previous;
 		scored = ml_score_array(scorer, DatumGetArrayTypeP(array));
 		pfree(DatumGetPointer(array));
 	}

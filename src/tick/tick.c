@@ -24,6 +24,7 @@
 #include "log/log.h"
 #include "miscadmin.h"
 #include "monitor/monitor.h"
+#include "registry/author.h"
 #include "registry/registry_catalog.h"
 #include "retrain/retraining.h"
 #include "rollout/rollout.h"
@@ -32,6 +33,7 @@
 #include "train/procedure.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -45,6 +47,7 @@ typedef struct Tick
 	TimestampTz as_of;
 	Oid			user;			/* who called: SET LOCAL ROLE would end with the first commit */
 	MemoryContext cxt;			/* of one piece */
+	void		(*piece) (void *tick);
 	const char *model;			/* being looked at */
 	const char *name;
 } Tick;
@@ -166,6 +169,17 @@ commit(const Tick *tick, const MlTraining *procedure)
 				 errhint("Use SET ROLE.")));
 }
 
+/* who keeps a lock keeps the tick from one piece, which the next tick tries again, and not from all others */
+static void
+hurry(void *arg)
+{
+	Tick	   *tick = arg;
+	int			level = ml_author_hurry();
+
+	tick->piece(tick);
+	AtEOXact_GUC(false, level);
+}
+
 static void
 do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 		 void (*failed) (const Tick *tick, const ErrorData *error))
@@ -174,7 +188,8 @@ do_piece(MlTraining *procedure, Tick *tick, void (*piece) (void *arg),
 	ErrorData  *error;
 
 	CHECK_FOR_INTERRUPTS();
-	error = ml_procedure_attempt(procedure, piece, tick);
+	tick->piece = piece;
+	error = ml_procedure_attempt(procedure, hurry, tick);
 	if (error != NULL && ml_error_is_cancel(error))
 		ReThrowError(error);
 	if (error != NULL)

@@ -21,8 +21,10 @@
 #include "attempt.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "registry/author.h"
 #include "tcop/pquery.h"
 #include "train/procedure.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/resowner.h"
@@ -70,17 +72,23 @@ ml_procedure_report(MlTraining *training, const char *phase, int64 done, int64 t
 	ml_procedure_commit();
 }
 
-/* A phase as the role whose training it is; it ends with the transaction at the latest. */
+/*
+ * A phase as the role whose training it is; it ends with the transaction at the latest. What a tick
+ * trains waits for no lock for long: a table that is kept locked would keep the tick.
+ */
 static void
 as_trainer(MlTraining *training, void (*phase) (MlTraining *training))
 {
 	Oid			user;
 	int			security;
+	int			level = training->by != NULL ? ml_author_hurry() : 0;
 
 	GetUserIdAndSecContext(&user, &security);
 	ml_training_become_trainer(training);
 	phase(training);
 	SetUserIdAndSecContext(user, security);
+	if (level > 0)
+		AtEOXact_GUC(false, level);
 }
 
 static void

@@ -477,11 +477,14 @@ ml_set_drop(MlSet *set)
 Datum
 mlops_drop_validation_set(PG_FUNCTION_ARGS)
 {
-	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *model;
+	char	   *name;
 	MlRegistryScope scope;
 	MlSet	   *set;
 
+	ml_require_arguments(fcinfo);
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ml_registry_require_writable("drop a validation set");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
 	set = ml_set_open(model, name, true);

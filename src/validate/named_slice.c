@@ -262,12 +262,15 @@ mlops_drop_slice(PG_FUNCTION_ARGS)
 		"DELETE FROM mlops_catalog.slice WHERE model OPERATOR(pg_catalog.=) $1 "
 		"AND validation_set OPERATOR(pg_catalog.=) $2 AND number OPERATOR(pg_catalog.=) $3"
 	};
-	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	char	   *model;
+	char	   *name;
 	MlSet	   *set;
 	const MlSetSlice *slice;
 	MlArguments args = {0};
 
+	ml_require_arguments(fcinfo);
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	name = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	ml_registry_require_writable("drop a slice");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
 	set = ml_set_open(model, text_to_cstring(PG_GETARG_TEXT_PP(1)), true);

@@ -14,6 +14,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "interrupts.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -30,6 +31,7 @@ PG_FUNCTION_INFO_V1(mlops_record_failure);
 PG_FUNCTION_INFO_V1(mlops_record_label);
 
 #define PINNED_BUCKET 0
+#define MOST_KEY	2000		/* bytes */
 
 /* ---- which are pinned ---- */
 
@@ -288,6 +290,12 @@ mlops_pin(PG_FUNCTION_ARGS)
 		ml_error_no_edition(set, 0);
 	if (is_pinned(set, pin.key))
 		error_pinned(set, pin.key);
+	if (!ml_is_value(&set->column[set->key_at], pin.key))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s cannot be a key of validation set \"%s\" of model \"%s\"", quote_literal_cstr(pin.key), set->name, set->model),
+				 errdetail("Its key, column \"%s\", is of type %s.", set->key, set->column[set->key_at].type),
+				 errhint("Give the key of a row of its source, as text.")));
 	ml_pin_rows(set, &pin, 1, true, &change);
 	PG_RETURN_INT32(change.edition);
 }
@@ -347,11 +355,24 @@ mlops_unpin(PG_FUNCTION_ARGS)
 
 /* ---- failures ---- */
 
+/* a key is part of an index, which takes no longer ones */
+static void
+check_key(const char *key)
+{
+	if (strlen(key) > MOST_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the key \"%s...\" is too long", pnstrdup(key, pg_mbcliplen(key, strlen(key), 20))),
+				 errdetail("It has %zu bytes, and can have %d.", strlen(key), MOST_KEY),
+				 errhint("Give the value of the key column of the validation set.")));
+}
+
 static void
 record(FunctionCallInfo fcinfo, MlStatement *upsert, MlPrivilege privilege)
 {
 	char	   *by = GetUserNameFromId(GetUserId(), false);
 	char	   *model;
+	char	   *key;
 	MlArguments args = {0};
 
 	ml_require_argument(fcinfo, 0, "model");
@@ -359,8 +380,10 @@ record(FunctionCallInfo fcinfo, MlStatement *upsert, MlPrivilege privilege)
 	model = ml_argument_text(fcinfo, 0);
 	ml_registry_require_writable("record what somebody says of a row");
 	ml_privilege_require(model, privilege);
+	key = ml_argument_text(fcinfo, 1);
+	check_key(key);
 	ml_bind_text(&args, model);
-	ml_bind_text(&args, ml_argument_text(fcinfo, 1));
+	ml_bind_text(&args, key);
 	ml_bind_text(&args, ml_argument_text(fcinfo, 2));
 	ml_bind_text(&args, ml_argument_text(fcinfo, 3));
 	ml_bind_text(&args, PG_ARGISNULL(4) ? by : ml_argument_text(fcinfo, 4));

@@ -286,6 +286,12 @@ check_condition(const char *source, QueryEnvironment *env, const char *condition
 	Oid			type;
 
 	error_context_stack = &callback;
+	if (condition[strspn(condition, " \t\r\n")] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("the condition of slice \"%s\" is empty", name),
+				 errdetail("A condition is true or false for every row."),
+				 errhint("Write it as in 'tenure < 6'.")));
 	check_bare(condition, name);
 	text = psprintf(CONDITION_BEFORE "%s\n) FROM (%s\n) AS mlops_source", condition, source);
 	query = linitial_node(Query, ml_analyze_and_rewrite_in(linitial_node(RawStmt, pg_parse_query(text)), text, env));

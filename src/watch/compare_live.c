@@ -258,6 +258,7 @@ read_question(FunctionCallInfo fcinfo, Question *question)
 {
 	MlLiveRequest *live = &question->live;
 	int64		delay;
+	int			nslices;
 
 	ml_require_argument(fcinfo, 0, "model");
 	ml_require_argument(fcinfo, 1, "shadow");
@@ -274,6 +275,7 @@ read_question(FunctionCallInfo fcinfo, Question *question)
 	live->by = ML_LIVE_BY_WINDOW;
 	live->shadow = question->candidate;
 	live->metrics = read_metrics(fcinfo, 4, question->model);
+	(void) ml_argument_texts(fcinfo, 5, "slices", &nslices);
 	live->slices = PG_ARGISNULL(5) ? (Datum) 0 : PG_GETARG_DATUM(5);
 	live->width = ml_watch_interval(PG_GETARG_INTERVAL_P(2));
 	delay = ml_watch_interval(PG_GETARG_INTERVAL_P(6));

@@ -63,9 +63,12 @@ ml_watch_forget(const char *model, const char *key)
 Datum
 mlops_forget(PG_FUNCTION_ARGS)
 {
-	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char	   *key = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	char	   *model;
+	char	   *key;
 
+	ml_require_arguments(fcinfo);
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	key = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ml_registry_require_writable("forget a key");
 	ml_privilege_require(model, ML_PRIVILEGE_OWNER);
 	PG_RETURN_INT64(ml_validate_forget(model, key) + ml_watch_forget(model, key));

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "attempt.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "frame/frame.h"
@@ -21,6 +22,7 @@
 #include "registry/author.h"
 #include "registry/registry_catalog.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 #include "utils/timestamp.h"
@@ -72,17 +74,26 @@ enter_author(const OutcomeSource *from, const char *model, MlAuthorScope *scope)
 	ml_author_enter(&from->author, &what, scope);
 }
 
-/* the rows between two moments, as the author, each handed over in a short-lived context */
-static void
-read_source(const OutcomeSource *from, const char *model, TimestampTz since, TimestampTz until,
-			void (*each) (void *arg, Datum *value, bool *isnull), void *arg)
+typedef struct Reading
 {
+	const OutcomeSource *from;
+	TimestampTz since;
+	TimestampTz until;
+	void		(*each) (void *arg, Datum *value, bool *isnull);
+	void	   *arg;
+} Reading;
+
+static void
+read_rows(void *reading_arg)
+{
+	Reading    *reading = reading_arg;
+	const OutcomeSource *from = reading->from;
+	void		(*each) (void *arg, Datum *value, bool *isnull) = reading->each;
+	void	   *arg = reading->arg;
 	Oid			type[2] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
-	Datum		limit[2] = {TimestampTzGetDatum(since), TimestampTzGetDatum(until)};
-	MlAuthorScope scope;
+	Datum		limit[2] = {TimestampTzGetDatum(reading->since), TimestampTzGetDatum(reading->until)};
 	Portal		portal;
 
-	enter_author(from, model, &scope);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	portal = SPI_cursor_open_with_args(NULL, make_query(from), 2, type, limit, NULL, true, 0);
@@ -103,6 +114,18 @@ read_source(const OutcomeSource *from, const char *model, TimestampTz since, Tim
 	SPI_cursor_close(portal);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
+}
+
+/* the rows between two moments, as the author, each handed over in a short-lived context */
+static void
+read_source(const OutcomeSource *from, const char *model, TimestampTz since, TimestampTz until,
+			void (*each) (void *arg, Datum *value, bool *isnull), void *arg)
+{
+	Reading		reading = {from, since, until, each, arg};
+	MlAuthorScope scope;
+
+	enter_author(from, model, &scope);
+	ml_call_plainly(read_rows, &reading, "the source of outcomes");
 	ml_author_leave(&scope);
 }
 
@@ -120,6 +143,33 @@ require_column(TupleDesc desc, const char *name, const char *argument)
 			 errhint("Name the columns: mlops_set_outcomes(model, source, key => ..., outcome => ..., time_column => ...).")));
 }
 
+static void
+require_time(TupleDesc desc, const char *name)
+{
+	Oid			type = getBaseType(SPI_gettypeid(desc, SPI_fnumber(desc, name)));
+
+	if (type != DATEOID && type != TIMESTAMPOID && type != TIMESTAMPTZOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of the source of outcomes is not a time", name),
+				 errdetail("It is of type %s; date, timestamp and timestamptz are times.", format_type_be(type)),
+				 errhint("Convert it in the source, as in SELECT key, outcome, to_timestamp(seconds) AS at FROM ....")));
+}
+
+static void
+check_lateness(const Interval *lateness)
+{
+	int64		usec = ml_watch_interval(lateness);
+
+	if (usec < 0 || usec >= (int64) ML_WATCH_LONGEST)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"lateness\" of a source of outcomes cannot be %s",
+						DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(lateness)))),
+				 errdetail("What is so much older than the youngest outcome is read again: 0 or longer, and shorter than 1000 years."),
+				 errhint("Leave it out for 1 day.")));
+}
+
 /* has the source the columns that it should, as the author sees it? */
 static void
 check_columns(const OutcomeSource *from, const char *model)
@@ -134,6 +184,7 @@ check_columns(const OutcomeSource *from, const char *model)
 	require_column(portal->tupDesc, from->key, "key");
 	require_column(portal->tupDesc, from->outcome, "outcome");
 	require_column(portal->tupDesc, from->time_column, "time_column");
+	require_time(portal->tupDesc, from->time_column);
 	SPI_cursor_close(portal);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
@@ -203,6 +254,7 @@ mlops_set_outcomes(PG_FUNCTION_ARGS)
 	from.time_column = argument(fcinfo, 4, "time_column");
 	ml_require_argument(fcinfo, 5, "lateness");
 	from.lateness = PG_GETARG_INTERVAL_P(5);
+	check_lateness(from.lateness);
 	ml_author_here(&from.author);
 	ml_outcome_kind(model, &kind);
 	check_columns(&from, model);
@@ -390,16 +442,19 @@ ml_outcomes_models(void)
 Datum
 mlops_pull_outcomes(PG_FUNCTION_ARGS)
 {
-	char	   *model = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *model;
 	Datum		value[NRESULTS];
 	bool		isnull[NRESULTS] = {0};
 	MlPulled	pulled;
 	TupleDesc	desc;
 
+	ml_require_arguments(fcinfo);
+	model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	ml_registry_require_writable("pull outcomes");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
+	ml_watch_require_moment(PG_GETARG_TIMESTAMPTZ(1));
 	if (!ml_outcomes_pull(model, PG_GETARG_TIMESTAMPTZ(1), true, &pulled))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -102,6 +102,7 @@ take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
 {
 	int64		period;
 	int64		delay;
+	int			nslices;
 
 	ml_require_argument(fcinfo, 1, "period");
 	ml_require_argument(fcinfo, 4, "label_delay");
@@ -115,6 +116,7 @@ take_arguments(FunctionCallInfo fcinfo, MlLiveRequest *request)
 		ml_watch_refuse_length("every", psprintf("There can be %d windows at most, each longer than nothing.", MAX_WINDOWS));
 	request->until = request->as_of - delay;
 	request->from = request->until - period;
+	(void) ml_argument_texts(fcinfo, 2, "slices", &nslices);
 	if (!PG_ARGISNULL(2))
 		request->slices = PG_GETARG_DATUM(2);
 }

@@ -192,7 +192,7 @@ def bench_points(connection, folder):
 
 def log_counts(connection):
     return dict(zip(("calls", "written", "waiting", "counted"), run(
-        connection, "SELECT calls, written, waiting, dropped + on_standby + without_model + unreachable FROM mlops_log()")[0]))
+        connection, "SELECT calls, written, waiting, without_room + on_standby + without_model + unreachable FROM mlops_log()")[0]))
 
 
 def log_speed(connection):
@@ -268,7 +268,7 @@ def bench_statistics():
               statistics.median(rates[0]), statistics.median(rates[1]), 0.95,
               shown=lambda rate: "%.0f TPS" % rate, at_least=True)
     run(connection, "SELECT mlops_flush_statistics('1 min')")
-    if not run(connection, "SELECT counted = written FROM mlops_counted()")[0][0]:
+    if not run(connection, "SELECT calls = written FROM mlops_counted()")[0][0]:
         raise RuntimeError("rows were counted that are not in the table")
 
 

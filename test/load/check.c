@@ -123,10 +123,10 @@ check_log(Session *session)
 	printf("# log: %lld rows against %d deployments\n", (long long) n, history.n);
 	if (n == 0)
 		fail(session->load, "nothing was logged");
-	if (ask_number(session, "SELECT (calls <> written + waiting + dropped + on_standby + without_model + unreachable)::int FROM mlops_log()") != 0)
+	if (ask_number(session, "SELECT (calls <> written + waiting + without_room + on_standby + without_model + unreachable)::int FROM mlops_log()") != 0)
 		fail(session->load, "calls are neither logged nor counted");
 	PQclear(ask(session, "SELECT mlops_flush_statistics('60 s')", NULL));
-	if (ask_number(session, "SELECT (counted <> written + waiting + without_room + on_standby + without_model + unreachable)::int FROM mlops_counted()") != 0)
+	if (ask_number(session, "SELECT (calls <> written + waiting + without_room + on_standby + without_model + unreachable)::int FROM mlops_counted()") != 0)
 		fail(session->load, "the serving statistics do not add up");
 	if (ask_number(session, "SELECT sum(rows) FROM mlops.serving_statistics WHERE model = '" MODEL "' AND role IN ('active', 'canary')") < n / 2)
 		fail(session->load, "the serving statistics have fewer rows than half of the log");

@@ -39,6 +39,31 @@ SELECT mlops_revoke('buys', 'regress_ml_bob', 'promote');
 SET ROLE regress_ml_ann;
 SELECT version FROM mlops_promote('buys', 2, threshold => 0.5);
 
+-- a group is no other pair of eyes than its members: not of who promotes, nor of another who approved
+RESET ROLE;
+CREATE ROLE regress_ml_team ROLE regress_ml_ann, regress_ml_eve;
+SELECT mlops_train_now('buys', 'visit', 'bought', params => '{"l2": 3}') AS version;
+SELECT mlops_grant('buys', 'regress_ml_team', 'promote');
+SET ROLE regress_ml_team;
+SELECT mlops_approve('buys', 3);
+SET ROLE regress_ml_ann;
+SELECT version FROM mlops_promote('buys', 3, threshold => 0.5);
+SELECT mlops_approve('buys', 3);
+SET ROLE regress_ml_team;
+SELECT version FROM mlops_promote('buys', 3, threshold => 0.5);
+RESET ROLE;
+SELECT mlops_grant('buys', 'regress_ml_bob', 'promote');
+SELECT mlops_set_model('buys', '{"approvals": 2}');
+SET ROLE regress_ml_bob;
+SELECT version FROM mlops_promote('buys', 3, threshold => 0.5);
+SET ROLE regress_ml_eve;
+SELECT mlops_approve('buys', 3);
+SET ROLE regress_ml_bob;
+SELECT version FROM mlops_promote('buys', 3, threshold => 0.5);
+RESET ROLE;
+SELECT version FROM mlops_rollback('buys');
+SELECT mlops_revoke('buys', 'regress_ml_team', 'promote');
+
 -- What is refused: approving without the privilege, what is not there, a number that is none
 SET ROLE regress_ml_eve;
 SELECT mlops_approve('buys', 2);
@@ -57,4 +82,4 @@ SELECT mlops_set_model('buys', '{"approvals": null}');
 SELECT version FROM mlops_promote('buys', 2, threshold => 0.5);
 SELECT mlops_drop_model('buys', force => true);
 DROP SCHEMA ml_approval CASCADE;
-DROP ROLE regress_ml_ann, regress_ml_bob, regress_ml_eve;
+DROP ROLE regress_ml_team, regress_ml_ann, regress_ml_bob, regress_ml_eve;

@@ -41,6 +41,27 @@ SELECT x, (SELECT count(*) FROM before WHERE used <= x) / 1200.0::float8 AS f, (
 SELECT abs(ks - (SELECT max(abs(f - g)) FROM functions)) < 1e-12 AS ks, abs(wasserstein / (SELECT sum(abs(f - g) * width) FROM functions) - 1) < 1e-12 AS wasserstein
   FROM found WHERE feature = 'used';
 
+-- Against the profile the area is off by half the sum, over the gaps between knots, of width times share of the values in
+-- between at most, which is less than 1/512 of the range: a straight line and a function that rises, from the same point to the same
+-- point, are farthest apart where it rises at one end at once. On "clumped" all values of a gap lie right behind its beginning,
+-- so that these same values are found as far from themselves as the bound says; "skewed" and "even" are nearer.
+CREATE TABLE wide AS
+SELECT i AS id, (i / 20 + CASE WHEN i % 20 = 0 THEN 0 ELSE 0.001 + i % 20 * 1e-7 END)::float8 AS clumped, exp((i * 7919 % 5121) / 700.0)::float8 AS skewed,
+       (i * 7919 % 5121)::float8 AS even, i % 2 = 0 AS label
+  FROM generate_series(0, 5120) AS i;
+SELECT mlops_train_now('drift_wide', 'wide', 'label', exclude => '{id}', algorithm => 'baseline', holdout => 0);
+CREATE VIEW bound AS
+SELECT feature, sum((knot[i + 1] - knot[i]) * (knot_upto[i + 1] - knot_equal[i + 1] - knot_upto[i])) / (2 * max(knot_upto[cardinality(knot)])) AS bound, max(maximum - minimum) AS range
+  FROM mlops.training_profile, generate_series(1, cardinality(knot) - 1) AS i WHERE model = 'drift_wide' AND version = 1 AND role = 'feature' GROUP BY feature;
+CREATE FUNCTION off_by(later text) RETURNS TABLE (feature text, far boolean, within boolean) LANGUAGE sql AS
+$$ SELECT feature, abs(k.wasserstein - q.wasserstein) / bound > 0.9, abs(k.wasserstein - q.wasserstein) <= bound * (1 + 1e-9)
+     FROM mlops_drift('drift_wide/1', later) AS k JOIN mlops_drift('drift_wide/1', later, 'wide') AS q USING (feature) JOIN bound USING (feature) ORDER BY 1 $$;
+SELECT feature, bound < range / 512 AS below, bound > 0 AS not_exact FROM bound ORDER BY feature;
+SELECT * FROM off_by('wide');
+SELECT * FROM off_by('SELECT clumped + 0.5 AS clumped, skewed * 1.02 AS skewed, even + 3 AS even FROM wide');
+SELECT bool_and(within) AS within, count(*) FROM generate_series(1, 40) AS n,
+       off_by(format('SELECT clumped + %s AS clumped, skewed * %s AS skewed, even * %s AS even FROM wide WHERE id %% %s < 7', n / 10.0, 1 + n / 100.0, 1 - n / 200.0, n + 6));
+
 -- of a category: chi-square of independence, and half the sum of the differences
 CREATE VIEW levels AS
 SELECT plan, count(*) FILTER (WHERE is_new) AS n, count(*) FILTER (WHERE NOT is_new) AS m, count(*) * 1000 / 2200.0 AS expected_n, count(*) * 1200 / 2200.0 AS expected_m
@@ -180,11 +201,16 @@ SELECT feature, n, round(psi::numeric, 9) AS psi, round(coalesce(ks, tvd)::numer
 -- KS is the largest difference where bins meet, which is that of the rows but for a part of one bin; levels are exact
 SELECT d.feature, d.n, d.ks <= f.ks AND d.ks > f.ks - 0.03 AS ks, d.psi BETWEEN 0.5 * f.psi AND 2 * f.psi AS psi, d.mean BETWEEN f.mean_reference + 5 AND f.mean AS mean, d.chi_square = f.chi_square AS chi_square, d.verdict, d.matters
   FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-03') AS d JOIN found AS f USING (role, feature) WHERE d.feature IN ('used', 'plan');
+-- and the area, where nothing lies beyond all bins, is off by a bin's width at most: here all values of now are just above where bins begin
+SELECT counted('(SELECT (bin_low + floor((used - bin_low) * 0.9 / w) * w + 0.001) AS used, plan FROM before, (SELECT bin_low, (bin_high - bin_low) / 64 AS w FROM mlops.training_profile WHERE model = ''drift'' AND feature = ''used'') AS p)', '2026-06-10');
+SELECT abs(d.wasserstein - f.wasserstein) <= w AS within, abs(d.wasserstein - f.wasserstein) > w / 4 AS off
+  FROM (SELECT (bin_high - bin_low) / 64 AS w FROM mlops.training_profile WHERE model = 'drift' AND feature = 'used') AS p, mlops_drift('drift', period => '1 day', as_of => '2026-06-11') AS d
+  JOIN mlops_drift('drift', 'SELECT id, age, plan, spent, member, (bin_low + floor((used - bin_low) * 0.9 / w) * w + 0.001) AS used FROM before, (SELECT bin_low, (bin_high - bin_low) / 64 AS w FROM mlops.training_profile WHERE model = ''drift'' AND feature = ''used'') AS p', 'before') AS f USING (role, feature) WHERE feature = 'used';
 -- what lies beyond all bins was of another unit, probably
 SELECT feature, unseen, verdict, reason FROM mlops_drift('drift', period => '1 day', as_of => '2026-06-04') WHERE feature IN ('used', 'plan');
 -- of three days
 SELECT feature, n FROM mlops_drift('drift', period => '3 days', as_of => '2026-06-04') WHERE feature IN ('used', 'plan');
 DELETE FROM mlops_catalog.serving_histogram WHERE model = 'drift';
 
-SELECT mlops_drop_model('drift', force => true), mlops_drop_model('drift_few'), mlops_drop_model('drift_time');
+SELECT mlops_drop_model('drift', force => true), mlops_drop_model('drift_few'), mlops_drop_model('drift_time'), mlops_drop_model('drift_wide');
 DROP SCHEMA drift_test CASCADE;

@@ -81,6 +81,17 @@ SELECT line FROM card('look_sold') AS line WHERE line ~ '^predicts';
 SELECT mlops_predict_label('look_sold', s) IS DISTINCT FROM mlops_predict_label('look_sold/1', s) AS differs, count(*) > 0 AS some
   FROM sales AS s GROUP BY 1 ORDER BY 1;
 
+-- so are rules: the card has those of the bundle, with the names of what is in them; a canary has its own
+BEGIN;
+SELECT mlops_create_rules('look_sold', '[{"name": "few", "when": "prediction < 0.1", "then": {"set": 0}}, {"name": "many", "when": "prediction > 0.9", "then": {"set": 1}}]');
+SELECT mlops_create_rules('look_sold', '[]', checks => '[{"name": "known", "check": "missing"}]');
+SELECT count(*) AS lines FROM card('look_sold') AS line WHERE line ~ 'rule set';
+SELECT version FROM mlops_promote('look_sold', 1, rules => 1);
+SELECT line FROM card('look_sold') AS line WHERE line ~ 'rule set';
+SELECT version FROM mlops_promote('look_sold', 1, rules => 2, share => 0.5);
+SELECT line FROM card('look_sold') AS line WHERE line ~ 'rule set';
+ROLLBACK;
+
 -- ---- refused ----
 
 SELECT * FROM mlops_coefficients('look_prize/1');

@@ -20,9 +20,16 @@ RESET ROLE;
 
 -- a server that does not preload the library counts nothing, and says so
 SELECT count(mlops_predict('statistics_line', t)) FROM statistics_point AS t;
-SELECT preloaded, counted, written, waiting, without_room, on_standby, without_model, unreachable, memory FROM mlops_counted();
+SELECT preloaded, calls, written, waiting, without_room, on_standby, without_model, unreachable, memory FROM mlops_counted();
 SELECT mlops_flush_statistics();
 SELECT count(*) FROM mlops_statistics('statistics_line');
+SELECT statistics, log FROM mlops_status() WHERE model = 'statistics_line';
+BEGIN;
+SELECT mlops_set_model('statistics_line', '{"statistics": false}');
+SELECT statistics FROM mlops_status() WHERE model = 'statistics_line';
+SELECT mlops_set_model('statistics_line', '{"statistics": null}');
+SELECT statistics FROM mlops_status() WHERE model = 'statistics_line';
+ROLLBACK;
 
 -- ---- reading ----
 

@@ -41,7 +41,7 @@ sub calls { return sql('SELECT calls FROM mlops_log()'); }
 # calls = written + waiting + what was counted
 sub adds_up
 {
-	is( sql(q{SELECT calls = written + waiting + dropped + on_standby + without_model + unreachable FROM mlops_log()}),
+	is( sql(q{SELECT calls = written + waiting + without_room + on_standby + without_model + unreachable FROM mlops_log()}),
 		't', "$_[0]: every call is logged, waits or is counted");
 }
 
@@ -170,7 +170,7 @@ sql(q{SELECT sum(mlops_predict('line', p, 'f' || id || '-' || n)) FROM point p, 
 my $took = time - $start;
 
 cmp_ok($took, '<', 5, 'a scan does not wait for a writer that cannot write');
-is(sql('SELECT dropped > 0 AND waiting > 0 FROM mlops_log()'), 't', 'a full log counts what it drops');
+is(sql('SELECT without_room > 0 AND waiting > 0 FROM mlops_log()'), 't', 'a full log counts what it drops');
 adds_up('with a full log');
 
 # a writer that is terminated puts back what it had
@@ -185,12 +185,106 @@ $locker->quit;
 flush_log();
 adds_up('afterwards');
 is(sql('SELECT written FROM mlops_log()'), count(), '... and everything that was not counted is in the table, once');
-$node->poll_query_until('postgres', q{SELECT l.dropped = (SELECT sum(calls) FROM mlops.log_gap WHERE reason = 'the log was full') FROM mlops_log() l})
+$node->poll_query_until('postgres', q{SELECT l.without_room = (SELECT sum(calls) FROM mlops.log_gap WHERE reason = 'the log was full') FROM mlops_log() l})
   or fail('the gap is not in the table');
 pass('the gap is in the table');
 sql(q{SET mlops.log_wait = '20s'; SELECT sum(mlops_predict('line', p, 'w' || id || '-' || n)) FROM point p, generate_series(1, 20) n});
 flush_log();
 is(count(q{key LIKE 'w%'}), '40000', 'whoever waits long enough has every row logged');
+
+# ---- into the table of the day ----
+
+my $today = sql(q{SELECT 'prediction_' || to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')});
+
+# what is called while the writer waits, before and after the tables change, is one batch
+sub call_as_one_batch
+{
+	my ($calls, $change, $more) = @_;
+	my $holder = $node->background_psql('postgres');
+
+	$holder->query('BEGIN; LOCK TABLE mlops_catalog.prediction IN ACCESS EXCLUSIVE MODE');
+	sql(q{SELECT mlops_predict('line', '{"x": 1}', 'before the batch')});
+	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'mlops log writer' AND wait_event_type = 'Lock'})
+	  or die 'the writer does not wait';
+	sql($calls);
+	$holder->query_safe($change) if $change;
+	sql($more) if $more;
+	$holder->query_safe('COMMIT');
+	$holder->quit;
+	flush_log();
+}
+
+# keys that begin alike, short ones, an empty one, one twice, calls without one
+my $keys = q{SELECT unnest(ARRAY['customer 10', '', 'b', 'customer 9', 'customer', 'B', 'customers of ours', 'é', 'customer 10', NULL, 'custom', 'bb', 'customer 1', NULL]) AS k};
+my $lsn = sql('SELECT pg_current_wal_insert_lsn()');
+
+sql(q{SELECT mlops_set_model('line', '{"log_without_key": true}')});
+call_as_one_batch(qq{SELECT mlops_predict('line', '{"x": 77.5}', k) FROM ($keys) AS s});
+sql(q{SELECT mlops_set_model('line', '{"log_without_key": null}')});
+is(sql(qq{SELECT array_agg(coalesce(key, 'none') ORDER BY ctid) = (SELECT array_agg(coalesce(k, 'none') ORDER BY k COLLATE "C") FROM ($keys) AS s)
+            FROM mlops_data.$today WHERE prediction = mlops_predict('line/1', '{"x": 77.5}')}), 't',
+	'rows are written in the order of their index');
+is(sql(q{SET enable_seqscan = off; SET enable_bitmapscan = off; SELECT count(*) FROM mlops.prediction WHERE key = 'customer 10'}), '2', '... which has them');
+$node->command_like([ 'pg_waldump', '-p', $node->data_dir . '/pg_wal', '-s', $lsn, '-e', sql('SELECT pg_current_wal_insert_lsn()') ],
+	qr/MULTI_INSERT/, '... many at a time');
+like(sql("EXPLAIN SELECT * FROM mlops_data.$today WHERE key = 'w1-1'"), qr/Index/, '... and a key is found by it');
+is(sql(qq{SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off;
+          SELECT count(*) FROM mlops_data.$today AS a WHERE a.key LIKE 'w%' AND EXISTS (SELECT FROM mlops_data.$today AS b WHERE b.key = a.key AND b.at = a.at)}),
+	'40000', '... each of many thousand');
+
+# a table that somebody has changed gets what an INSERT would give it
+sub logs_into
+{
+	my ($key, $what) = @_;
+
+	sql("SELECT mlops_predict('line', p, '$key ' || id) FROM point p WHERE id <= 300");
+	flush_log();
+	is(count("key LIKE '$key %'"), '300', "a day with $what gets its rows");
+}
+
+sql(qq{CREATE TABLE seen (key text, how text);
+	CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN INSERT INTO public.seen VALUES (CASE TG_LEVEL WHEN 'ROW' THEN new.key END, TG_LEVEL); RETURN new; END \$\$;
+	CREATE UNIQUE INDEX of_mine ON mlops_data.$today (upper(key)) WHERE key LIKE 'index %';
+	CREATE TRIGGER see AFTER INSERT ON mlops_data.$today FOR EACH ROW EXECUTE FUNCTION see()});
+logs_into('trigger', 'a trigger');
+is(sql('SELECT count(*), count(DISTINCT key) FROM seen'), '300|300', '... and the trigger runs for each');
+sql(qq{DROP TRIGGER see ON mlops_data.$today; TRUNCATE seen; CREATE TRIGGER see AFTER INSERT ON mlops_catalog.prediction EXECUTE FUNCTION see()});
+logs_into('statement', 'a trigger of the whole log');
+is(sql('SELECT count(*) > 0 FROM seen'), 't', '... and the trigger runs');
+sql('DROP TRIGGER see ON mlops_catalog.prediction; DROP FUNCTION see');
+logs_into('index', 'an index of somebody');
+is(sql(qq{SET enable_seqscan = off; SET enable_bitmapscan = off; SELECT count(*) FROM mlops_data.$today WHERE upper(key) = 'INDEX 7' AND key LIKE 'index %'}), '1', '... and the index knows them');
+sql(qq{DROP INDEX mlops_data.of_mine; ALTER TABLE mlops_catalog.prediction ADD COLUMN twice float8 GENERATED ALWAYS AS (2 * prediction) STORED, ADD COLUMN more text DEFAULT 'more'});
+logs_into('column', 'other columns');
+is(sql(q{SELECT bool_and(twice = 2 * prediction AND more = 'more') FROM mlops_catalog.prediction WHERE key LIKE 'column %'}), 't', '... and the columns their values');
+sql('ALTER TABLE mlops_catalog.prediction DROP COLUMN twice, DROP COLUMN more');
+logs_into('dropped', 'columns that were dropped');
+
+# the bounds are the table's, whatever its name says, and what is not within them goes elsewhere
+my $midnight = sql(q{SELECT date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'});
+my $noon = sql(q{SELECT clock_timestamp() + interval '5 s'});
+my $detach = "ALTER TABLE mlops_catalog.prediction DETACH PARTITION mlops_data.$today";
+my $attach = "ALTER TABLE mlops_catalog.prediction ATTACH PARTITION mlops_data";
+
+call_as_one_batch(q{SELECT mlops_predict('line', p, 'morning ' || id) FROM point p WHERE id <= 300},
+	qq{$detach; CREATE TABLE mlops_data.afternoon (LIKE mlops_catalog.prediction);
+	   $attach.$today FOR VALUES FROM ('$midnight') TO ('$noon');
+	   $attach.afternoon FOR VALUES FROM ('$noon') TO ('$midnight'::timestamptz + interval '1 day');
+	   SELECT pg_sleep_until('$noon')},
+	q{SELECT mlops_predict('line', p, 'afternoon ' || id) FROM point p WHERE id <= 300});
+is(sql(q{SELECT string_agg(t || ' ' || n, ', ' ORDER BY t) FROM (
+           SELECT tableoid::regclass || ' ' || split_part(key, ' ', 1) AS t, count(*) AS n FROM mlops_catalog.prediction WHERE key ~ '^(morning|afternoon) ' GROUP BY 1) s}),
+	"mlops_data.afternoon afternoon 300, mlops_data.$today morning 300", 'rows of one batch go to the partitions that have them');
+sql(qq{$detach; ALTER TABLE mlops_catalog.prediction DETACH PARTITION mlops_data.afternoon; $attach.$today FOR VALUES FROM ('$midnight') TO ('$noon')});
+logs_into('evening', 'other bounds');
+is(sql(q{SELECT count(*) FROM mlops_catalog.prediction_default WHERE key LIKE 'evening %'}), '300', '... in the default partition, where nothing else has them');
+sql(qq{$detach; INSERT INTO mlops_data.$today SELECT * FROM mlops_data.afternoon; DROP TABLE mlops_data.afternoon;
+	WITH moved AS (DELETE FROM mlops_catalog.prediction_default RETURNING *) INSERT INTO mlops_data.$today SELECT * FROM moved;
+	$attach.$today FOR VALUES FROM ('$midnight') TO ('$midnight'::timestamptz + interval '1 day')});
+logs_into('again', 'its bounds again');
+is(sql('SELECT count(*) FROM mlops_catalog.prediction_default'), '0', '... within');
+sql('DROP TABLE seen');
+adds_up('with changed tables');
 
 # ---- the writer is in nobody's way ----
 

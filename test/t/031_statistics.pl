@@ -42,12 +42,12 @@ my $setup = q{
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 sub flush_statistics { is(sql(q{SELECT mlops_flush_statistics('30 s')}), 't', 'the statistics can be waited for'); }
-sub counted { return sql('SELECT counted FROM mlops_counted()'); }
+sub counted { return sql('SELECT calls FROM mlops_counted()'); }
 sub rows { return sql("SELECT coalesce(sum(rows), 0) FROM mlops.serving_statistics WHERE $_[0]"); }
 
 sub adds_up
 {
-	is( sql(q{SELECT counted = written + waiting + without_room + on_standby + without_model + unreachable FROM mlops_counted()}),
+	is( sql(q{SELECT calls = written + waiting + without_room + on_standby + without_model + unreachable FROM mlops_counted()}),
 		't', "$_[0]: every row is written, waits or is counted as lost");
 }
 
@@ -58,7 +58,10 @@ sub wait_for_no_writer
 }
 
 sql($setup);
-is(sql('SELECT preloaded, counted FROM mlops_counted()'), 't|0', 'a server that preloads mlops can count');
+is(sql('SELECT preloaded, calls FROM mlops_counted()'), 't|0', 'a server that preloads mlops can count');
+
+is(sql(q{SELECT string_agg(model || ': ' || statistics, ', ' ORDER BY model) FROM mlops_status()}), 'line: all calls of mlops_predict, steep: off',
+	'the status says what is counted');
 
 # ---- what is counted ----
 
@@ -277,7 +280,7 @@ my $session = IPC::Run::start([ 'psql', '-X', '-q', '-d', $node->connstr('postgr
 
 $node->poll_query_until('postgres', "SELECT sum(rows) > $before + 100 FROM mlops.serving_statistics WHERE model = 'line'") or die 'nothing is written';
 usleep(300_000);
-my ($pid, $calls, $written) = split(/\|/, sql(q{SELECT (SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT mlops_predict%'), counted, written FROM mlops_counted()}));
+my ($pid, $calls, $written) = split(/\|/, sql(q{SELECT (SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT mlops_predict%'), calls, written FROM mlops_counted()}));
 my $start = time;
 my $killed = sql('SELECT extract(epoch FROM clock_timestamp())');
 
@@ -309,7 +312,7 @@ $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 $start = time;
 $standby->safe_psql('postgres', q{SELECT sum(mlops_predict('line', p)) FROM point p, generate_series(1, 10) n});
 cmp_ok(time - $start, '<', 5, 'nothing waits on a standby');
-is($standby->safe_psql('postgres', 'SELECT counted, on_standby, waiting, memory FROM mlops_counted()'), '20000|20000|0|0', 'calls on a standby are counted, and not kept');
+is($standby->safe_psql('postgres', 'SELECT calls, on_standby, waiting, memory FROM mlops_counted()'), '20000|20000|0|0', 'calls on a standby are counted, and not kept');
 is(($standby->psql('postgres', 'SELECT mlops_flush_statistics()'))[0], 3, '... and cannot be written');
 $before = $standby->safe_psql('postgres', 'SELECT sum(rows) FROM mlops.serving_statistics');
 $standby->promote;

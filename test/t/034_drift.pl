@@ -49,8 +49,7 @@ sub drift
 
 sub compare_numbers
 {
-	my ($name, $exact, $kept, $want) = @_;
-	my $n = $want->{n_ref};
+	my ($name, $exact, $kept, $want, $bound) = @_;
 
 	is_relative($exact->{psi}, $want->{psi}, 1e-9, "$name: PSI");
 	is_relative($exact->{ks}, $want->{ks_statistic}, 1e-9, "$name: KS");
@@ -59,11 +58,23 @@ sub compare_numbers
 	is_relative($exact->{mean}, $want->{mean_cur}, 1e-9, "$name: mean now");
 	is_relative($exact->{mean_reference}, $want->{mean_ref}, 1e-9, "$name: mean then");
 
-	# the profile's deciles are exact, its distribution function to one value in 256
+	# the profile's deciles are exact, its distribution function to one value in 256, the area to what its knots leave open
 	is_relative($kept->{psi}, $want->{psi}, 1e-9, "$name: PSI against the profile");
 	is_relative($kept->{js}, $want->{js_divergence_nats}, 1e-9, "$name: Jensen-Shannon against the profile");
 	ok(abs($kept->{ks} - $want->{ks_statistic}) <= 1 / 256, "$name: KS against the profile")
 	  or diag("$kept->{ks}, not $want->{ks_statistic}");
+	ok(abs($kept->{wasserstein} - $want->{wasserstein}) <= $bound + 1e-9 * $want->{wasserstein}, "$name: Wasserstein against the profile")
+	  or diag("$kept->{wasserstein}, not $want->{wasserstein}, bound $bound");
+	note(sprintf("Wasserstein off by %.3g of the bound", abs($kept->{wasserstein} - $want->{wasserstein}) / $bound)) if $bound > 0;
+}
+
+# how far the area can be off, by the knots of the profile (docs/drift.md)
+sub bound_of
+{
+	my ($name, $feature) = @_;
+
+	return $node->safe_psql('postgres', "SELECT sum((knot[i + 1] - knot[i]) * (knot_upto[i + 1] - knot_equal[i + 1] - knot_upto[i])) / (2 * max(knot_upto[cardinality(knot)])) "
+		  . "FROM mlops.training_profile, generate_series(1, cardinality(knot) - 1) AS i WHERE model = 'all_$name' AND role = 'feature' AND feature = '$feature'");
 }
 
 sub compare_levels
@@ -96,7 +107,7 @@ for my $name (sort keys %{ $reference->{sets} })
 	my $exact = drift("'all_$name/1', 'now_$name', 'then_$name'");
 	my $kept = drift("'all_$name/1', 'now_$name'");
 
-	compare_numbers("$name.$_", $exact->{$_}, $kept->{$_}, $set->{numeric}->{$_}) for @$numbers;
+	compare_numbers("$name.$_", $exact->{$_}, $kept->{$_}, $set->{numeric}->{$_}, bound_of($name, $_)) for @$numbers;
 	compare_levels("$name.$_", $exact->{$_}, $kept->{$_}, $set->{categorical}->{$_}) for @$levels;
 	$compared += @$numbers + @$levels;
 }
