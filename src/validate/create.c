@@ -21,8 +21,11 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "registry/gate_row.h"
 #include "validate/set.h"
 #include "validate/validate.h"
+
+#define SLICES_HINT	"Give a column ('plan'), two of them ('plan, country') or a condition over columns of the source ('tenure < 6')."
 
 PG_FUNCTION_INFO_V1(mlops_create_validation_set);
 PG_FUNCTION_INFO_V1(mlops_drop_validation_set);
@@ -238,10 +241,11 @@ take_slices(MlSet *set, Datum array, bool isnull, int *n)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("\"slices\" has a NULL element"),
-					 errhint("Give columns ('plan'), two of them ('plan, country') or conditions ('tenure < 6').")));
+					 errdetail("Element %d is NULL.", i + 1),
+					 errhint(SLICES_HINT)));
 		if (ml_slice_columns(set->ncolumns, set->column, text[i], column) > 0)
 			continue;
-		ml_slice_check(set->source, text[i], text[i]);
+		ml_slice_check(set->source, text[i], text[i], SLICES_HINT);
 		for (int s = 0; s < set->nslices; s++)
 			if (strcmp(set->slice[s].name, text[i]) == 0)
 				ereport(ERROR,
@@ -488,6 +492,7 @@ mlops_drop_validation_set(PG_FUNCTION_ARGS)
 	ml_registry_require_writable("drop a validation set");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
 	set = ml_set_open(model, name, true);
+	ml_gates_tell_dropped(model, name, NULL);
 	ml_registry_enter(&scope);
 	ml_set_drop(set);
 	ml_registry_leave(&scope);

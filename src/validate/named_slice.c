@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "registry/gate_row.h"
 #include "validate/set.h"
 #include "validate/validate.h"
 
@@ -283,6 +284,7 @@ mlops_drop_slice(PG_FUNCTION_ARGS)
 				 errmsg("slice \"%s\" of validation set \"%s\" is a value of a column", name, set->name),
 				 errdetail("The set was made with a slice for each value of \"%s\".", slice->column[0]),
 				 errhint("Make a set without it.")));
+	ml_gates_tell_dropped(set->model, set->name, name);
 	ml_bind_text(&args, set->model);
 	ml_bind_text(&args, set->name);
 	ml_bind_int(&args, slice->number);
