@@ -361,6 +361,7 @@ mlops_bundle(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"model\" must not be NULL"),
+				 errdetail("It was given as NULL."),
 				 errhint("Name a model as in 'churn', 'churn@fallback' or 'churn/7'.")));
 	name = PG_GETARG_TEXT_PP(0);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops bundle", ALLOCSET_DEFAULT_SIZES);

@@ -97,8 +97,9 @@ require_column(const MlSet *set, const char *name, const char *argument)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("%s column \"%s\" is not in the source", argument, name),
+			 errdetail("The source has columns %s.", ml_set_column_list(set, "")),
 			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
-			 errhint("The source has columns %s.", ml_set_column_list(set, ""))));
+			 errhint("Name one of them.")));
 	return -1;					/* keep the compiler quiet */
 }
 
@@ -189,6 +190,7 @@ find_columns(MlSet *set, const MlModelRow *row)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("\"stratify_by\" has a NULL element"),
+					 errdetail("Element %d is NULL.", i + 1),
 					 errhint("Give names of columns.")));
 		(void) require_column(set, set->stratify[i], "stratify_by");
 	}
@@ -218,6 +220,8 @@ check_numbers(const MlSet *set)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"time_unit\" is for time columns that are integers"),
+				 set->time_column == NULL ? errdetail("The set has no time column.") :
+				 errdetail("Time column \"%s\" is of type %s.", set->time_column, set->column[set->time_at].type),
 				 errhint("Leave it out.")));
 }
 
@@ -251,6 +255,7 @@ take_slices(MlSet *set, Datum array, bool isnull, int *n)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_OBJECT),
 						 errmsg("\"slices\" has \"%s\" twice", text[i]),
+						 errdetail("Element %d says it again.", i + 1),
 						 errhint("Leave one out.")));
 		slice->number = ++set->last_slice;
 		slice->name = slice->condition = text[i];
@@ -420,6 +425,7 @@ store(MlSet *set, FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("model \"%s\" has a validation set \"%s\" already", set->model, set->name),
+				 errdetail("A set is made once, and refreshed with mlops_refresh_validation_set."),
 				 errhint("Choose another name, or drop it first with mlops_drop_validation_set(%s, %s).",
 						 quote_literal_cstr(set->model), quote_literal_cstr(set->name))));
 }
