@@ -213,7 +213,7 @@ REGRESS = \
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs
-ISOLATION = \
+SPECS = \
 	promote_race \
 	promote_scan \
 	rules_scan \
@@ -248,8 +248,8 @@ $(error found no server headers through PG_CONFIG=$(PG_CONFIG); install postgres
 endif
 # Debian's package of 13 has not the program that runs them
 ISOLATION_RUN := $(wildcard $(dir $(PGXS))../../src/test/isolation/pg_isolation_regress)
-ifeq ($(ISOLATION_RUN),)
-ISOLATION =
+ifneq ($(ISOLATION_RUN),)
+ISOLATION = $(SPECS)
 endif
 include $(PGXS)
 
