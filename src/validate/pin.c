@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "interrupts.h"
@@ -90,7 +91,7 @@ with_label(const MlSet *set, MinimalTuple tuple, const char *label)
 	getTypeInputInfo(target->stored_type, &input, &parameter);
 	slot->tts_values[set->target_at] = OidInputFunctionCall(input, (char *) label, parameter, target->stored_typmod);
 	slot->tts_isnull[set->target_at] = false;
-	result = heap_form_minimal_tuple(desc, slot->tts_values, slot->tts_isnull);
+	result = ml_form_minimal_tuple(desc, slot->tts_values, slot->tts_isnull);
 	ExecDropSingleTupleTableSlot(slot);
 	return result;
 }
