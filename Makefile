@@ -213,7 +213,7 @@ REGRESS = \
 REGRESS_OPTS = --inputdir=test --load-extension=mlops
 
 # two sessions at once: specs in test/specs
-ISOLATION = \
+SPECS = \
 	promote_race \
 	promote_scan \
 	rules_scan \
@@ -246,6 +246,11 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifeq ($(wildcard $(PGXS)),)
 $(error found no server headers through PG_CONFIG=$(PG_CONFIG); install postgresql-server-dev-15, or try "make demo", which installs what it needs)
 endif
+# Debian's package of 13 has not the program that runs them
+ISOLATION_RUN := $(wildcard $(dir $(PGXS))../../src/test/isolation/pg_isolation_regress)
+ifneq ($(ISOLATION_RUN),)
+ISOLATION = $(SPECS)
+endif
 include $(PGXS)
 
 $(OBJS): $(ALL_HEADERS)
@@ -253,14 +258,15 @@ $(OBJS): $(ALL_HEADERS)
 sql/mlops--$(EXTVERSION).sql: $(SQL_PIECES) mlops.control
 	cat $(SQL_PIECES) > $@
 
-installcheck: say-without-tap
-say-without-tap:
+installcheck: say-without
+say-without:
+	@test -n '$(ISOLATION_RUN)' || echo 'Without the isolation tests: this server comes without pg_isolation_regress'
 	@test -n '$(IPC_RUN)' || echo 'Without the TAP tests of test/t: Perl has no IPC::Run (Debian: libipc-run-perl)'
 
 all: learn
 install: install-learn
 clean: clean-learn
-.PHONY: learn install-learn clean-learn say-without-tap
+.PHONY: learn install-learn clean-learn say-without
 learn:
 	$(MAKE) -C src/learn all PG_CONFIG='$(PG_CONFIG)'
 install-learn:

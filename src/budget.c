@@ -44,6 +44,7 @@ size_overflow(void)
 	ereport(ERROR,
 			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 			 errmsg("requested size exceeds what a machine word can hold"),
+			 errdetail("It is more than %zu bytes.", SIZE_MAX),
 			 errhint("Read fewer rows or columns.")));
 }
 

@@ -50,10 +50,14 @@
 #if PG_VERSION_NUM >= 140000
 #include "common/cryptohash.h"
 #else
-#include "common/sha2.h"
+#include "utils/fmgrprotos.h"
 #endif
 
-/* digest: 32 bytes; false: the implementation refused */
+/*
+ * digest: 32 bytes; false: the implementation refused. 13's own interface wants
+ * OpenSSL's headers, which a package of server headers does not bring: there it
+ * is the SQL function's, on a copy.
+ */
 static inline bool
 ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 {
@@ -67,11 +71,15 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 	pg_cryptohash_free(context);
 	return done;
 #else
-	pg_sha256_ctx context;
+	bytea	   *copy = palloc(length + VARHDRSZ);
+	bytea	   *hash;
 
-	pg_sha256_init(&context);
-	pg_sha256_update(&context, bytes, length);
-	pg_sha256_final(&context, digest);
+	SET_VARSIZE(copy, length + VARHDRSZ);
+	memcpy(VARDATA(copy), bytes, length);
+	hash = DatumGetByteaP(DirectFunctionCall1(sha256_bytea, PointerGetDatum(copy)));
+	memcpy(digest, VARDATA(hash), 32);
+	pfree(hash);
+	pfree(copy);
 	return true;
 #endif
 }
@@ -153,6 +161,7 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 
 /* 16 has one privilege check for all classes of objects */
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_proc.h"
 #define ml_function_aclcheck(function) \
 	object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE)
 #else
@@ -161,6 +170,7 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #endif
 
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_namespace.h"
 #define ml_namespace_aclcheck(oid, role, mode) \
 	object_aclcheck(NamespaceRelationId, (oid), (role), (mode))
 #else
@@ -190,6 +200,20 @@ ml_compat_sha256(const void *bytes, size_t length, uint8 *digest)
 #define ml_heap_fetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer, false)
 #else
 #define ml_heap_fetch(rel, snapshot, tuple, buffer) heap_fetch(rel, snapshot, tuple, buffer)
+#endif
+
+/* 18 can leave room before the tuple */
+#if PG_VERSION_NUM >= 180000
+#define ml_form_minimal_tuple(desc, values, nulls) heap_form_minimal_tuple(desc, values, nulls, 0)
+#else
+#define ml_form_minimal_tuple(desc, values, nulls) heap_form_minimal_tuple(desc, values, nulls)
+#endif
+
+/* 14 took the names of what is waited for out of the statistics */
+#if PG_VERSION_NUM >= 140000
+#include "utils/wait_event.h"
+#else
+#include "pgstat.h"
 #endif
 
 /* 18 has generated columns that are not stored */

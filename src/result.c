@@ -28,6 +28,7 @@ ml_rows_begin(FunctionCallInfo fcinfo, MlRows *result)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a function that returns a set was called where a set cannot be accepted"),
+				 errdetail("It returns rows."),
 				 errhint("Call it in FROM: SELECT * FROM ...")));
 	class = get_call_result_type(fcinfo, &type, &desc);
 	if (class != TYPEFUNC_COMPOSITE && class != TYPEFUNC_SCALAR)

@@ -490,7 +490,7 @@ is_settled(Glm *g)
 }
 
 static bool
-accept(Glm *g, const State *s, double objective)
+accept_step(Glm *g, const State *s, double objective)
 {
 	double		change = isfinite(g->objective) ? g->objective - objective : INFINITY;
 
@@ -537,7 +537,7 @@ end_pass(void *fit, void *state)
 		ml_glm_refuse_start(g);
 	if (g->stage == GLM_NEWTON && !(objective <= g->objective + SLACK * (fabs(g->objective) + 0.1)))
 		return reject(g);
-	return accept(g, s, objective);
+	return accept_step(g, s, objective);
 }
 
 static double

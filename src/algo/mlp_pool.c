@@ -10,6 +10,7 @@
 
 #include "algo/mlp_pool.h"
 #include "learn/driver.h"
+#include "storage/shmem.h"
 
 #define MIN_WORK		(4 * 1024 * 1024)	/* weights times rows of a fit that a crew makes faster */
 #define CHUNK_WORK		98304	/* of a chunk: about 100 us */

@@ -209,7 +209,8 @@ add_verdict(MlRows *rows, const MlVerdict *verdict)
 	ml_rows_text(values, nulls, 4, verdict->validation_set);
 	values[5] = Int32GetDatum(verdict->edition);
 	nulls[5] = verdict->edition == 0;
-	ml_rows_text(values, nulls, 6, verdict->slice);
+	/* as in mlops_evaluate: all rows are the slice without a name; a query is of no rows */
+	ml_rows_text(values, nulls, 6, verdict->gate->metric != NULL && verdict->gate->nslices == 0 ? "" : verdict->slice);
 	ml_rows_number(values, nulls, 7, e->value);
 	ml_rows_number(values, nulls, 8, e->low);
 	ml_rows_number(values, nulls, 9, e->high);

@@ -106,6 +106,7 @@ add_feature(MlRecipe *recipe, const Entries *entries, const Entry *first, Jsonb 
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("\"%s\" is both a number and a category", entry->feature),
+					 errdetail("The document has \"%s\" alone and with a level.", entry->feature),
 					 errhint("Name the levels of a category \"%s=level\".", entry->feature)));
 		if (!is_special(entry->level))
 			level[n++] = entry->level;
@@ -207,6 +208,7 @@ ml_import_coefficients(const MlImport *import, Jsonb *document, MlModel *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the document has no coefficients"),
+				 errdetail("It is an object without keys."),
 				 errhint("For example '{\"(intercept)\": -1.2, \"tenure\": -0.02, \"plan=pro\": 0.7}'.")));
 	recipe = ml_recipe_by_hand(entries.n);
 	for (int i = 0; i < entries.n; i++)

@@ -159,6 +159,7 @@ settle_model(MlImport *import, MlModelRow **row)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is a reference to a version, not the name of a model", import->model),
+				 errdetail("It has a %s after the name.", reference.alias[0] != '\0' ? "\"@\"" : "\"/\""),
 				 errhint("Importing makes a new version: give the name alone, \"%s\".", reference.model)));
 	*row = ml_registry_model_row(import->model);
 	if (*row == NULL)
@@ -322,6 +323,7 @@ import_call(FunctionCallInfo fcinfo, Jsonb *document)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("no model was given"),
+				 errdetail("\"model\" is NULL."),
 				 errhint("Name it: model => 'churn'.")));
 	import.model = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	if (!PG_ARGISNULL(3))
@@ -341,6 +343,7 @@ require_document(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("no document was given"),
+				 errdetail("\"document\" is NULL."),
 				 errhint("For example document => '{\"(intercept)\": -1.2, \"tenure\": -0.02}'.")));
 }
 

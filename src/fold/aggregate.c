@@ -42,6 +42,7 @@ require_finite(const char *name, double value)
 		ereport(ERROR,
 				(errcode(ERRCODE_ML_UNTRAINABLE_DATA),
 				 errmsg("\"%s\" is infinite", name),
+				 errdetail("It is %g, which no sum could hold.", value),
 				 errhint("Leave such rows out, or make the value NULL: rows with a NULL do not count.")));
 }
 
@@ -93,6 +94,7 @@ take_weight(double weight, Row *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"weight\" is %g", weight),
+				 errdetail("It must be 0 or more."),
 				 errhint("A weight is not negative; rows of weight 0 do not count.")));
 	require_finite("weight", weight);
 	row->weight = weight;
@@ -272,11 +274,13 @@ mlops_pass(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"algorithm\" must not be NULL"),
+				 errdetail("It was given as NULL."),
 				 errhint("See SELECT * FROM mlops_algorithms().")));
 	if (nclasses < 0 || nclasses > 100)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"classes\" is %d", nclasses),
+				 errdetail("It must be from 0 to 100."),
 				 errhint("Give the number of classes, at most 100, or NULL for a target that is a number.")));
 	fold = ml_fold_make(CurrentMemoryContext, ml_learn_algorithm(text_to_cstring(PG_GETARG_TEXT_PP(0))),
 						PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1), nclasses);

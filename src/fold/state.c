@@ -153,8 +153,12 @@ static Size
 get_flat_size(ExpandedObjectHeader *header)
 {
 	MlFold	   *fold = (MlFold *) header;
+	MemoryContext old;
 
+	/* from 17 on the caller's memory may be that of a sort, where nothing can be freed */
+	old = MemoryContextSwitchTo(fold->hdr.eoh_context);
 	ml_fold_flush(fold);
+	MemoryContextSwitchTo(old);
 	fold->flat_size = VARHDRSZ + HEADER_LENGTH + ALIGNED(Max(fold->ncolumns, 0)) +
 		ALIGNED(strlen(fold->params_text)) + 8 * (Size) fold->npass + 8 * words_written(fold);
 	if (fold->flat_size > MaxAllocSize)

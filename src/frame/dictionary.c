@@ -140,6 +140,7 @@ add_value(MlFrame *frame, MlDictionary *dictionary, const char *bytes, int lengt
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("a text column has more than %d distinct values", PG_INT32_MAX / 4),
+				 errdetail("Each is numbered, with 32 bits."),
 				 errhint("Leave the column out with exclude => '{...}', or read fewer rows.")));
 	if (code == index->capacity)
 		set_capacity(frame, dictionary, index->capacity * 2);

@@ -75,6 +75,7 @@ make_columns(MlFrame *frame, TupleDesc desc)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the source has no columns"),
+				 errdetail("Its SELECT list is empty."),
 				 errhint("Name the columns to learn from in its SELECT list.")));
 	frame->ncols = desc->natts;
 	frame->cols = MemoryContextAllocZero(frame->cxt, desc->natts * sizeof(MlColumn));
@@ -148,6 +149,7 @@ refuse_two_roles(const MlFrame *frame, int column, const char *one, const char *
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("column \"%s\" is named both as %s and as %s",
 					frame->cols[column].name, one, other),
+			 errdetail("A column has one role."),
 			 errhint("Take it out of one of them.")));
 }
 

@@ -480,13 +480,13 @@ ml_hash_key(Oid base, Datum key, uint64 seed)
 	switch (base)
 	{
 		case INT2OID:
-			length = pg_ltoa(DatumGetInt16(key), buffer);
+			pg_ltoa(DatumGetInt16(key), buffer);
 			break;
 		case INT4OID:
-			length = pg_ltoa(DatumGetInt32(key), buffer);
+			pg_ltoa(DatumGetInt32(key), buffer);
 			break;
 		case INT8OID:
-			length = pg_lltoa(DatumGetInt64(key), buffer);
+			pg_lltoa(DatumGetInt64(key), buffer);
 			break;
 		case FLOAT4OID:
 			length = float_text(DatumGetFloat4(key), buffer);

@@ -32,6 +32,7 @@ ml_judge_metric(const char *model, MlTask task, const char *name)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("there is no metric that judges model \"%s\"", model),
+					 errdetail("It has no primary metric, and its task has no default."),
 					 errhint("SELECT * FROM mlops_metrics() lists them by task.")));
 	}
 	metric = ml_metric_find(name);

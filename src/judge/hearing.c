@@ -30,6 +30,7 @@ ml_argument_require(FunctionCallInfo fcinfo, int argument, const char *name, con
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be NULL", name),
+				 errdetail("It was given as NULL."),
 				 errhint("As in %s.", example)));
 }
 
@@ -72,6 +73,7 @@ refuse_reference(const MlCase *question)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("\"%s\" names a version, but versions to compare are given by number", question->model),
+			 errdetail("\"candidate\" and \"champion\" are the numbers; \"model\" is the name alone."),
 			 errhint("As in %s.", question->example)));
 }
 

@@ -285,6 +285,7 @@ refuse_rows(const MlJury *jury)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("there are no rows to judge model \"%s\" by", jury->model),
+				 errdetail("The source gave none."),
 				 errhint("Give a source with labelled rows.")));
 	if (jury->frame->nrows > ML_JURY_MOST_ROWS)
 		ereport(ERROR,

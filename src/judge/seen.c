@@ -32,6 +32,7 @@ refuse_bytes(const Walk *walk)
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("the fingerprints of the rows that version %d of model \"%s\" was trained on are damaged",
 					walk->version, walk->model),
+			 errdetail("Their bytes are not those of a list of fingerprints."),
 			 errhint("Judge with include_seen => true, or train again.")));
 }
 

@@ -145,7 +145,8 @@ ask_query(MlSlicer *slicer, const MlJurySource *source, const MlFrame *columns)
 				refuse_column(asked->column);
 			continue;
 		}
-		ml_slice_check(source->source, source->slice[s], source->slice[s]);
+		ml_slice_check(source->source, source->slice[s], source->slice[s],
+					   "Give a column ('plan') or a condition over columns of the source ('tenure < 6').");
 		asked->attribute = attribute++;
 		asked->first = slicer->n;
 		asked->nslices = 1;

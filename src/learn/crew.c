@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "algo/mlp_pool.h"
+#include "compat.h"
 #include "learn/crew.h"
 #include "learn/fold_crew.h"
 #include "miscadmin.h"
@@ -34,7 +35,6 @@
 #include "trees/grow.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-#include "utils/wait_event.h"
 
 #define BOARD_MAGIC		0x6d6c6372	/* "mlcr" */
 #define MAX_WORKERS		64

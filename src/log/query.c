@@ -191,6 +191,7 @@ mlops_score(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"source\" must not be NULL"),
+				 errdetail("It was given as NULL."),
 				 errhint("Give the name of a table or view, or a SELECT.")));
 	source = ml_source_query(text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	key = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));

@@ -53,6 +53,7 @@ take_metric(const text *argument, MlTask *task)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("metric \"%s\" is neither for two classes nor for numbers", name),
+				 errdetail("Arrays of predictions and labels are of one of these."),
 				 errhint("SELECT * FROM mlops_metrics() lists metrics by task.")));
 	*task = (metric->tasks & ML_TASK_BINARY) ? ML_TASK_BINARY : ML_TASK_REGRESSION;
 	return metric;

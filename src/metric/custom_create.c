@@ -52,19 +52,24 @@ typedef struct LookUp
 	Oid			found;			/* InvalidOid if there is none, or more than one of the name */
 } LookUp;
 
-/* raises what the server says of a text that is no name, or of a type that is none */
+/*
+ * Raises what the server says of a text that is no name, or of a type that is
+ * none: to_regprocedure() does so up to 15 only.
+ */
 static void
 look_up(void *arg)
 {
 	LookUp	   *look = arg;
-	LOCAL_FCINFO(call, 1);
-	Datum		found;
+	PGFunction	input = strchr(look->text, '(') != NULL ? regprocedurein : regprocin;
 
-	InitFunctionCallInfoData(*call, NULL, 1, InvalidOid, NULL, NULL);
-	call->args[0].value = CStringGetTextDatum(look->text);
-	call->args[0].isnull = false;
-	found = strchr(look->text, '(') != NULL ? to_regprocedure(call) : to_regproc(call);
-	look->found = call->isnull ? InvalidOid : DatumGetObjectId(found);
+	look->found = DatumGetObjectId(DirectFunctionCall1(input, CStringGetDatum(look->text)));
+}
+
+static bool
+is_about_name(const ErrorData *error)
+{
+	return error != NULL && error->sqlerrcode != ERRCODE_UNDEFINED_FUNCTION &&
+		error->sqlerrcode != ERRCODE_AMBIGUOUS_FUNCTION;
 }
 
 /* a name, or a name and types, in the search_path of the caller */
@@ -83,7 +88,7 @@ find_aggregate(const char *text, Signature *signature)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("aggregate \"%s\" does not exist", text),
-				 error != NULL ? errdetail_internal("%s.", error->message) :
+				 is_about_name(error) ? errdetail_internal("%s.", error->message) :
 				 errdetail("No function has that name and these arguments, or several have the name."),
 				 errhint("Write its name and the types of its arguments: 'profit(float8, boolean, numeric)'.")));
 	form = (Form_pg_proc) GETSTRUCT(tuple);

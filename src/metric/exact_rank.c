@@ -128,7 +128,7 @@ put_pair(Ranking *ranking, Side *side, double score, double weight)
 	{
 		Datum		value[2] = {Int64GetDatum(place_of(score)), Float8GetDatum(weight)};
 		bool		isnull[2] = {false, false};
-		MinimalTuple tuple = heap_form_minimal_tuple(ranking->slot->tts_tupleDescriptor, value, isnull);
+		MinimalTuple tuple = ml_form_minimal_tuple(ranking->slot->tts_tupleDescriptor, value, isnull);
 
 		ExecStoreMinimalTuple(tuple, ranking->slot, true);
 		tuplesort_puttupleslot(side->pairs, ranking->slot);

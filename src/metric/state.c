@@ -74,14 +74,21 @@ ml_metric_state_make(MemoryContext parent, MlStateKind kind, MlUnit unit, double
 	return state;
 }
 
-/* ---- to bytes ---- */
+/*
+ * ---- to bytes ----
+ *
+ * The server asks for them wherever it forms a tuple, from 17 on in memory that
+ * cannot be freed piece by piece: that of a sort. Work is done in the state's own.
+ */
 
 static Size
 get_flat_size(ExpandedObjectHeader *header)
 {
 	MlMetricState *state = (MlMetricState *) header;
+	MemoryContext old = MemoryContextSwitchTo(state->hdr.eoh_context);
 
 	state->flat_size = VARHDRSZ + HEADER_LENGTH + state->body->size(state);
+	MemoryContextSwitchTo(old);
 	return state->flat_size;
 }
 
@@ -90,6 +97,7 @@ flatten_into(ExpandedObjectHeader *header, void *result, Size size)
 {
 	MlMetricState *state = (MlMetricState *) header;
 	char	   *at = VARDATA(result);
+	MemoryContext old;
 
 	Assert(size == state->flat_size);
 	memset(result, 0, size);
@@ -101,7 +109,9 @@ flatten_into(ExpandedObjectHeader *header, void *result, Size size)
 	ml_image_put_double(at + AT_PARAMETER, state->parameter);
 	ml_image_put(at + AT_NROWS, (uint64) state->nrows, 8);
 	strlcpy(at + AT_METRIC, state->metric, ML_METRIC_NAME);
+	old = MemoryContextSwitchTo(state->hdr.eoh_context);
 	state->body->write(state, at + HEADER_LENGTH);
+	MemoryContextSwitchTo(old);
 }
 
 /* ---- from bytes ---- */

@@ -361,6 +361,7 @@ mlops_profile(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("source must not be NULL"),
+				 errdetail("It was given as NULL."),
 				 errhint("Name a table or give a query: mlops_profile('customers').")));
 	ml_rows_begin(fcinfo, &rows);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops profile", ALLOCSET_DEFAULT_SIZES);

@@ -506,6 +506,7 @@ ml_recipe_labels(const MlRecipe *recipe, const MlFrame *frame, int64 first, int6
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("target \"%s\" is missing from the source",
 						target->name == NULL ? "(none)" : target->name),
+				 errdetail("The model is measured against it."),
 				 errhint("Add the column to the source.")));
 	column = &frame->cols[t];
 	if (!column->loaded ||

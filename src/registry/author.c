@@ -82,6 +82,7 @@ author_of(const char *role, const MlAuthored *what)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role \"%s\", who wrote %s, does not exist any more", role, what->what),
+				 errdetail("It runs as the role that wrote it."),
 				 errhint("%s", what->hint)));
 	if (author == GetUserId())
 		return InvalidOid;
@@ -93,6 +94,7 @@ author_of(const char *role, const MlAuthored *what)
 						what->privilege == ML_PRIVILEGE_TRAIN ? "train" :
 						what->privilege == ML_PRIVILEGE_PROMOTE ? "promote versions of" : "read",
 						what->model),
+				 errdetail("It runs as the role that wrote it, with the privileges that this role has now."),
 				 errhint("%s", what->hint)));
 	return author;
 }

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "registry/gate_row.h"
 #include "registry/registry_catalog.h"
@@ -110,6 +111,38 @@ ml_registry_gates(const char *model)
 	}
 	ml_registry_leave(&scope);
 	return gates;
+}
+
+/* a gate without a set is about the only one that the model has */
+void
+ml_gates_tell_dropped(const char *model, const char *validation_set, const char *slice)
+{
+	static MlStatement select = {
+		"SELECT pg_catalog.quote_ident(g.name) FROM mlops_catalog.gate AS g WHERE g.model OPERATOR(pg_catalog.=) $1 "
+		"AND g.query IS NULL AND ($3 IS NULL OR $3 OPERATOR(pg_catalog.=) ANY (g.slices)) "
+		"AND (g.validation_set OPERATOR(pg_catalog.=) $2 OR (g.validation_set IS NULL AND NOT EXISTS ("
+		"SELECT FROM mlops_catalog.validation_set AS v WHERE v.model OPERATOR(pg_catalog.=) $1 AND v.name OPERATOR(pg_catalog.<>) $2))) "
+		"ORDER BY g.name"
+	};
+	MlArguments args = {0};
+	StringInfoData list;
+	List	   *names;
+	ListCell   *cell;
+
+	ml_bind_text(&args, model);
+	ml_bind_text(&args, validation_set);
+	ml_bind_text(&args, slice);
+	names = ml_registry_texts(&select, &args);
+	if (names == NIL)
+		return;
+	initStringInfo(&list);
+	foreach(cell, names)
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", (char *) lfirst(cell));
+	ereport(NOTICE,
+			(errmsg("gates of model \"%s\" stay closed until %s \"%s\" is there again", model,
+					slice != NULL ? "slice" : "validation set", slice != NULL ? slice : validation_set),
+			 errdetail("They ask for it: %s.", list.data),
+			 errhint("Make it again under its name, or take them back with mlops_drop_gate(%s, name).", quote_literal_cstr(model))));
 }
 
 /* ---- approvals ---- */

@@ -37,6 +37,12 @@ extern bool ml_registry_drop_gate(const char *model, const char *name);
 /* those of a model by name, in the current context; a list of MlGate * */
 extern List *ml_registry_gates(const char *model);
 
+/*
+ * A NOTICE that names the gates which a validation set, or one of its slices (NULL: the set), is dropped from under:
+ * they stay closed until it is there again. Called before it goes; none: nothing is said.
+ */
+extern void ml_gates_tell_dropped(const char *model, const char *validation_set, const char *slice);
+
 /* by the current user, once a version; false: there is no such version */
 extern bool ml_registry_approve(const char *model, int version, const char *note);
 

@@ -51,6 +51,30 @@ ml_bundle_refuse(const char *detail)
 			 errhint("Make one with mlops_bundle('model'), with the same version of the extension on all servers.")));
 }
 
+/* there may be no conversion, or none of these characters: then the bytes are at fault, and nothing else */
+static char *
+convert_name(char *name, Size length, int encoding)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	char	   *converted = NULL;
+
+	PG_TRY();
+	{
+		converted = pg_any_to_server(name, length, encoding);
+	}
+	PG_CATCH();
+	{
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION && geterrcode() != ERRCODE_UNDEFINED_FUNCTION)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(cxt);
+		FlushErrorState();
+		ml_bundle_refuse(psprintf("The name of the model is in encoding \"%s\", and cannot be converted to \"%s\".",
+								  pg_encoding_to_char(encoding), GetDatabaseEncodingName()));
+	}
+	PG_END_TRY();
+	return converted;
+}
+
 /* the name in the encoding of the database; it is for messages alone */
 static void
 read_name(const char *bytes, MlBundle *bundle)
@@ -68,7 +92,7 @@ read_name(const char *bytes, MlBundle *bundle)
 		!pg_verify_mbstr((int) encoding, bytes + AT_MODEL, length, true))
 		ml_bundle_refuse("The name of the model is not text of the encoding that the header names.");
 	name = pnstrdup(bytes + AT_MODEL, length);
-	name = pg_any_to_server(name, length, (int) encoding);
+	name = convert_name(name, length, (int) encoding);
 	strlcpy(bundle->resolved.model, name, NAMEDATALEN);
 	bundle->resolved.model[pg_mbcliplen(name, strlen(name), NAMEDATALEN - 1)] = '\0';
 }
@@ -337,6 +361,7 @@ mlops_bundle(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"model\" must not be NULL"),
+				 errdetail("It was given as NULL."),
 				 errhint("Name a model as in 'churn', 'churn@fallback' or 'churn/7'.")));
 	name = PG_GETARG_TEXT_PP(0);
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "mlops bundle", ALLOCSET_DEFAULT_SIZES);

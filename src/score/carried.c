@@ -187,6 +187,7 @@ carried_scorer(FunctionCallInfo fcinfo, MlResult result)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"bundle\" must not be NULL"),
+				 errdetail("It was given as NULL."),
 				 errhint("Make one with mlops_bundle('model').")));
 	if (site == NULL)
 		site = make_site(fcinfo->flinfo);

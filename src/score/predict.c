@@ -32,6 +32,7 @@ ml_score_reference(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"model\" must not be NULL"),
+				 errdetail("It was given as NULL."),
 				 errhint("Name a model as in 'churn', 'churn@fallback' or 'churn/7'.")));
 	return PG_GETARG_TEXT_PP(ARG_MODEL);
 }

@@ -185,6 +185,7 @@ check_features(const Search *search)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_COLUMN),
 					 errmsg("\"%s\" is not among the features of the search", name),
+					 errdetail(column < 0 ? "The source has no such column." : "The column is the target, the key, the weight, the time, or excluded."),
 					 errhint("List columns of the source that are neither its target nor excluded.")));
 		}
 }

@@ -313,7 +313,9 @@ read_spaces(Spaces *spaces, Jsonb *json)
 
 	if (JB_ROOT_IS_OBJECT(json) || JB_ROOT_IS_SCALAR(json) || JB_ROOT_COUNT(json) == 0)
 	{
-		JsonbToJsonbValue(json, &whole);
+		whole.type = jbvBinary;
+		whole.val.binary.data = &json->root;
+		whole.val.binary.len = VARSIZE(json) - VARHDRSZ;
 		read_space(spaces, &whole);
 		return;
 	}

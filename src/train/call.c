@@ -37,6 +37,7 @@ ml_call_model(FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("no model was given"),
+				 errdetail("\"model\" is NULL."),
 				 errhint("Name it: model => 'churn'.")));
 	return model;
 }
@@ -84,6 +85,7 @@ ml_call_names(FunctionCallInfo fcinfo, int i, const char *argument, int *n)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("\"%s\" holds a NULL", argument),
+					 errdetail("Element %d of %d is NULL.", j + 1, *n),
 					 errhint("Give names of columns: %s => ARRAY['age', 'plan'].", argument)));
 		names[j] = TextDatumGetCString(elements[j]);
 	}

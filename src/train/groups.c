@@ -67,6 +67,7 @@ check_column(const MlTraining *training, const MlFrame *frame)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" cannot be both the group and the offset", group),
+				 errdetail("A column has one role."),
 				 errhint("Name another column, or leave one of them out.")));
 }
 

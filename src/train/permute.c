@@ -72,6 +72,7 @@ require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be NULL", name),
+				 errdetail("It was given as NULL."),
 				 errhint("As in SELECT * FROM mlops_permutation_importance('churn', 'customer').")));
 }
 
@@ -154,6 +155,7 @@ read_rows(Permuting *p, const char *source, const char *target)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the source has no rows to measure on"),
+				 errdetail("Rows without a label are left out."),
 				 errhint("Give one with rows of the columns that the model was trained on.")));
 	ml_frame_arrange(p->frame, NULL, &split, true);
 	name_target(p->frame, own_target);

@@ -161,6 +161,7 @@ read_in_sql(MlTraining *training)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("this training cannot run in SQL: %s", obstacle),
+				 errdetail("The option \"engine\" is \"sql\"."),
 				 errhint("Leave out the option \"engine\" to train in memory.")));
 	training->spec.options.engine = ML_ENGINE_SQL;
 	ml_sql_train(training);

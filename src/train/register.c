@@ -186,6 +186,7 @@ require_model(const MlTraining *training)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("model \"%s\" was dropped while it was trained", training->model),
+				 errdetail("Nothing was registered."),
 				 errhint("Train again to make it anew.")));
 	if (row == NULL)
 	{
@@ -199,6 +200,7 @@ require_model(const MlTraining *training)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" was given target \"%s\" while it was trained for \"%s\"",
 						training->model, row->target, training->spec.target),
+				 errdetail("The versions of a model have one target, so that they can be compared."),
 				 errhint("Train another model.")));
 	ml_training_require_task(training, row, target->task);
 	metric = ml_metric_default(target->task);

@@ -222,6 +222,7 @@ mlops_rows(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("version %d of model \"%s\" did not keep its rows", resolved.version, resolved.model),
+				 errdetail("It has a fingerprint of them, which does not bring them back."),
 				 errhint("Train with options => '{\"keep_rows\": true}'.")));
 	ml_rows_begin(fcinfo, &rows);
 	ml_registry_kept_rows(resolved.model, resolved.version, put_row, &rows);

@@ -49,6 +49,7 @@ mlops_train_spec(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("no spec was given"),
+				 errdetail("\"spec\" is NULL."),
 				 errhint("For example spec => '{\"source\": \"customers\", \"target\": \"churned\"}'.")));
 	ml_spec_read(spec, json);
 	if (spec->author != NULL && strcmp(spec->author, current_role()) != 0)

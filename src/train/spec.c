@@ -86,6 +86,7 @@ check_column_name(const char *argument, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is empty", argument),
+				 errdetail("It names a column of the source, which an empty name cannot."),
 				 errhint("Give the name of a column of the source, or NULL for none.")));
 }
 
@@ -99,6 +100,7 @@ check_not_listed(const MlSpec *spec, const char *argument, const char *name)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("column \"%s\" cannot be both the %s and a feature", name, argument),
+					 errdetail("\"features\" lists it, and it is given as the %s, which is not learned from.", argument),
 					 errhint("Leave it out of \"features\".")));
 }
 
@@ -109,6 +111,7 @@ check_distinct(const char *a, const char *name_a, const char *b, const char *nam
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("column \"%s\" cannot be both the %s and the %s", name_a, a, b),
+				 errdetail("A column has one role."),
 				 errhint("Name another column, or leave one of them out.")));
 }
 
@@ -163,6 +166,7 @@ ml_spec_check(const MlSpec *spec)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no source to train from was given"),
+				 errdetail("\"source\" is %s.", spec->source == NULL ? "NULL" : "empty"),
 				 errhint("Give the name of a table or a query: source => 'customers'.")));
 	if (isnan(spec->holdout) || spec->holdout < 0 || spec->holdout >= 1)
 		ereport(ERROR,

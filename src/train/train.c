@@ -84,6 +84,7 @@ check_model(MlTraining *training)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"%s\" is a reference to a version, not the name of a model", training->model),
+				 errdetail("It has a %s after the name.", reference.alias[0] != '\0' ? "\"@\"" : "\"/\""),
 				 errhint("Training makes a new version: give the name alone, \"%s\".", reference.model)));
 	training->row = ml_registry_model_row(training->model);
 	if (training->row != NULL)
@@ -95,6 +96,7 @@ check_model(MlTraining *training)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("model \"%s\" does not exist, and role \"%s\" may not make one",
 						training->model, GetUserNameFromId(GetUserId(), false)),
+				 errdetail("The first training of a model makes it, for roles with CREATE on schema mlops."),
 				 errhint("Ask for GRANT CREATE ON SCHEMA mlops TO %s.",
 						 quote_identifier(GetUserNameFromId(GetUserId(), false)))));
 }

@@ -60,6 +60,7 @@ refuse_name(const MlRecipe *recipe, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("parameter \"monotone\" names \"%s\", which is not a feature", name),
+			 errdetail_plural("There is %d feature.", "There are %d features.", recipe->nfeatures, recipe->nfeatures),
 			 nearest ? errhint("Perhaps you meant \"%s\".", nearest)
 			 : errhint("mlops_profile() lists the features of a source.")));
 }

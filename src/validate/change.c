@@ -216,7 +216,7 @@ take_tuple(uint64 row, TupleDesc desc, Datum *values, bool *nulls)
 		if (!nulls[i] && TupleDescAttr(desc, i)->attlen == -1)
 			values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
 	}
-	return heap_form_minimal_tuple(desc, values, nulls);
+	return ml_form_minimal_tuple(desc, values, nulls);
 }
 
 static MinimalTuple *

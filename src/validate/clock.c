@@ -48,6 +48,7 @@ refuse_long(const Interval *interval)
 	ereport(ERROR,
 			(errcode(ERRCODE_INTERVAL_FIELD_OVERFLOW),
 			 errmsg("the interval %s is too long", ml_interval_text(interval)),
+			 errdetail("It has more microseconds than 64 bits count."),
 			 errhint("Give one of less than 200,000 years.")));
 }
 

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "errors.h"
@@ -21,8 +22,11 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "registry/gate_row.h"
 #include "validate/set.h"
 #include "validate/validate.h"
+
+#define SLICES_HINT	"Give a column ('plan'), two of them ('plan, country') or a condition over columns of the source ('tenure < 6')."
 
 PG_FUNCTION_INFO_V1(mlops_create_validation_set);
 PG_FUNCTION_INFO_V1(mlops_drop_validation_set);
@@ -94,8 +98,9 @@ require_column(const MlSet *set, const char *name, const char *argument)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_COLUMN),
 			 errmsg("%s column \"%s\" is not in the source", argument, name),
+			 errdetail("The source has columns %s.", ml_set_column_list(set, "")),
 			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
-			 errhint("The source has columns %s.", ml_set_column_list(set, ""))));
+			 errhint("Name one of them.")));
 	return -1;					/* keep the compiler quiet */
 }
 
@@ -186,6 +191,7 @@ find_columns(MlSet *set, const MlModelRow *row)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("\"stratify_by\" has a NULL element"),
+					 errdetail("Element %d is NULL.", i + 1),
 					 errhint("Give names of columns.")));
 		(void) require_column(set, set->stratify[i], "stratify_by");
 	}
@@ -215,6 +221,8 @@ check_numbers(const MlSet *set)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"time_unit\" is for time columns that are integers"),
+				 set->time_column == NULL ? errdetail("The set has no time column.") :
+				 errdetail("Time column \"%s\" is of type %s.", set->time_column, set->column[set->time_at].type),
 				 errhint("Leave it out.")));
 }
 
@@ -238,15 +246,17 @@ take_slices(MlSet *set, Datum array, bool isnull, int *n)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("\"slices\" has a NULL element"),
-					 errhint("Give columns ('plan'), two of them ('plan, country') or conditions ('tenure < 6').")));
+					 errdetail("Element %d is NULL.", i + 1),
+					 errhint(SLICES_HINT)));
 		if (ml_slice_columns(set->ncolumns, set->column, text[i], column) > 0)
 			continue;
-		ml_slice_check(set->source, text[i], text[i]);
+		ml_slice_check(set->source, text[i], text[i], SLICES_HINT);
 		for (int s = 0; s < set->nslices; s++)
 			if (strcmp(set->slice[s].name, text[i]) == 0)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_OBJECT),
 						 errmsg("\"slices\" has \"%s\" twice", text[i]),
+						 errdetail("Element %d says it again.", i + 1),
 						 errhint("Leave one out.")));
 		slice->number = ++set->last_slice;
 		slice->name = slice->condition = text[i];
@@ -416,6 +426,7 @@ store(MlSet *set, FunctionCallInfo fcinfo)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("model \"%s\" has a validation set \"%s\" already", set->model, set->name),
+				 errdetail("A set is made once, and refreshed with mlops_refresh_validation_set."),
 				 errhint("Choose another name, or drop it first with mlops_drop_validation_set(%s, %s).",
 						 quote_literal_cstr(set->model), quote_literal_cstr(set->name))));
 }
@@ -488,6 +499,7 @@ mlops_drop_validation_set(PG_FUNCTION_ARGS)
 	ml_registry_require_writable("drop a validation set");
 	ml_privilege_require(model, ML_PRIVILEGE_TRAIN);
 	set = ml_set_open(model, name, true);
+	ml_gates_tell_dropped(model, name, NULL);
 	ml_registry_enter(&scope);
 	ml_set_drop(set);
 	ml_registry_leave(&scope);

@@ -200,6 +200,7 @@ score_edition(const MlSet *set, MlScored *scored, MlBudget *budget)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("model \"%s\" has no labels that it could get wrong", set->model),
+				 errdetail("Version %d, or the set, has no target to compare predictions with.", scored->resolved.version),
 				 errhint("Report failures with mlops_record_failure, or pin rows with mlops_pin.")));
 	ml_scored_features(scored->model, &request);
 	request.target = edition.target;

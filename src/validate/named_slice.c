@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "registry/gate_row.h"
 #include "validate/set.h"
 #include "validate/validate.h"
 
@@ -44,6 +45,8 @@ check_new(const MlSet *set, const char *name, int64 min_rows)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("validation set \"%s\" of model \"%s\" has a slice \"%s\" already", set->name, set->model, name),
+				 strcmp(name, ML_SLICE_PINNED) == 0 ? errdetail("The rows that are pinned have this name.") :
+				 errdetail("What a slice holds is decided when rows enter, and stays."),
 				 errhint("Choose another name, or drop it first with mlops_drop_slice.")));
 	if (name[0] == '\0' || strlen(name) > 500)
 		ereport(ERROR,
@@ -250,6 +253,7 @@ error_no_slice(const MlSet *set, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("validation set \"%s\" of model \"%s\" has no slice \"%s\"", set->name, set->model, name),
+			 set->nslices == 0 ? errdetail("It has none at all.") : errdetail("It has %d; names are compared exactly.", set->nslices),
 			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
 			 errhint("SELECT * FROM mlops.slice lists them.")));
 }
@@ -283,6 +287,7 @@ mlops_drop_slice(PG_FUNCTION_ARGS)
 				 errmsg("slice \"%s\" of validation set \"%s\" is a value of a column", name, set->name),
 				 errdetail("The set was made with a slice for each value of \"%s\".", slice->column[0]),
 				 errhint("Make a set without it.")));
+	ml_gates_tell_dropped(set->model, set->name, name);
 	ml_bind_text(&args, set->model);
 	ml_bind_text(&args, set->name);
 	ml_bind_int(&args, slice->number);

@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "interrupts.h"
@@ -90,7 +91,7 @@ with_label(const MlSet *set, MinimalTuple tuple, const char *label)
 	getTypeInputInfo(target->stored_type, &input, &parameter);
 	slot->tts_values[set->target_at] = OidInputFunctionCall(input, (char *) label, parameter, target->stored_typmod);
 	slot->tts_isnull[set->target_at] = false;
-	result = heap_form_minimal_tuple(desc, slot->tts_values, slot->tts_isnull);
+	result = ml_form_minimal_tuple(desc, slot->tts_values, slot->tts_isnull);
 	ExecDropSingleTupleTableSlot(slot);
 	return result;
 }
@@ -187,6 +188,7 @@ enter_read(MlChange *change, MlSetReading *reading, MlPin **left, int n)
 						(errcode(ERRCODE_CARDINALITY_VIOLATION),
 						 errmsg("the source of validation set \"%s\" of model \"%s\" has key %s more than once",
 								change->set->name, change->set->model, quote_literal_cstr(pin->key)),
+						 errdetail("A pin is one row: which of them could not be told."),
 						 errhint("Let the source give one row a key, with DISTINCT ON or GROUP BY.")));
 			enter_pin(change, pin, row->tuple, list_of(kind->nslices, kind->slice));
 		}
@@ -266,6 +268,7 @@ error_pinned(const MlSet *set, const char *key)
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
 			 errmsg("key %s of validation set \"%s\" of model \"%s\" is pinned already",
 					quote_literal_cstr(key), set->name, set->model),
+			 errdetail("A row is pinned once, and stays as it was then."),
 			 errhint("SELECT * FROM mlops.pin shows why; mlops_unpin takes the pin away.")));
 }
 
@@ -340,6 +343,7 @@ mlops_unpin(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("key %s of validation set \"%s\" of model \"%s\" is not pinned",
 						quote_literal_cstr(key), set->name, set->model),
+				 errdetail("It never was, or the pin was taken away."),
 				 errhint("SELECT key, reason FROM mlops.pin lists what is.")));
 	ml_change_begin(set, "unpin", set->as_of, &change);
 	ml_bind_int8(&args, (int64) hash_of_text(key));

@@ -82,6 +82,7 @@ find_versions(Queue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" has no version that could say which rows it is uncertain of", queue->model),
+				 errdetail("It has no version at all."),
 				 errhint("Train one first with CALL mlops_train.")));
 	for (int i = 0; i < n; i++)
 	{
@@ -96,6 +97,7 @@ find_versions(Queue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("model \"%s\" has no target that could be labelled", queue->model),
+				 errdetail("Version %d learned without a target.", number[0]),
 				 errhint("Label queues are for models that predict a column.")));
 }
 

@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "compat.h"
 #include "executor/executor.h"
 #include "frame/frame.h"
 #include "frame/value.h"
@@ -162,7 +163,7 @@ take_row(MlSetReading *reading, TupleTableSlot *slot)
 	detoast(state->desc, slot->tts_values, slot->tts_isnull);
 	candidate.fingerprint = ml_row_fingerprint(state->desc, state->secret, slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(reading->cxt);
-	candidate.tuple = heap_form_minimal_tuple(state->desc, slot->tts_values, slot->tts_isnull);
+	candidate.tuple = ml_form_minimal_tuple(state->desc, slot->tts_values, slot->tts_isnull);
 	ml_budget_take(reading->budget, candidate.tuple->t_len, "rows of a validation set");
 	add_candidate(reading, cell, &candidate);
 }

@@ -471,6 +471,7 @@ check_order(const MlSet *set, TimestampTz as_of)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"as_of\" is %s", timestamptz_to_str(as_of)),
+				 errdetail("An edition is of a moment, which is finite."),
 				 errhint("Give a time; the default is now.")));
 	if (set->edition > 0 && set->frozen)
 		ereport(ERROR,

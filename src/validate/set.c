@@ -85,6 +85,7 @@ error_no_set(const char *model, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("model \"%s\" has no validation set \"%s\"", model, name),
+			 errdetail("It has %d of other names; names are compared exactly.", list_length(names)),
 			 nearest.best ? errhint("Perhaps you meant \"%s\".", nearest.best) :
 			 errhint("SELECT name FROM mlops.validation_set WHERE model = %s lists them.",
 					 quote_literal_cstr(model))));
@@ -104,6 +105,7 @@ only_set(const char *model)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" has no validation set", model),
+				 errdetail("There are no labelled rows to judge its versions by."),
 				 errhint("Make one with mlops_create_validation_set.")));
 	initStringInfo(&text);
 	foreach(lc, names)

@@ -66,6 +66,7 @@ refuse_column(const char *name, const char *type)
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("column \"%s\" of the source is of type %s, which cannot be stored", name, type),
+			 errdetail("A validation set stores types of the server's own, and what is read as one of them."),
 			 errhint("Cast it in the source, or leave it out.")));
 }
 
@@ -84,6 +85,7 @@ check_names(int n, const MlSetColumn *column)
 				ereport(ERROR,
 						(errcode(ERRCODE_DUPLICATE_COLUMN),
 						 errmsg("the source has two columns named \"%s\"", column[i].name),
+						 errdetail("They are columns %d and %d of %d, and a set is a table.", j + 1, i + 1, n),
 						 errhint("Give one of them another name in the source.")));
 		for (int j = 0; j < ML_OWN_COLUMNS; j++)
 			if (strcmp(column[i].name, own_columns[j]) == 0)

@@ -213,6 +213,8 @@ typedef struct Condition
 {
 	const char *text;
 	const char *name;
+	const char *hint;			/* what may stand there */
+	bool		told;			/* by an error of ours, which has its own hint */
 } Condition;
 
 static void
@@ -230,17 +232,20 @@ condition_error_callback(void *arg)
 	}
 	else
 		errposition(0);
+	if (geterrcode() == ERRCODE_SYNTAX_ERROR && !condition->told)
+		errhint("%s", condition->hint);
 	errcontext("condition of slice \"%s\"", condition->name);
 }
 
 static void
-refuse_condition(const char *name, const char *detail)
+refuse_condition(Condition *condition, const char *detail)
 {
+	condition->told = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_SYNTAX_ERROR),
-			 errmsg("the condition of slice \"%s\" is not one expression", name),
+			 errmsg("the condition of slice \"%s\" is not one expression", condition->name),
 			 errdetail("%s", detail),
-			 errhint("Give a column ('plan'), two of them ('plan, country') or a condition over columns of the source ('tenure < 6').")));
+			 errhint("%s", condition->hint)));
 }
 
 /* is it SELECT one expression and nothing else? */
@@ -255,44 +260,40 @@ is_bare(const SelectStmt *select)
 }
 
 static void
-check_statement(const char *text, const char *name)
+check_statement(const char *text, Condition *condition)
 {
 	List	   *statements = pg_parse_query(text);
 	Node	   *statement;
 
 	if (list_length(statements) != 1)
-		refuse_condition(name, "It holds more than one statement.");
+		refuse_condition(condition, "It holds more than one statement.");
 	statement = linitial_node(RawStmt, statements)->stmt;
 	if (!IsA(statement, SelectStmt) || !is_bare((SelectStmt *) statement) ||
 		linitial_node(ResTarget, ((SelectStmt *) statement)->targetList)->name != NULL)
-		refuse_condition(name, "It goes on after the expression.");
+		refuse_condition(condition, "It goes on after the expression.");
 }
 
 /* one expression in parentheses and without them: nothing closes them early and opens others */
 static void
-check_bare(const char *condition, const char *name)
+check_bare(Condition *condition)
 {
-	check_statement(psprintf(CONDITION_BEFORE "%s\n)", condition), name);
-	check_statement(psprintf(CONDITION_BARE "%s", condition), name);
+	if (condition->text[strspn(condition->text, " \t\r\n")] == '\0')
+		refuse_condition(condition, "It is empty.");
+	check_statement(psprintf(CONDITION_BEFORE "%s\n)", condition->text), condition);
+	check_statement(psprintf(CONDITION_BARE "%s", condition->text), condition);
 }
 
 static void
-check_condition(const char *source, QueryEnvironment *env, const char *condition, const char *name)
+check_condition(const char *source, QueryEnvironment *env, const char *condition, const char *name, const char *hint)
 {
-	Condition	what = {condition, name};
+	Condition	what = {condition, name, hint};
 	ErrorContextCallback callback = {error_context_stack, condition_error_callback, &what};
 	char	   *text;
 	Query	   *query;
 	Oid			type;
 
 	error_context_stack = &callback;
-	if (condition[strspn(condition, " \t\r\n")] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("the condition of slice \"%s\" is empty", name),
-				 errdetail("A condition is true or false for every row."),
-				 errhint("Write it as in 'tenure < 6'.")));
-	check_bare(condition, name);
+	check_bare(&what);
 	text = psprintf(CONDITION_BEFORE "%s\n) FROM (%s\n) AS mlops_source", condition, source);
 	query = linitial_node(Query, ml_analyze_and_rewrite_in(linitial_node(RawStmt, pg_parse_query(text)), text, env));
 	error_context_stack = callback.previous;
@@ -308,13 +309,13 @@ check_condition(const char *source, QueryEnvironment *env, const char *condition
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the condition of slice \"%s\" is of type %s", name, format_type_be(type)),
 				 errdetail("A condition is true or false for every row."),
-				 errhint("Write it as in 'tenure < 6'; a column alone ('plan') makes a slice for each of its values.")));
+				 errhint("%s", hint)));
 }
 
 void
-ml_slice_check(const char *source, const char *condition, const char *name)
+ml_slice_check(const char *source, const char *condition, const char *name, const char *hint)
 {
-	check_condition(ml_source_query(source), NULL, condition, name);
+	check_condition(ml_source_query(source), NULL, condition, name, hint);
 }
 
 bool
@@ -427,7 +428,8 @@ rows_as_source(const MlSet *set)
 void
 ml_slice_check_rows(const MlSet *set, const char *condition, const char *name)
 {
-	check_condition(rows_as_source(set), rows_as_relation(set, 0, NULL), condition, name);
+	check_condition(rows_as_source(set), rows_as_relation(set, 0, NULL), condition, name,
+					"Write it as in 'tenure < 6'; slices for each value of a column are given when the set is made.");
 }
 
 void

@@ -50,6 +50,7 @@ open_table(const MlSet *set, LOCKMODE lock)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s\" of validation set \"%s\" of model \"%s\" is gone",
 						set->relation, set->name, set->model),
+				 errdetail("There is no such table in schema %s.", ML_DATA_SCHEMA),
 				 errhint("Restore it from a dump, or drop the set with mlops_drop_validation_set.")));
 	return table_open(oid, lock);
 }
@@ -73,6 +74,7 @@ find_index(Relation table, int at)
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("table \"%s\" has lost its index on \"%s\"", RelationGetRelationName(table),
 					NameStr(TupleDescAttr(RelationGetDescr(table), at)->attname)),
+			 errdetail("Rows are found by it, and would be looked for one by one."),
 			 errhint("Make it again: CREATE INDEX ON %s.%s (%s) WHERE left_edition IS NULL;", ML_DATA_SCHEMA,
 					 quote_identifier(RelationGetRelationName(table)),
 					 NameStr(TupleDescAttr(RelationGetDescr(table), at)->attname))));

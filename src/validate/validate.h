@@ -83,9 +83,9 @@ extern MlFrame *ml_edition_read(const MlEdition *edition, MlFrameRequest *reques
 
 /*
  * Refuses what is not one boolean expression over the columns of the source: 42601, 42703, 42804, 42803.
- * Only then may it be made a part of a query: anything else could make another query of it.
+ * hint: what may stand there. Only then may it be made a part of a query: anything else could make another query of it.
  */
-extern void ml_slice_check(const char *source, const char *condition, const char *name);
+extern void ml_slice_check(const char *source, const char *condition, const char *name, const char *hint);
 
 /* ---- time columns that are integers (clock.c) ---- */
 

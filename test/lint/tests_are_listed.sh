@@ -9,7 +9,7 @@ scratch=$(mktemp -d)
 ls test/sql/*.sql 2>/dev/null | sed 's|.*/||; s|\.sql$||' | sort >"$scratch/sql"
 ls test/specs/*.spec 2>/dev/null | sed 's|.*/||; s|\.spec$||' | sort >"$scratch/specs"
 listed REGRESS >"$scratch/regress"
-listed ISOLATION >"$scratch/isolation"
+listed SPECS >"$scratch/isolation"
 compare test/sql "$scratch/sql" "$scratch/regress"
 compare test/specs "$scratch/specs" "$scratch/isolation"
 sort -u "$scratch/sql" "$scratch/specs" | while read -r name; do

@@ -153,7 +153,13 @@ say "Tests on a server with collation C.UTF-8"
 wants lint && run_lint
 wants unit && run_unit
 wants regress && run_regress regress ISOLATION=
-wants isolation && run_regress isolation REGRESS=
+if wants isolation; then
+	if [ -x "$PGXS_DIR/src/test/isolation/pg_isolation_regress" ]; then
+		run_regress isolation REGRESS=
+	else
+		SUMMARY+="isolation                  skipped: this server comes without pg_isolation_regress"$'\n'
+	fi
+fi
 wants examples && run_examples
 stop_server
 

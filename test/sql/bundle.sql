@@ -196,6 +196,8 @@ SELECT changed(48, '\x000000000000f87f');       -- a threshold that is no number
 SELECT changed(56, '\x03');                     -- two tasks
 SELECT changed(56, '\x01');                     -- not the model's
 SELECT changed(64, '\xff');                     -- no text
+SELECT changed(60, '\x07');                     -- an encoding that is not converted to that of the database
+\echo :LAST_ERROR_SQLSTATE
 SELECT changed(68, '\x58') IS NULL AS null;                -- a longer name is another, harmless one
 SELECT changed(100, '\x58');                    -- something behind the name
 -- other bytes than the checksum says

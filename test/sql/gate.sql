@@ -118,5 +118,14 @@ SELECT mlops_set_gate('buys', 'a/b', metric => 'roc_auc', minimum => 0.5);
 SELECT mlops_set_gate('buys', 'elsewhere', metric => 'roc_auc', minimum => 0.5, validation_set => 'frsh');
 SELECT * FROM verdict(1) WHERE gate = 'elsewhere';
 
+SELECT mlops_set_gate('buys', 'over all', metric => 'roc_auc', minimum => 0.1);
+-- all rows are the slice without a name, as in mlops_evaluate; what is dropped from under gates says which
+SELECT slice = '' AS all_rows, (SELECT count(*) FROM mlops_evaluate('buys/1', 'fresh') AS e WHERE e.slice = v.slice AND e.metric = 'roc_auc') AS in_evaluate
+  FROM mlops_check_gates('buys', 1) AS v WHERE gate = 'over all';
+SELECT mlops_create_slice('buys', 'fresh', 'late', 'n > 300') > 0 AS some;
+SELECT mlops_set_gate('buys', 'late ones', metric => 'accuracy', minimum => 0.1, slices => '{late}');
+SELECT mlops_drop_slice('buys', 'fresh', 'late');
+SELECT mlops_drop_validation_set('buys', 'fresh');
+
 SELECT mlops_drop_model('buys', force => true);
 DROP SCHEMA ml_gate CASCADE;

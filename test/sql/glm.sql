@@ -5,8 +5,8 @@ CREATE SCHEMA glm_test;
 SET search_path = glm_test;
 SET client_min_messages = warning;
 
-CREATE FUNCTION fact(model text, name text) RETURNS numeric LANGUAGE sql
-RETURN (SELECT round((facts ->> name)::numeric, 4) FROM mlops.version AS v WHERE v.model = fact.model ORDER BY version DESC LIMIT 1);
+CREATE FUNCTION fact(model text, name text) RETURNS numeric LANGUAGE sql AS $$
+SELECT round((facts ->> name)::numeric, 4) FROM mlops.version AS v WHERE v.model = fact.model ORDER BY version DESC LIMIT 1 $$;
 
 -- counts: Dobson, An Introduction to Generalized Linear Models (1990), page 93,
 -- the first example of R's help(glm). R prints the estimates 3.045, -0.4543,

@@ -53,6 +53,11 @@ SELECT mlops.merge(s) IS NULL AS merged, mlops.final(mlops.merge(s)) IS NULL AS 
 -- the table of classes is a value of its own
 SELECT mlops.final(mlops_confusion_state(said, class)) -> 'value' = mlops_confusion(said, class) AS same FROM row;
 
+-- they go through a sort, whose memory cannot be freed piece by piece from 17 on
+SELECT part, mlops.final("table") -> 'rows' = mlops.final(ranked) -> 'rows' AS same
+  FROM (SELECT part, mlops_mcc_state(said, class) AS "table", mlops_roc_auc_state(p, y) AS ranked
+          FROM row GROUP BY part ORDER BY count(*), part) AS sorted;
+
 -- ---- refused ----
 SELECT mlops.merge(mean, maximum) FROM state;
 \echo :LAST_ERROR_SQLSTATE

@@ -115,6 +115,14 @@ SELECT count(*) FROM mlops.outcome_source;
 SELECT count(*) AS kept FROM mlops.outcome WHERE model = 'out_churn' AND key = '1';
 SELECT mlops_forget('out_churn', '1') AS erased;
 SELECT count(*) AS kept FROM mlops.outcome WHERE model = 'out_churn' AND key = '1';
+-- and from the rows that versions keep, where the training was told what the key is
+SET client_min_messages = error;
+SELECT mlops_train_now('out_churn', 'customer', 'left_us', key => 'id', features => '{calls}', params => '{"l2": 1}', options => '{"keep_rows": true}') AS keyed,
+       mlops_train_now('out_churn', 'customer', 'left_us', features => '{calls}', params => '{"l2": 1}', options => '{"keep_rows": true}') AS unkeyed;
+RESET client_min_messages;
+SELECT mlops_forget('out_churn', '7') AS erased;
+SELECT v.version, count(*) FILTER (WHERE r ->> 'id' = '7') AS of_the_key, count(*) AS others_too FROM mlops.version AS v, mlops_rows('out_churn/' || v.version) AS r
+ WHERE v.model = 'out_churn' AND v.rows_kept IS NOT NULL GROUP BY v.version ORDER BY v.version;
 SELECT mlops_drop_model('out_churn', force => true), mlops_drop_model('out_gone'), mlops_drop_model('out_calls'), mlops_drop_model('out_groups');
 SELECT count(*) FROM mlops_catalog.outcome WHERE model LIKE 'out_%';
 SET client_min_messages = error;

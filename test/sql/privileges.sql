@@ -121,7 +121,9 @@ SELECT mlops_grant('priv', 'regress_ml_nobody', 'read');
 \echo :LAST_ERROR_SQLSTATE
 
 -- A model is given away as a table is: by a member of the new owner, who may make models
+\set VERBOSITY sqlstate
 SELECT mlops_set_model('priv', '{"owner": "regress_ml_team"}');
+\set VERBOSITY default
 RESET ROLE;
 SELECT mlops_set_model('priv', '{"owner": "regress_ml_team"}');
 GRANT CREATE ON SCHEMA mlops TO regress_ml_team;

@@ -101,10 +101,11 @@ CREATE FUNCTION either(type text, depth int) RETURNS text LANGUAGE sql VOLATILE 
         ELSE format('%s(%s, %s, %s)', pick('greatest', 'least'), expression(type, depth), expression(type, depth), expression(type, depth)) END $$;
 
 -- ---- both calculate it ----
+-- every number of rules is a double, and numeric is no other: what the server makes of one has 15 digits
 CREATE FUNCTION by_server(expression text, id int, OUT value text, OUT error boolean) LANGUAGE plpgsql AS $$
 BEGIN
     error := false;
-    EXECUTE format('SELECT (%s)::text FROM edge WHERE edge.id = $1', expression) INTO value USING id;
+    EXECUTE format('SELECT (%s)::text FROM edge WHERE edge.id = $1', replace(expression, '::numeric::float8', '::float8')) INTO value USING id;
 EXCEPTION WHEN data_exception THEN
     error := true;
 END $$;

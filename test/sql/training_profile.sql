@@ -37,7 +37,7 @@ SELECT p.edge_rows = ARRAY(SELECT (SELECT count(*) FROM customer AS c WHERE used
 
 -- Between two knots there are fewer than one value in 256: what the distribution is not known by.
 SELECT max(upto - equal - before) < 1800 / 256.0 AS narrow, count(*) BETWEEN 200 AND 257 AS knots, min(k) = min(minimum) AND max(k) = max(maximum) AS ends
-  FROM mlops.training_profile, LATERAL (SELECT *, lag(u, 1, 0) OVER (ORDER BY k) AS before, u AS upto FROM unnest(knot, knot_upto, knot_equal) AS x (k, u, equal)) AS y
+  FROM mlops.training_profile, LATERAL (SELECT *, lag(u, 1, 0::bigint) OVER (ORDER BY k) AS before, u AS upto FROM unnest(knot, knot_upto, knot_equal) AS x (k, u, equal)) AS y
  WHERE model = 'profiled' AND feature = 'used';
 
 -- An outlier does not put all other values into one bin.
